@@ -1,0 +1,260 @@
+"""What native values look like as data: bounded, never raising, never two different values as the same null."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import hashlib
+import math
+import os
+import pathlib
+import uuid
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+MAX_DEPTH = 64
+MAX_NODES = 100_000
+MAX_TEXT = 8 * 1024 * 1024
+"""Characters kept of all strings together; a longer string is replaced by its length and digest."""
+
+_QUICK_DEPTH, _QUICK_ITEMS, _QUICK_TEXT = 8, 256, 65536
+"""What the quick check accepts: deeper, longer or larger values are walked with a budget."""
+
+_WIDE_BITS = 4096
+"""A wider integer is kept as a digest, since its digits take quadratic time."""
+
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+"""Integers outside 64 bits become text: conditions compute in 64 bits and must not wrap."""
+
+MARKS = frozenset({"$opaque", "$bytes", "$float", "$int", "$items", "$text", "$cycle", "$deep", "$large"})
+"""Keys that mark a value which JSON cannot hold; a key of the caller's that looks like one gets a second `$`."""
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+def canonical(value: Any) -> bytes:
+    """Encode a plain value as deterministic JSON: sorted keys, no spaces. Floats keep their point: 448.0 is not 448."""
+    return _encode(value)
+
+
+def is_plain(value: Any, depth: int = 0) -> bool:
+    """Whether `value` is already plain data, by exact types; large values answer False and go the careful way."""
+    kind = type(value)
+    if kind is dict:
+        if depth > _QUICK_DEPTH or len(value) > _QUICK_ITEMS:
+            return False
+        for key, item in value.items():
+            if type(key) is not str or key[:1] == "$" or not key.isascii():
+                return False
+            if not _is_plain_scalar(item) and not is_plain(item, depth + 1):
+                return False
+        return True
+    if kind is list:
+        if depth > _QUICK_DEPTH or len(value) > _QUICK_ITEMS:
+            return False
+        for item in value:  # noqa: SIM110 - a generator costs more than the check
+            if not _is_plain_scalar(item) and not is_plain(item, depth + 1):
+                return False
+        return True
+    return _is_plain_scalar(value)
+
+
+def _is_plain_scalar(value: Any) -> bool:
+    kind = type(value)
+    if kind is str:
+        return len(value) <= _QUICK_TEXT and (value.isascii() or _encodable(value))
+    if kind is int:
+        return bool(INT_MIN <= value <= INT_MAX)
+    return kind is bool or value is None or (kind is float and math.isfinite(value))
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as JSON-like data: dict with str keys, list, str, int, float, bool or None.
+
+    Values that JSON cannot hold become marked maps such as `{"$opaque": "module.Class"}`, `{"$float": "nan"}` or
+    `{"$bytes": [length, digest]}`. A value that is plain already is returned itself, not copied.
+    """
+    if is_plain(value):
+        return value
+    return _Walk().value(value, 0)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _fingerprint(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+class _Walk:
+    """One conversion, with what it may still spend."""
+
+    def __init__(self) -> None:
+        self.nodes = MAX_NODES
+        self.text = MAX_TEXT
+        self.path: set[int] = set()
+
+    def value(self, value: Any, depth: int) -> Any:
+        self.nodes -= 1
+        if self.nodes < 0:
+            return {"$large": _name(value), "nonce": os.urandom(8).hex()}
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, enum.Enum):
+            return self.value(value.value, depth)
+        for kind, convert in _SCALARS:
+            if isinstance(value, kind):
+                return convert(self, value)
+        if depth >= MAX_DEPTH:
+            return {"$deep": _name(value), "nonce": os.urandom(8).hex()}
+        if id(value) in self.path:
+            return {"$cycle": _name(value)}
+        self.path.add(id(value))
+        try:
+            return self.container(value, depth + 1)
+        except Exception:  # noqa: BLE001 - a hostile value must not break the check; it is judged as opaque
+            return {"$opaque": _name(value)}
+        finally:
+            self.path.discard(id(value))
+
+    def container(self, value: Any, depth: int) -> Any:
+        if isinstance(value, dict):
+            return self.mapping(dict.items(value), depth)
+        if isinstance(value, (list, tuple)):
+            return [self.value(item, depth) for item in tuple.__iter__(tuple(value))]
+        if isinstance(value, (set, frozenset)):
+            return {"$items": sorted((self.value(item, depth) for item in value), key=canonical)}
+        if isinstance(value, Mapping):
+            return self.mapping(value.items(), depth)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {item.name: self.value(getattr(value, item.name), depth) for item in dataclasses.fields(value)}
+        if isinstance(value, msgspec.Struct):
+            return {name: self.value(getattr(value, name), depth) for name in value.__struct_fields__}
+        dump = getattr(type(value), "model_dump", None)
+        if callable(dump):
+            return self.value(dump(value), depth)
+        if (
+            type(value).__module__ == "numpy"
+            and callable(getattr(value, "item", None))
+            and getattr(value, "ndim", 1) == 0
+        ):
+            return self.value(value.item(), depth)
+        return {"$opaque": _name(value)}
+
+    def mapping(self, items: Iterable[tuple[Any, Any]], depth: int) -> Any:
+        pairs = [(key, self.value(item, depth)) for key, item in items]
+        if all(isinstance(key, str) for key, _ in pairs):
+            named = {self.key(str.__str__(key)): item for key, item in pairs}
+            if len(named) == len(pairs):
+                return named
+        return {"$items": sorted(([self.value(key, depth), item] for key, item in pairs), key=canonical)}
+
+    @staticmethod
+    def key(key: str) -> str:
+        key = key if _encodable(key) else key.encode("utf-8", "backslashreplace").decode()
+        return f"${key}" if key.lstrip("$") and "$" + key.lstrip("$") in MARKS else key
+
+    def string(self, value: str) -> Any:
+        text = str.__str__(value)
+        self.text -= len(text)
+        if self.text < 0:
+            return {"$text": [len(text), _fingerprint(text.encode("utf-8", "backslashreplace"))]}
+        if _encodable(text):
+            return text
+        return {"$text": [len(text), text.encode("utf-8", "backslashreplace").decode()]}
+
+    def integer(self, value: int) -> Any:
+        number = int.__int__(value)
+        return (
+            number
+            if INT_MIN <= number <= INT_MAX
+            else {"$int": f"{number:#x}" if number.bit_length() < _WIDE_BITS else _big(number)}
+        )
+
+    def floating(self, value: float) -> Any:
+        number = float.__float__(value)
+        return number if math.isfinite(number) else {"$float": repr(number)}
+
+    def decimal(self, value: decimal.Decimal) -> Any:
+        if not value.is_finite():
+            return {"$float": str(value).lower()}
+        return self.value(
+            int(value) if value == value.to_integral_value() and abs(value) < INT_MAX else float(value), 0
+        )
+
+    def binary(self, value: bytes | bytearray | memoryview) -> Any:
+        data = bytes(value)
+        return {"$bytes": [len(data), _fingerprint(data)]}
+
+
+def _big(number: int) -> str:
+    return _fingerprint(number.to_bytes(number.bit_length() // 8 + 1, "little", signed=True))
+
+
+def _name(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+_SCALARS: tuple[tuple[Any, Callable[[_Walk, Any], Any]], ...] = (
+    (str, _Walk.string),
+    (int, _Walk.integer),
+    (float, _Walk.floating),
+    (decimal.Decimal, _Walk.decimal),
+    ((bytes, bytearray, memoryview), _Walk.binary),
+    ((dt.datetime, dt.date, dt.time), lambda walk, value: walk.string(value.isoformat())),
+    (dt.timedelta, lambda walk, value: walk.floating(value.total_seconds())),
+    ((uuid.UUID, pathlib.PurePath), lambda walk, value: walk.string(str(value))),
+)
+
+
+class Digester:
+    """Keyed digests of payloads: equal payloads have equal digests, and nobody without the key can guess one."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def digest(self, data: bytes) -> str:
+        """32 hex digits of the keyed BLAKE2b of `data`."""
+        return hashlib.blake2b(data, digest_size=16, key=self._key).hexdigest()
+
+
+def new_span_id() -> str:
+    """16 hex digits, random; safe after fork and in any thread."""
+    return os.urandom(8).hex()
+
+
+def new_run_id() -> str:
+    """32 hex digits, random."""
+    return os.urandom(16).hex()
+
+
+def fingerprint(schema: Any) -> str:
+    """The first 16 hex digits of the SHA-256 of the canonical form of a tool's schema."""
+    return hashlib.sha256(canonical(plain(schema))).hexdigest()[:16]
+
+
+def as_dict(struct: msgspec.Struct) -> dict[str, Any]:
+    """A record as plain data with every field, the defaults too: what conditions see."""
+    return {name: _builtins(getattr(struct, name)) for name in struct.__struct_fields__}
+
+
+def _builtins(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_builtins(item) for item in value]
+    if isinstance(value, msgspec.Struct):
+        return as_dict(value)
+    return cast("Any", value)
