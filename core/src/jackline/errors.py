@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jackline.decision import Decision
+
+SHOWN = 10
+"""Problems that one message shows: with wrapped lines they still fit on a screen of 24 lines."""
 
 
 class JacklineError(Exception):
     """The root of everything that Jackline raises on its own account."""
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong in a file that people write; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+    hint: str = ""
+    """What would be right."""
+
+    def __str__(self) -> str:
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.message}{hint}"
+
+
+def screen(problems: Sequence[Problem]) -> str:
+    """Render problems a line each, no more than fit on one screen, and say how many are left out."""
+    lines = [str(problem) for problem in problems[:SHOWN]]
+    if len(problems) > SHOWN:
+        lines.append(f"and {len(problems) - SHOWN} more")
+    return "\n".join(lines)
 
 
 class Signal(JacklineError):
@@ -33,7 +61,14 @@ class ApprovalPending(Signal):
 
 
 class BundleError(JacklineError):
-    """A bundle is missing or invalid; nothing of it was loaded."""
+    """A bundle is missing or invalid; nothing of it was loaded.
+
+    `.problems` has all that is wrong, in the file's order; the text shows as many as fit on one screen.
+    """
+
+    def __init__(self, message: str = "", problems: tuple[Problem, ...] = ()) -> None:
+        self.problems = problems
+        super().__init__(message or screen(problems))
 
 
 class JournalError(JacklineError):
