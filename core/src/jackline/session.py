@@ -1,0 +1,216 @@
+"""Who acts: the session that budgets bound, the run of one agent, the current step, and how they follow into threads."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from jackline.plain import new_run_id, new_span_id
+from jackline.request import Subject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from jackline.policy import State
+    from jackline.request import Agent
+
+
+class Halt(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a session has ended for good (or, paused, until a human reopens it)."""
+
+    reason: str
+    policy: str = ""
+    rule: str = ""
+
+
+def session_id(namespace: str, application: str, external_id: str) -> str:
+    """32 hex digits; the same external id of another application or namespace is another session."""
+    return hashlib.sha256("\0".join((namespace, application, external_id)).encode()).hexdigest()[:32]
+
+
+class Session:
+    """One job for one user, across runs and sub-agents. Its lock makes deciding and reserving one step."""
+
+    __slots__ = (
+        "calls",
+        "cost_micro_usd",
+        "depth_seen",
+        "ended",
+        "halt",
+        "last",
+        "lock",
+        "model_calls",
+        "opened",
+        "started",
+        "states",
+        "subject",
+        "tokens",
+        "tool_calls",
+        "unpriced",
+    )
+
+    def __init__(self, subject: Subject, started: float) -> None:
+        self.subject = subject
+        self.started = started
+        self.last = started
+        self.lock = threading.Lock()
+        self.states: dict[str, State] = {}
+        self.halt: Halt | None = None
+        self.cost_micro_usd = 0
+        self.tokens = 0
+        self.calls = 0
+        self.model_calls = 0
+        self.tool_calls = 0
+        self.unpriced = 0
+        self.depth_seen = 0
+        self.opened = 0
+        self.ended = False
+
+    @property
+    def id(self) -> str:
+        """32 hex digits."""
+        return self.subject.session
+
+    @property
+    def cost_usd(self) -> float:
+        """What this process has recorded as spent in the session, in dollars."""
+        return self.cost_micro_usd / 1_000_000
+
+    @property
+    def halted(self) -> bool:
+        """Whether no further act of this session may start."""
+        return self.halt is not None
+
+    def facts(self) -> dict[str, Any]:
+        """The session so far, as conditions see it."""
+        return {
+            "cost_usd": self.cost_micro_usd / 1_000_000,
+            "calls": self.calls,
+            "model_calls": self.model_calls,
+            "tool_calls": self.tool_calls,
+            "started": self.started,
+        }
+
+
+class Scope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where an act happens: the session, the run, the agent, and the span that is the parent of what comes next."""
+
+    guard: Any
+    """The guard whose session this is; another guard does not see it."""
+    session: Session
+    run: str
+    span: str
+    """The parent of the next span; empty at the root of a session."""
+    agent: Agent
+    ancestors: tuple[Agent, ...] = ()
+
+    @property
+    def depth(self) -> int:
+        """How many agents stand above this one."""
+        return len(self.ancestors)
+
+    def within(self, span: str) -> Scope:
+        """The scope of what happens inside `span`."""
+        return Scope(
+            guard=self.guard, session=self.session, run=self.run, span=span, agent=self.agent, ancestors=self.ancestors
+        )
+
+    def spawn(self, agent: Agent, *, span: str | None = None) -> Scope:
+        """The scope of a sub-agent's run: same session, another run, one level deeper."""
+        return Scope(
+            guard=self.guard,
+            session=self.session,
+            run=new_run_id(),
+            span=span if span is not None else new_span_id(),
+            agent=agent,
+            ancestors=(*self.ancestors, self.agent),
+        )
+
+
+CURRENT: ContextVar[Scope | None] = ContextVar("jackline_scope", default=None)
+
+
+@contextlib.contextmanager
+def entered(scope: Scope) -> Iterator[Scope]:
+    """Make `scope` the current one."""
+    token = CURRENT.set(scope)
+    try:
+        yield scope
+    finally:
+        CURRENT.reset(token)
+
+
+def subject_of(
+    namespace: str, application: str, external_id: str | None, user: str, labels: Mapping[str, str] | None
+) -> Subject:
+    """The identity of a session; one without an external id is a new one."""
+    identity = session_id(namespace, application, external_id) if external_id else new_run_id()
+    return Subject(
+        session=identity,
+        external_id=external_id or "",
+        user=user,
+        labels=dict(labels or {}),
+        application=application,
+        namespace=namespace,
+    )
+
+
+class _Carrier:
+    """Carries the current scope into new threads and executors, where contextvars alone do not follow."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._start: Callable[..., Any] = threading.Thread.start
+        self._submit: Callable[..., Any] = ThreadPoolExecutor.submit
+
+    def install(self) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users == 1:
+                self._start, self._submit = threading.Thread.start, ThreadPoolExecutor.submit
+                threading.Thread.start = _start(self._start)  # type: ignore[method-assign]
+                ThreadPoolExecutor.submit = _submit(self._submit)  # type: ignore[method-assign]
+
+    def remove(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                threading.Thread.start = self._start  # type: ignore[method-assign]
+                ThreadPoolExecutor.submit = self._submit  # type: ignore[method-assign]
+
+
+def _start(original: Callable[..., Any]) -> Callable[..., Any]:
+    def start(self: threading.Thread) -> None:
+        scope = CURRENT.get()
+        if scope is not None:
+            run = self.run
+            self.run = lambda: _within(scope, run)  # type: ignore[method-assign]
+        original(self)
+
+    return start
+
+
+def _submit(original: Callable[..., Any]) -> Callable[..., Any]:
+    def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        # Also where there is no scope: a pool's thread must not keep that of whoever started it.
+        return original(self, _within, CURRENT.get(), fn, *args, **kwargs)
+
+    return submit
+
+
+def _within(scope: Scope | None, body: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    token = CURRENT.set(scope)
+    try:
+        return body(*args, **kwargs)
+    finally:
+        CURRENT.reset(token)
+
+
+CARRIER = _Carrier()
