@@ -1,0 +1,168 @@
+"""Every check of this repository, each in an environment of its own: `python -m nox -l` lists them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import nox
+from nox.command import CommandFailed
+
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["lint", "types", "tests"]
+
+ROOT = Path(__file__).parent
+GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
+CORE = ["core"]
+ADAPTERS = sorted(f"adapters/{path.parent.name}" for path in ROOT.glob("adapters/*/pyproject.toml"))
+PACKS = sorted(f"policy_packs/{path.parent.name}" for path in ROOT.glob("policy_packs/*/pyproject.toml"))
+DISTRIBUTIONS = CORE + PACKS + ADAPTERS
+SOURCES = [f"{distribution}/src" for distribution in DISTRIBUTIONS]
+ELSEWHERE = [f"tests/{Path(adapter).name}" for adapter in ADAPTERS] + ["tests/docs", "tests/transparency"]
+"""Tests that need a framework: the sessions below run them in environments that have it."""
+
+
+def install(session: nox.Session, distributions: list[str], *wanted: str, group: str = "tests") -> None:
+    """Install distributions of this repository, a dependency group and what else is wanted, in one call of pip."""
+    tools = nox.project.dependency_groups(GROUPS, group) if group else ()
+    editable = [word for distribution in distributions for word in ("-e", f"./{distribution}")]
+    session.install("-c", "constraints/tools.txt", *editable, *tools, *wanted)
+
+
+def install_langchain(session: nox.Session, versions: str, *wanted: str) -> None:
+    """Install everything with one tested set of LangChain's versions.
+
+    The newest asks for a certifi that an index may not have yet; it works with an older one, so it is then laid
+    over the previous set without its dependencies.
+    """
+    pins = f"constraints/langchain-{versions}.txt"
+    try:
+        install(session, DISTRIBUTIONS, "-r", pins, *wanted)
+    except CommandFailed:
+        if versions != "newest":
+            raise
+        session.warn("the newest LangChain does not resolve here: laid over the previous one without dependencies")
+        install(session, DISTRIBUTIONS, "-r", "constraints/langchain-previous.txt", *wanted)
+        session.install("--no-deps", "-r", pins)
+    session.run("python", "-m", "pip", "list", "--format=freeze", "--exclude-editable", silent=False)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Every rule of ruff, its formatting, and who may import whom."""
+    session.install("-c", "constraints/tools.txt", *nox.project.dependency_groups(GROUPS, "lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": ":".join(SOURCES)})
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """All sources and the files of tests/typing, under mypy --strict."""
+    install(session, DISTRIBUTIONS, "langchain>=1.2,<2", group="types")
+    session.run("mypy", *SOURCES, "tests/typing")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The core and the packs with the core's branch coverage, or only the tests that the arguments name."""
+    install(session, CORE + PACKS)
+    if session.posargs:
+        session.run("python", "-m", "pytest", *session.posargs)
+        return
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-n", "2", *(f"--ignore={folder}" for folder in ELSEWHERE))
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session(name="tests-oldest")
+def tests_oldest(session: nox.Session) -> None:
+    """The same tests with the oldest dependencies that the core promises to work with."""
+    install(session, CORE + PACKS, "-c", "constraints/core-oldest.txt")
+    elsewhere = [f"--ignore={folder}" for folder in [*ELSEWHERE, "tests/architecture"]]
+    session.run("python", "-m", "pytest", "-n", "2", *elsewhere, *session.posargs)
+
+
+@nox.session(name="adapter-langchain")
+@nox.parametrize("versions", ["newest", "previous", "oldest"], ids=["newest", "previous", "oldest"])
+def adapter_langchain(session: nox.Session, versions: str) -> None:
+    """The LangChain adapter with one set of LangChain's versions."""
+    install_langchain(session, versions)
+    session.run("python", "-m", "pytest", "-n", "2", *(session.posargs or ["tests/langchain"]))
+
+
+@nox.session(name="transparency-langchain")
+def transparency_langchain(session: nox.Session) -> None:
+    """LangChain's own agent tests pass and fail alike without Jackline and with one that allows everything."""
+    install_langchain(session, "newest", "-r", "tests/transparency/requirements.txt")
+    session.install("--no-deps", "-r", "constraints/langchain-newest.txt")
+    folder = Path(session.create_tmp()).resolve()
+    pins = (ROOT / "constraints" / "langchain-newest.txt").read_text(encoding="utf-8").splitlines()
+    pin = next(line for line in pins if line.startswith("langchain=="))
+    session.run(
+        "python", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest", str(folder), pin
+    )
+    with tarfile.open(folder / f"{pin.replace('==', '-')}.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    session.run("python", "tests/transparency/compare.py", str(folder / pin.replace("==", "-")))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The generated tables are up to date and every example of README and docs runs."""
+    install(session, DISTRIBUTIONS, "langchain>=1.2,<2")
+    session.run("python", "docs/tables.py", "--check")
+    session.run("python", "-m", "pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """`jackline demo`: three stories on real LangChain agents, each without and with Jackline."""
+    install(session, DISTRIBUTIONS, "langchain>=1.2,<2", group="")
+    session.run("jackline", "demo", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What a decision, a governed call and an import cost on this machine."""
+    install(session, DISTRIBUTIONS, "langchain>=1.2,<2")
+    session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build every sdist and wheel, then run the README's quickstart from the wheels in a clean environment."""
+    session.install("build", "hatchling")
+    folder = Path(session.create_tmp()).resolve()
+    for kind in ("from-sdist", "from-tree"):
+        shutil.rmtree(folder / kind, ignore_errors=True)
+    for path in DISTRIBUTIONS:
+        build = ["python", "-m", "build", "--no-isolation", path, "--outdir"]
+        session.run(*build, str(folder / "from-sdist"), silent=True)
+        session.run(*build, str(folder / "from-tree"), "--wheel", silent=True)
+    built = sorted((folder / "from-sdist").glob("*.whl"))
+    for wheel in built:
+        if contents(wheel) != contents(folder / "from-tree" / wheel.name):
+            session.error(f"{wheel.name} from the sdist holds other files than from the tree")
+    clean = folder / "clean"
+    session.run(sys.executable, "-m", "venv", "--clear", str(clean), external=True)
+    python = str(clean / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", *map(str, built), "langchain>=1.2,<2", external=True)
+    listed = session.run(str(clean / "bin" / "jackline"), "plugins", "--json", external=True, silent=True)
+    for path in DISTRIBUTIONS:
+        name = nox.project.load_toml(ROOT / path / "pyproject.toml")["project"]["name"]
+        if f'"{name}"' not in str(listed):
+            session.error(f"`jackline plugins --json` of the installed wheels does not list {name}: {listed}")
+    session.run(python, "tests/docs/examples.py", "README.md", external=True)
+
+
+def contents(wheel: Path) -> list[str]:
+    """Say which files a wheel holds."""
+    with zipfile.ZipFile(wheel) as archive:
+        return sorted(archive.namelist())
