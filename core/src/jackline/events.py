@@ -208,6 +208,8 @@ class ToolSeen(Event, frozen=True, kw_only=True, omit_defaults=True, tag="tool_s
     tool: Tool
     previous: str = ""
     """The fingerprint before the change."""
+    baseline: bool = False
+    """True for one of the tools that the agent had when it was first seen: it counts as permitted."""
 
 
 class ModelSeen(Event, frozen=True, kw_only=True, omit_defaults=True, tag="model_seen"):
@@ -224,7 +226,8 @@ class AgentAmended(Event, frozen=True, kw_only=True, omit_defaults=True, tag="ag
     who: str
     why: str = ""
     changes: dict[str, Any] = {}
-    """`status`, `team`, `labels`, `environment`, `permit` (tool name -> fingerprint)."""
+    """`status`, `team`, `labels`, `environment`, `permit` (tool name -> fingerprint or `*`), `forbid` (tool names),
+    `declared` (what a manifest says)."""
 
 
 class BundleActivated(Event, frozen=True, kw_only=True, omit_defaults=True, tag="bundle_activated"):

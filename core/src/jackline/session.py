@@ -1,8 +1,9 @@
-"""Who acts: the session that budgets bound, the run of one agent, the current step, and how they follow into threads."""
+"""Who acts: the session that budgets bound, one agent's run, the current step; they follow into threads."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jackline.plain import new_run_id, new_span_id
+from jackline.plain import canonical, new_run_id, new_span_id
 from jackline.request import Subject
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Halt(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def session_id(namespace: str, application: str, external_id: str) -> str:
     """32 hex digits; the same external id of another application or namespace is another session."""
-    return hashlib.sha256("\0".join((namespace, application, external_id)).encode()).hexdigest()[:32]
+    return hashlib.sha256(canonical([namespace, application, external_id])).hexdigest()[:32]
 
 
 class Session:
@@ -187,6 +188,7 @@ class _Carrier:
 
 
 def _start(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
     def start(self: threading.Thread) -> None:
         scope = CURRENT.get()
         if scope is not None:
@@ -198,6 +200,7 @@ def _start(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _submit(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
     def submit(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         # Also where there is no scope: a pool's thread must not keep that of whoever started it.
         return original(self, _within, CURRENT.get(), fn, *args, **kwargs)

@@ -1,0 +1,326 @@
+"""What agents run and what they have: seen by adapters, amended by people, the same in every process of the host.
+
+The file `registry.jsonl` is a projection of the journals that guards can read without a database: agent and tool
+events, one a line. It can be deleted; it is then made again from the journals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from jackline.events import AgentAmended, AgentSeen, Event, ModelSeen, ToolSeen
+from jackline.request import Agent, Tool, ToolStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+_KINDS = AgentSeen | ToolSeen | ModelSeen | AgentAmended
+_decode = msgspec.json.Decoder(_KINDS).decode
+_encode = msgspec.json.Encoder().encode
+KINDS: tuple[type[Event], ...] = (AgentSeen, ToolSeen, ModelSeen, AgentAmended)
+
+_TOOLS = 10_000
+"""Tools that are remembered of one agent; a further one is treated as new and not written."""
+
+
+class ToolEntry(msgspec.Struct, kw_only=True):
+    """One tool of one agent."""
+
+    tool: Tool
+    first_seen: float
+    permitted: str | None = None
+    """The permitted fingerprint; `*` until the tool is seen; None where nobody permitted it."""
+
+    def status(self, fingerprint: str) -> ToolStatus:
+        """`known`, or `new` (never permitted), or `changed` (another fingerprint is permitted)."""
+        if self.permitted is None:
+            return "new"
+        return "known" if self.permitted in (fingerprint, "*") else "changed"
+
+
+class Entry(msgspec.Struct, kw_only=True):
+    """What is known of one agent, over its versions."""
+
+    name: str
+    first_seen: float
+    versions: dict[str, Agent] = {}
+    tools: dict[str, ToolEntry] = {}
+    models: set[str] = set()
+    amended: dict[str, Any] = {}
+    permits: dict[str, str] = {}
+    settling: bool = False
+    """True in the process that saw the agent first, until its tools are declared: tools it calls are its first."""
+
+    def facts(self, version: str) -> Agent:
+        """The agent as policies see it: what the code says, amended by what people say."""
+        seen = self.versions.get(version) or Agent(name=self.name, version=version)
+        labels = {**seen.labels, **self.amended.get("labels", {})}
+        changes = {
+            key: self.amended[key] for key in ("status", "team", "environment", "managed") if key in self.amended
+        }
+        return msgspec.structs.replace(seen, labels={k: v for k, v in labels.items() if v is not None}, **changes)
+
+
+class Registry:
+    """All agents of the host. Thread-safe; lookups of what is known take no lock."""
+
+    def __init__(self, path: Path, record: Callable[[Event], object], clock: Callable[[], float]) -> None:
+        """`record` journals an event; it is called before the projection is written."""
+        self.path = path
+        self._record = record
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._offset = 0
+        self.entries: dict[str, Entry] = {}
+        self._agents: dict[str, Agent] = {}
+        self._tools: dict[tuple[object, ...], Tool] = {}
+        self._reported: set[str] = set()
+        self._models: set[tuple[str, str]] = set()
+        self.lost = 0
+        """Lines that could not be written; what they say holds in this process only."""
+
+    def open(self, history: Callable[[], Iterable[Event]] | None = None) -> Registry:
+        """Read the projection; where it is missing, make it from `history` (the journals' events, in order)."""
+        with self._lock:
+            if not self.path.exists() and history is not None:
+                with self._exclusive() as append:
+                    for event in history():
+                        if isinstance(event, KINDS):
+                            append(event)
+            self.refresh()
+        return self
+
+    def refresh(self) -> bool:
+        """Read what other processes have added; answer whether that changed anything."""
+        with self._lock:
+            try:
+                with self.path.open("rb") as file:
+                    if os.fstat(file.fileno()).st_size < self._offset:  # made anew
+                        self._offset = 0
+                        self.entries.clear()
+                    file.seek(self._offset)
+                    data = file.read()
+            except FileNotFoundError:
+                return False
+            whole = data[: data.rfind(b"\n") + 1]
+            for line in whole.splitlines():
+                self._apply_line(line)
+            self._offset += len(whole)
+            if whole:
+                self._forget()
+            return bool(whole)
+
+    def agent(
+        self, seen: Agent, *, tools: Sequence[Tool] | None = None, models: Sequence[str] = (), revision: str = ""
+    ) -> Agent:
+        """Take note of an agent, and of the tools that it declares; return it as policies see it."""
+        known = self._agents.get(seen.key)
+        if known is not None and tools is None and not models:
+            return known
+        with self._lock:
+            entry = self.entries.get(seen.name)
+            if entry is None or (seen.key not in self._reported and entry.versions.get(seen.version) != seen):
+                self._first_sight(seen, tools, models, revision)
+            self._reported.add(seen.key)
+            entry = self.entries[seen.name]
+            if tools is not None:
+                self._declare(entry, tools)
+            for model in models:
+                self._see_model(entry, model)
+            return self._current(entry, seen.version)
+
+    def facts(self, agent: Agent) -> Agent:
+        """The agent as it is now; the same object until something changes."""
+        return self._agents.get(agent.key) or self.agent(agent)
+
+    def tool(self, agent: Agent, tool: Tool) -> Tool:
+        """The tool with its status for this agent; the same object until something changes."""
+        key = (agent.name, tool.name, tool.fingerprint, tool.read_only, tool.provider)
+        found = self._tools.get(key)
+        if found is not None:
+            return found
+        with self._lock:
+            entry = self.entries.get(agent.name)
+            if entry is None:
+                self.agent(agent)
+                entry = self.entries[agent.name]
+            status = self._see_tool(entry, tool)
+            found = msgspec.structs.replace(tool, status=status)
+            self._tools[key] = found
+            return found
+
+    def model(self, agent: Agent, model: str) -> None:
+        """Take note that the agent uses a model."""
+        if (agent.name, model) in self._models:
+            return
+        with self._lock:
+            entry = self.entries.get(agent.name)
+            if entry is not None:
+                self._see_model(entry, model)
+
+    def amend(self, name: str, who: str, changes: dict[str, Any], why: str = "") -> AgentAmended:
+        """Change what the registry says of an agent; `permit` maps tool names to fingerprints or `*`."""
+        event = AgentAmended(at=self._clock(), agent=name, who=who, why=why, changes=changes)
+        with self._lock:
+            self._write([event])
+            self.refresh()
+        return event
+
+    def _first_sight(self, seen: Agent, tools: Sequence[Tool] | None, models: Sequence[str], revision: str) -> None:
+        with self._exclusive() as append:
+            self.refresh()
+            entry = self.entries.get(seen.name)
+            if entry is not None and entry.versions.get(seen.version) == seen:
+                return
+            event = AgentSeen(
+                at=self._clock(),
+                agent=seen,
+                models=tuple(models),
+                tools=tuple(tools or ()) if entry is None else (),
+                revision=revision,
+            )
+            self._record(event)
+            append(event)
+        self.refresh()
+        if seen.name not in self.entries or self.entries[seen.name].versions.get(seen.version) != seen:
+            self._apply(event)  # the projection could not be written
+        if entry is None:
+            self.entries[seen.name].settling = tools is None
+
+    def _declare(self, entry: Entry, tools: Sequence[Tool]) -> None:
+        for tool in tools:
+            self._see_tool(entry, tool)
+        entry.settling = False
+
+    def _see_tool(self, entry: Entry, tool: Tool) -> ToolStatus:
+        known = entry.tools.get(tool.name)
+        if known is not None and known.tool.fingerprint == tool.fingerprint:
+            return known.status(tool.fingerprint)
+        if known is None and len(entry.tools) >= _TOOLS:
+            return "new"
+        event = ToolSeen(
+            at=self._clock(),
+            agent=entry.name,
+            tool=tool,
+            previous=known.tool.fingerprint if known is not None else "",
+            baseline=known is None and entry.settling,
+        )
+        self._record(event)
+        self._write([event])
+        self.refresh()
+        known = entry.tools.get(tool.name)
+        if known is None or known.tool.fingerprint != tool.fingerprint:
+            self._apply(event)
+            known = entry.tools[tool.name]
+        return known.status(tool.fingerprint)
+
+    def _see_model(self, entry: Entry, model: str) -> None:
+        self._models.add((entry.name, model))
+        if model not in entry.models:
+            event = ModelSeen(at=self._clock(), agent=entry.name, model=model)
+            self._record(event)
+            self._write([event])
+            entry.models.add(model)
+
+    def _current(self, entry: Entry, version: str) -> Agent:
+        found = entry.facts(version)
+        return self._agents.setdefault(found.key, found)
+
+    def _forget(self) -> None:
+        """Drop what was answered before a change; agents that did not change stay the same object."""
+        self._tools.clear()
+        for key, agent in list(self._agents.items()):
+            entry = self.entries.get(agent.name)
+            now = entry.facts(agent.version) if entry is not None else None
+            if now != agent:
+                del self._agents[key]
+
+    def _apply_line(self, line: bytes) -> None:
+        try:
+            event = _decode(line)
+        except msgspec.MsgspecError:
+            self.lost += 1
+            return
+        self._apply(event)
+
+    def _apply(self, event: AgentSeen | ToolSeen | ModelSeen | AgentAmended) -> None:
+        name = event.agent.name if isinstance(event, AgentSeen) else event.agent
+        entry = self.entries.get(name)
+        if entry is None:
+            entry = self.entries[name] = Entry(name=name, first_seen=event.at)
+        if isinstance(event, AgentSeen):
+            entry.versions[event.agent.version] = event.agent
+            entry.models.update(event.models)
+            for tool in event.tools:
+                known = ToolEntry(tool=tool, first_seen=event.at, permitted=tool.fingerprint)
+                entry.tools.setdefault(tool.name, known)
+        elif isinstance(event, ToolSeen):
+            self._apply_tool(entry, event)
+        elif isinstance(event, ModelSeen):
+            entry.models.add(event.model)
+        else:
+            self._apply_changes(entry, event.changes)
+
+    @staticmethod
+    def _apply_tool(entry: Entry, event: ToolSeen) -> None:
+        tool = event.tool
+        known = entry.tools.get(tool.name)
+        if known is None:
+            permitted = tool.fingerprint if event.baseline else entry.permits.get(tool.name)
+            known = entry.tools[tool.name] = ToolEntry(tool=tool, first_seen=event.at, permitted=permitted)
+        known.tool = tool
+        if known.permitted == "*":
+            known.permitted = tool.fingerprint
+
+    @staticmethod
+    def _apply_changes(entry: Entry, changes: dict[str, Any]) -> None:
+        for name, fingerprint in changes.get("permit", {}).items():
+            entry.permits[name] = fingerprint
+            known = entry.tools.get(name)
+            if known is not None:
+                known.permitted = known.tool.fingerprint if fingerprint == "*" else fingerprint
+        for name in changes.get("forbid", ()):
+            entry.permits.pop(name, None)
+            if name in entry.tools:
+                entry.tools[name].permitted = None
+        labels = {**entry.amended.get("labels", {}), **changes.get("labels", {})}
+        entry.amended.update({key: item for key, item in changes.items() if key not in ("permit", "forbid")})
+        if labels:
+            entry.amended["labels"] = labels
+
+    def _write(self, events: Sequence[Event]) -> None:
+        with self._exclusive() as append:
+            for event in events:
+                append(event)
+
+    @contextlib.contextmanager
+    def _exclusive(self) -> Iterator[Callable[[Event], None]]:
+        """The projection under its lock; what cannot be written is counted, never raised into an agent."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError:
+            self.lost += 1
+            yield lambda _event: None
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield lambda event: self._append(descriptor, event)
+        finally:
+            os.close(descriptor)
+
+    def _append(self, descriptor: int, event: Event) -> None:
+        line = _encode(event) + b"\n"
+        try:
+            if os.write(descriptor, line) != len(line):
+                os.write(descriptor, b"\n")  # a torn line is passed over by readers
+                self.lost += 1
+        except OSError:
+            self.lost += 1
