@@ -78,5 +78,5 @@ if __name__ == "__main__":
         os.chdir(folder)
         os.environ["JACKLINE_HOME"] = str(Path(folder) / "home")
         os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        print(f"{document.name}: {run(document)} examples ran")  # noqa: T201 - a command
+        print(f"{document.name}: {run(document)} examples ran")
         os.chdir(document.parent)
