@@ -1,0 +1,161 @@
+"""Whether a list of entries permits a tool: a short plan for each tool, made once, walked at each call."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jackline.decision import Finding, Verdict
+from jackline.facts import facts
+from jackline_tool_access.lookalike import disguised
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from jackline.condition import Condition
+    from jackline.request import Request, Tool
+    from jackline_tool_access.patterns import Pattern
+
+_CACHED = 4096
+"""Plans remembered; a model that invents tool names must not fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An entry, compiled."""
+
+    pattern: Pattern
+    rule: str
+    condition: Condition | None = None
+    fingerprint: str | None = None
+    reason: str = ""
+
+
+class Step(NamedTuple):
+    """One answer of a plan: given where the condition holds, or where there is none."""
+
+    condition: Condition | None
+    on_error: bool
+    """What a condition that cannot be evaluated counts as: True for a denial, False for a permission."""
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Strictness:
+    """What else must hold of a listed tool."""
+
+    read_only: bool = False
+    new_tools: bool = False
+    """True where a pattern permits a new tool; an exact name always does."""
+    changed_tools: bool = False
+    """True where an entry without a fingerprint permits a changed tool."""
+
+
+class Access:
+    """Entries that permit and entries that deny, asked tool by tool."""
+
+    def __init__(
+        self, policy: str, permits: Sequence[Listed], denies: Sequence[Listed], strictness: Strictness
+    ) -> None:
+        self._policy = policy
+        self._permits = permits
+        self._denies = denies
+        self._strictness = strictness
+        self._plans: dict[tuple[object, ...], tuple[Step, ...]] = {}
+
+    def judge(self, tool: Tool, request: Request) -> Verdict | None:
+        """Allow, deny, or None where no entry matches."""
+        agent = request.agent.name
+        key = (tool.name, tool.fingerprint, tool.status, tool.read_only, agent)
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._remember(key, tuple(self._steps(tool, agent)))
+        condition, _, verdict = plan[0]
+        if condition is None:
+            return verdict
+        return _walk(plan, facts(request))
+
+    def _remember(self, key: tuple[object, ...], plan: tuple[Step, ...]) -> tuple[Step, ...]:
+        if len(self._plans) >= _CACHED:
+            self._plans.clear()
+        self._plans[key] = plan
+        return plan
+
+    def _steps(self, tool: Tool, agent: str) -> Iterator[Step]:
+        """Yield the answers in the order in which they count; a step without a condition ends the plan."""
+        for entry in self._denies:
+            if entry.fingerprint in (None, tool.fingerprint) and entry.pattern.resembles(tool.name):
+                yield Step(entry.condition, on_error=True, verdict=_denial(entry, tool))
+        if self._strictness.read_only and tool.read_only is not True:
+            yield Step(None, on_error=True, verdict=self._writes(tool))
+        withheld: Verdict | None = None
+        for entry in self._permits:
+            if not entry.pattern.matches(tool.name):
+                if entry.pattern.exact and disguised(tool.name) and entry.pattern.resembles(tool.name):
+                    withheld = withheld or _disguise(entry, tool)
+                continue
+            problem = self._problem(entry, tool, agent)
+            if problem is None:
+                verdict = Verdict(effect="allow", rule=entry.rule, reason=entry.reason or "listed")
+                yield Step(entry.condition, on_error=False, verdict=verdict)
+            elif withheld is None:
+                withheld = problem
+        yield Step(None, on_error=False, verdict=withheld)
+
+    def _problem(self, entry: Listed, tool: Tool, agent: str) -> Verdict | None:
+        """Why an entry that names the tool does not permit it as it is now."""
+        exact, pin, now = entry.pattern.exact, entry.fingerprint, tool.fingerprint
+        if pin is not None:
+            return None if pin == now else self._no(entry, f"{_is(tool, now)}, not the pinned {pin}", tool, agent, pin)
+        if not exact and disguised(tool.name):
+            return _disguise(entry, tool)
+        if tool.status == "changed" and not self._strictness.changed_tools:
+            return self._no(entry, f"tool {tool.name!r} has changed since it was permitted", tool, agent, now)
+        if tool.status == "new" and not exact and not self._strictness.new_tools:
+            return self._no(entry, f"tool {tool.name!r} is new and only a pattern lists it", tool, agent, None)
+        return None
+
+    def _no(self, entry: Listed, what: str, tool: Tool, agent: str, pin: str | None) -> Verdict:
+        """Deny, with the two ways to permit it."""
+        command = f"jackline agents set {shlex.quote(agent)} --permit {shlex.quote(tool.name)}"
+        listing = "list it by name" if pin is None else f"pin fingerprint {tool.fingerprint or '(none)'}"
+        reason = f"{what}. After review, run `{command}` or {listing} in policy '{self._policy}'"
+        return Verdict(effect="deny", rule=entry.rule, reason=reason, detail={"tool": tool.status})
+
+    def _writes(self, tool: Tool) -> Verdict:
+        says = "declares that it writes" if tool.read_only is False else "does not declare that it only reads"
+        reason = f"tool {tool.name!r} {says}, and policy '{self._policy}' permits read-only tools only"
+        return Verdict(effect="deny", rule="read_only", reason=reason)
+
+
+def _is(tool: Tool, fingerprint: str) -> str:
+    return f"tool {tool.name!r} has the fingerprint {fingerprint or '(none)'}"
+
+
+def _denial(entry: Listed, tool: Tool) -> Verdict:
+    if entry.pattern.matches(tool.name):
+        reason = entry.reason or f"tool {tool.name!r} is on the deny list"
+        return Verdict(effect="deny", rule=entry.rule, reason=reason)
+    return _disguise(entry, tool)
+
+
+def _disguise(entry: Listed, tool: Tool) -> Verdict:
+    """Deny a look-alike. The name is shown escaped, so that a reader sees what it really is."""
+    note = f"{tool.name!a} may be mistaken for a name that {entry.pattern.text!r} lists"
+    finding = Finding(kind="confusable", place="tool.name", note=note)
+    return Verdict(effect="deny", rule=entry.rule, reason=f"tool {note}", findings=(finding,))
+
+
+def _walk(plan: tuple[Step, ...], known: Mapping[str, Any]) -> Verdict | None:
+    """Give the first answer that counts; the last step of every plan has no condition."""
+    return next(step.verdict for step in plan if step.condition is None or _holds(step, known))
+
+
+def _holds(step: Step, known: Mapping[str, Any]) -> bool:
+    assert step.condition is not None
+    try:
+        result = step.condition.evaluate(known)
+    except Exception:  # noqa: BLE001 - whatever fails in a condition, the answer is the stricter one
+        return step.on_error
+    return result is True or (result is not False and step.on_error)

@@ -1,0 +1,86 @@
+"""What a bundle may say under `with:` of a `tool_access` policy."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
+
+from jackline import options
+from jackline_tool_access.patterns import Pattern, objection
+
+
+def _name(text: str) -> str:
+    problem = objection(text)
+    if problem is not None:
+        raise options.wrong(*problem)
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Permission = Literal["deny", "allow"]
+
+
+class Entry(options.Options):
+    """A line of `allow`, `deny` or `delegate`: a name or glob, or a map that says more."""
+
+    tool: Name
+    when: str | None = Field(default=None, min_length=1)
+    fingerprint: str | None = Field(default=None, pattern=r"^[0-9a-f]{16}$")
+    reason: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_name(cls, value: Any) -> Any:
+        return {"tool": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """Tell editors that a plain string will do."""
+        return {"anyOf": [{"type": "string"}, handler(core_schema)]}
+
+
+class Options(options.Options):
+    """See docs/packs/tool_access.md for each option's meaning."""
+
+    allow: list[Entry] | None = None
+    deny: list[Entry] | None = None
+    delegate: list[Entry] | None = None
+    read_only: bool = False
+    new_tools: Permission = "deny"
+    changed_tools: Permission = "deny"
+    provider_tools: list[Name] | None = None
+    models: list[Name] | None = None
+    spawn: bool | list[Name] | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not (self.governs_tools or self.model_fields_set & {"provider_tools", "models", "spawn"}):
+            raise options.wrong(
+                "the policy decides nothing",
+                "give at least one of allow, deny, delegate, read_only, provider_tools, models, spawn; "
+                "allow: [] permits no tool",
+            )
+        for section in ("allow", "delegate"):
+            for index, entry in enumerate(getattr(self, section) or ()):
+                if entry.fingerprint is not None and not Pattern(entry.tool).exact:
+                    raise options.wrong(
+                        f"{section}[{index}] pins a fingerprint to the pattern {entry.tool!r}",
+                        "a fingerprint is one tool's: name that tool exactly",
+                    )
+        return self
+
+    @property
+    def governs_tools(self) -> bool:
+        """Whether a tool call needs an entry of `allow` that lists it."""
+        return self.read_only or any(part is not None for part in (self.allow, self.deny, self.delegate))
+
+    @property
+    def closes_provider_tools(self) -> bool:
+        """Whether a provider's tool needs an entry of `provider_tools`: said so, or implied by an allow list."""
+        return self.provider_tools is not None or self.allow is not None
+
+    @property
+    def handed_on(self) -> list[Entry]:
+        """What sub-agents may be given: `delegate`, or the same as `allow`."""
+        return (self.allow if self.delegate is None else self.delegate) or []

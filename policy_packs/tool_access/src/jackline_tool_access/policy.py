@@ -1,0 +1,152 @@
+"""The policy `tool_access`: default deny, by exact name and glob, for tools, models and sub-agents."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from jackline.decision import Verdict
+from jackline.policy import Phase, Reach, State
+from jackline.request import Tool
+from jackline_tool_access.access import Access, Listed, Strictness
+from jackline_tool_access.options import Entry, Options
+from jackline_tool_access.patterns import Names, Pattern
+from jackline_tool_access.widening import widened
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jackline.bundle import BuildContext
+    from jackline.events import Event
+    from jackline.request import Action, Agent, Request
+
+    Judge = Callable[[Request], Verdict | None]
+
+
+class ToolAccess:
+    """Permission by list: a tool that no entry allows is denied, and so is one that is not what was listed."""
+
+    phase: ClassVar[Phase] = "judge"
+    observes: ClassVar[bool] = False
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, name: str, options: Options, compile_entry: Callable[[str, int, Entry], Listed]) -> None:
+        self.name = name
+        self.options = options
+
+        def compiled(section: str) -> list[Listed]:
+            entries: Sequence[Entry] = getattr(options, section) or ()
+            return [compile_entry(section, index, entry) for index, entry in enumerate(entries)]
+
+        strictness = Strictness(
+            read_only=options.read_only,
+            new_tools=options.new_tools == "allow",
+            changed_tools=options.changed_tools == "allow",
+        )
+        denies = compiled("deny")
+        self._own = Access(name, compiled("allow"), denies, strictness)
+        self._handed_on = self._own
+        if options.delegate is not None:
+            self._handed_on = Access(name, compiled("delegate"), denies, strictness)
+        offers = [
+            Listed(Pattern(text), f"provider_tools[{index}]: {text}")
+            for index, text in enumerate(options.provider_tools or ())
+        ]
+        # A provider's tool declares nothing about itself: listing it is the permission.
+        self._offered = Access(name, offers, denies, replace(strictness, read_only=False))
+        self._models = None if options.models is None else Names("models", options.models)
+        self._spawn = Names("spawn", options.spawn) if isinstance(options.spawn, list) else None
+        self._judges = self._judges_by_action()
+        self.reach = Reach(actions=frozenset(self._judges))
+        self.governs: frozenset[Action] = frozenset(self._judges) - (
+            frozenset() if self._models is not None else {"model.call"}
+        )
+
+    @classmethod
+    def build(cls, name: str, options: Options, context: BuildContext) -> Self:
+        """Make the policy of a bundle entry; conditions that do not compile are the bundle's errors."""
+
+        def compile_entry(section: str, index: int, entry: Entry) -> Listed:
+            condition = None
+            if entry.when is not None:
+                condition = context.compile(entry.when, path=(section, index, "when"))
+            rule = f"{section}[{index}]: {entry.tool}"
+            return Listed(Pattern(entry.tool), rule, condition, entry.fingerprint, entry.reason)
+
+        return cls(name, options, compile_entry)
+
+    def evaluate(self, request: Request, state: State) -> Verdict | None:  # noqa: ARG002 - keeps no memory
+        """Allow what an entry lists, deny what may not be, None for what no entry names."""
+        judge = self._judges.get(request.action)
+        return None if judge is None else judge(request)
+
+    def observe(self, event: Event, state: State) -> None:
+        """Keep no memory: a list answers the same every time."""
+
+    def delegates(self, request: Request, ancestor: Agent) -> Verdict | None:  # noqa: ARG002 - the policy is its own
+        """Whether the ancestor that this policy selects may hand on what its sub-agent asks for."""
+        if request.action == "tool.call":
+            return self._handed_on.judge(_tool(request), request) if self.options.governs_tools else None
+        return self.evaluate(request, State())
+
+    def widens(self, previous: ToolAccess) -> tuple[str, ...]:
+        """How these options permit more than `previous` did, a sentence each; empty where they do not."""
+        return widened(self.options, previous.options)
+
+    def _judges_by_action(self) -> dict[Action, Judge]:
+        judges: dict[Action, Judge] = {}
+        if self.options.governs_tools:
+            judges["tool.call"] = self._tool_call
+        if self._models is not None or self.options.deny or self.options.closes_provider_tools:
+            judges["model.call"] = self._model_call
+        if self._models is not None:
+            judges["embedding"] = self._model
+        if self.options.spawn is not None:
+            judges["agent.spawn"] = self._agent_spawn
+        return judges
+
+    def _tool_call(self, request: Request) -> Verdict | None:
+        tool = request.tool
+        return self._own.judge(_tool(request) if tool is None else tool, request)
+
+    def _model_call(self, request: Request) -> Verdict | None:
+        if request.model is not None:
+            for tool in request.model.tools:
+                if tool.provider:
+                    denial = self._offer(tool, request)
+                    if denial is not None:
+                        return denial
+        return self._model(request)
+
+    def _offer(self, tool: Tool, request: Request) -> Verdict | None:
+        """Deny a tool that would run at the provider, where no call of it could be judged."""
+        verdict = self._offered.judge(tool, request)
+        if verdict is not None:
+            return None if verdict.effect == "allow" else verdict
+        if not self.options.closes_provider_tools:
+            return None
+        reason = (
+            f"the call offers the provider's tool {tool.name!r}, which policy '{self.name}' does not list: "
+            "list it under provider_tools, or do not offer it"
+        )
+        return Verdict(effect="deny", rule="provider_tools", reason=reason)
+
+    def _model(self, request: Request) -> Verdict | None:
+        if self._models is None:
+            return None
+        rule = self._models.rule(request.resource if request.model is None else request.model.name)
+        return None if rule is None else Verdict(effect="allow", rule=rule, reason="listed")
+
+    def _agent_spawn(self, request: Request) -> Verdict | None:
+        if self._spawn is not None:
+            rule = self._spawn.rule(request.resource)
+            return None if rule is None else Verdict(effect="allow", rule=rule, reason="listed")
+        if self.options.spawn:
+            return Verdict(effect="allow", rule="spawn: true", reason="listed")
+        reason = f"policy '{self.name}' lets agent {request.agent.name!r} start no sub-agents"
+        return Verdict(effect="deny", rule="spawn: false", reason=reason)
+
+
+def _tool(request: Request) -> Tool:
+    """Return the tool that is called; one of which nothing is known counts as new."""
+    return request.tool or Tool(name=request.resource, status="new")

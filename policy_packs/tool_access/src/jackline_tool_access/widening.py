@@ -1,0 +1,71 @@
+"""How one revision's options permit more than another's: what a reload must announce."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jackline_tool_access.options import Entry, Options
+
+
+def widened(new: Options, old: Options) -> tuple[str, ...]:
+    """Say each way in which `new` may permit what `old` did not. Errs on the side of saying too much."""
+    return tuple(_tools(new, old)) + tuple(_switches(new, old)) + tuple(_others(new, old))
+
+
+def _tools(new: Options, old: Options) -> Iterator[str]:
+    if old.governs_tools and not new.governs_tools:
+        yield "tools: no list governs them any more"
+    if old.governs_tools:
+        yield from _gained("allow", new.allow, old.allow)
+        if new.delegate is not None or old.delegate is not None:
+            yield from _gained("delegate", new.handed_on, old.handed_on)
+    yield from _gained("deny", old.deny, new.deny, "lost")
+
+
+def _switches(new: Options, old: Options) -> Iterator[str]:
+    if old.read_only and not new.read_only:
+        yield "read_only: was true"
+    for name in ("new_tools", "changed_tools"):
+        if getattr(new, name) == "allow" and getattr(old, name) == "deny":
+            yield f"{name}: was deny"
+
+
+def _others(new: Options, old: Options) -> Iterator[str]:
+    if old.closes_provider_tools:
+        now = (new.provider_tools or []) if new.closes_provider_tools else None
+        yield from _longer("provider_tools", now, old.provider_tools or [])
+    yield from _longer("models", new.models, old.models)
+    yield from _longer("spawn", *(_listed(options.spawn) for options in (new, old)))
+
+
+def _listed(spawn: bool | list[str] | None) -> list[str] | None:
+    """`spawn` as a list: false lists nothing, true everything."""
+    if isinstance(spawn, bool):
+        return ["*"] if spawn else []
+    return spawn
+
+
+def _gained(
+    section: str, new: Sequence[Entry] | None, old: Sequence[Entry] | None, verb: str = "gained"
+) -> Iterator[str]:
+    known = {_shown(entry) for entry in old or ()}
+    yield from (f"{section}: {verb} {_shown(entry)}" for entry in new or () if _shown(entry) not in known)
+
+
+def _longer(section: str, new: Sequence[str] | None, old: Sequence[str] | None) -> Iterator[str]:
+    """None means that nothing is governed, which permits the most."""
+    if old is None:
+        return
+    if new is None:
+        yield f"{section}: not governed any more"
+        return
+    yield from (f"{section}: gained {name}" for name in new if name not in old)
+
+
+def _shown(entry: Entry) -> str:
+    pin = f" with fingerprint {entry.fingerprint}" if entry.fingerprint else ""
+    when = f" when {entry.when}" if entry.when else ""
+    return f"{entry.tool}{pin}{when}"
