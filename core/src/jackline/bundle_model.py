@@ -1,0 +1,74 @@
+"""What a bundle's file may say, whatever policies it uses."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from jackline.decision import Mode  # noqa: TC001 - pydantic reads it
+from jackline.engine import OnError  # noqa: TC001 - pydantic reads it
+from jackline.options import Options, listed, non_empty, wrong
+from jackline.request import ACTIONS, Action
+
+FORMAT = 1
+INLINE = ("when", "effect", "reason")
+"""Options that a policy class may take beside `with:` by naming them in its `inline`."""
+
+Capture = Literal["none", "redacted", "full"]
+Standing = Literal["allow", "deny"]
+
+_ACTIONS_SCHEMA = {
+    "anyOf": [
+        {"enum": list(ACTIONS)},
+        {"type": "array", "items": {"enum": list(ACTIONS)}, "minItems": 1, "uniqueItems": True},
+    ],
+}
+
+Actions = Annotated[
+    tuple[Action, ...], BeforeValidator(listed), AfterValidator(non_empty), WithJsonSchema(_ACTIONS_SCHEMA)
+]
+"""One action or a list of them."""
+
+
+def _free(name: str) -> str:
+    if name == "registry":
+        raise wrong("the name 'registry' is taken by the agents' own standing", "call the policy something else")
+    return name
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"), AfterValidator(_free)]
+
+
+class PolicyEntry(Options):
+    """One policy of the list; `with` is its class's to check."""
+
+    name: Name
+    """What decisions and events call it; unique in the bundle."""
+    use: str
+    """The policy's registered name: `rule`, `tool_access`, `budget`, ..."""
+    agents: str | None = None
+    """A condition over the one root `agent`; without it every agent is selected."""
+    on: Actions | None = None
+    """The actions on which it is asked; without it, all that its class answers."""
+    mode: Mode = "enforce"
+    """`observe` records what it would have decided, and changes nothing."""
+    on_error: OnError | None = None
+    """What counts when it fails: `deny` (the default), `halt`, or `skip` it with a finding."""
+    trusted: bool | None = None
+    """Ask it in place, without a worker and its deadline. This project's own packs are trusted already."""
+    with_: dict[str, Any] = Field(default={}, alias="with")
+    """Its options."""
+
+
+class BundleFile(Options):
+    """The whole file."""
+
+    jackline: Literal[1]
+    """The format's number."""
+    policies: list[Any]
+    mode: Mode = "enforce"
+    unregistered: Standing | None = None
+    """What agents with status `seen` may do. Unless said, managed ones may act and unmanaged ones may not."""
+    capture: Capture = "redacted"
+    """What is kept of arguments and results: nothing, their structure, or all."""
