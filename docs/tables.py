@@ -16,15 +16,94 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 
+MEANINGS = {
+    "action": "what was to be done: one of GLOSSARY.md's actions",
+    "agent": "the agent's key: `name` or `name@version`",
+    "AgentSeen.agent": "the agent as it was first seen",
+    "application": "the root application that the session belongs to",
+    "boot": "what tells this start of the machine from others",
+    "cache_read": "input tokens that the provider read from its cache",
+    "cache_write": "input tokens that the provider wrote to its cache",
+    "call_id": "the framework's own id of the call",
+    "cap": "the ceiling of the scope, in the unit",
+    "claims": "what a meter wanted held before the act",
+    "confidence": "0 to 1",
+    "cost": "what was charged; absent where nothing is known to be",
+    "count": "how many",
+    "depth": "how many agents stand above this one",
+    "duration_ms": "from the decision to the outcome, in milliseconds",
+    "effect": "`allow`, `modify`, `escalate`, `deny` or `halt`",
+    "error": "what went wrong; empty where nothing did",
+    "evaluated": "the names of all policies that were asked",
+    "external_id": "the id by which the application or framework knows the session",
+    "findings": "what was seen, without the value itself",
+    "fingerprint": "of the tool's schema: 16 hex digits",
+    "fixed": "what the act takes whatever its output is, in the unit",
+    "held": "held for this act, in the unit",
+    "holds": "one part for each scope",
+    "host": "the machine's name",
+    "how": "why it ended",
+    "input": "tokens sent, cached ones included",
+    "jackline": "Jackline's version",
+    "journal": "the journal's id",
+    "kind": "what was seen",
+    "labels": "what the application says of the session",
+    "limits": "declared limits, tightened: `max_tokens`",
+    "micro_usd": "millionths of a dollar, rounded up",
+    "mode": "`enforce` or `observe`",
+    "model": "the model's name",
+    "models": "the models that it uses",
+    "namespace": "what keeps equal external ids of two applications apart",
+    "next": "the segment that goes on; empty at the end",
+    "note": "a word of explanation",
+    "notes": "findings about the result",
+    "on_exceed": "the effect where the scope cannot hold it",
+    "output": "tokens answered, reasoning included",
+    "parent": "the span above; empty at a root",
+    "parent_run": "the run that started this one; empty at a root",
+    "pause": "true: the session may be reopened to go on",
+    "pid": "the process",
+    "policies": "the names of the bundle's policies",
+    "policy": "the policy that decided",
+    "previous": "the revision before",
+    "python": "Python's version",
+    "reason": "in a sentence, for a person or a model",
+    "reasoning": "output tokens that were spent on reasoning",
+    "reservation": "what was held for the act",
+    "resource": "the tool's, model's, agent's, retriever's or host's name",
+    "revision": "of the bundle in force: 64 hex digits",
+    "rule": "the line of the policy's data that decided",
+    "run": "one invocation of one agent: 32 hex digits",
+    "scope": "the ledger's key: policy, scope and window",
+    "segment": "1 for the first",
+    "session": "the session's id: 32 hex digits",
+    "settled": "what the ledger booked, by scope",
+    "size": "bytes of the canonical form",
+    "source": "the file that the bundle was read from",
+    "span": "the timed step: 16 hex digits",
+    "tool": "the tool with its fingerprint",
+    "tools": "the tools that it has",
+    "unit": "`usd` (micro-dollars), `tokens` or `calls`",
+    "usage": "tokens of a model call",
+    "user": "for whom the agents act",
+    "verdicts": "every policy's answer",
+    "who": "the human who did it",
+    "why": "the reason that they gave",
+    "would": "what would have been decided had the policies in observe mode been enforced",
+}
+"""What fields mean that many records share; a docstring under the field says what is particular."""
+
 
 def fields(module: ModuleType, name: str) -> list[tuple[str, str, str]]:
-    """Give name, type and meaning of a record's fields, from its source: the docstring under a field is its meaning."""
+    """Give name, type and meaning of a record's fields, from its source; a docstring under the field comes first."""
     classes = [node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.ClassDef)]
     body = next(node.body for node in classes if node.name == name)
     found: list[tuple[str, str, str]] = []
     for node in body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            found.append((node.target.id, ast.unparse(node.annotation), ""))
+            field = node.target.id
+            meaning = MEANINGS.get(f"{name}.{field}") or MEANINGS.get(field, "")
+            found.append((field, ast.unparse(node.annotation), meaning))
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and found:
             found[-1] = (*found[-1][:2], inspect.cleandoc(str(node.value.value)).replace("\n", " "))
     return found

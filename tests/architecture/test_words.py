@@ -11,7 +11,11 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-FRAMEWORK_WORDS = {"JacklineCallbackHandler": "LangChain's word for what it calls back"}
+FRAMEWORK_WORDS = {
+    "JacklineCallbackHandler": "LangChain's word for what it calls back",
+    "_Manager": "pluggy's word for what registers plugins",
+    "_manager": "the same",
+}
 """Names that hold a framework's own word."""
 
 
