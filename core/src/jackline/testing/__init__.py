@@ -10,7 +10,7 @@ _WHERE = {
     "allow_journal_writes": "jackline.testing.blocking",
 }
 
-__all__ = ["StoreSuite", "allow_journal_writes"]  # noqa: F822 - __getattr__ brings them
+__all__ = ["StoreSuite", "allow_journal_writes"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,205 @@
+"""What was said and returned, beside the chain: stored once, capped, redacted unless somebody asks for it in full."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import msgspec
+
+from jackline.journal import segment
+from jackline.journal.line import LINE_LIMIT, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from jackline.journal.writer import Journal
+
+Capture = Literal["none", "redacted", "full"]
+CAP = 64 * 1024
+_KNOWN = 4096
+_DEPTH = 200
+_DIGEST_AT = len(b'{"digest":"')
+
+
+class Digests(Protocol):
+    """What gives a payload its name: `jackline.plain.Digester`."""
+
+    def digest(self, data: bytes) -> str:
+        """The keyed digest of `data`: 32 hex digits."""
+
+
+class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One stored payload."""
+
+    digest: str
+    size: int = 0
+    """Bytes of its canonical form, before redaction and cap."""
+    capture: Capture = "full"
+    value: Any = None
+    """The value, or with `cut` the beginning of its JSON as text."""
+    cut: bool = False
+    """It was longer than the cap."""
+    erased: bool = False
+
+
+class Payloads:
+    """Stores payloads for one process, in a file named like its journal; the chain holds only their digests.
+
+    A payload that cannot be written is counted in `lost` and never disturbs the act: the chain has its digest.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        digester: Digests,
+        capture: Capture = "redacted",
+        cap: int = CAP,
+        journal: Journal | None = None,
+    ) -> None:
+        """`cap` is in bytes of JSON; `journal` gives the file's name, else the file is named as a journal would be."""
+        self.capture: Capture = capture
+        self.lost = 0
+        self._directory, self._digester, self._cap, self._journal = directory, digester, cap, journal
+        self._fd = -1
+        self._process = segment.process
+        self._begin()
+
+    def put(self, value: Any, canonical: bytes) -> str:
+        """Store a plain value whose canonical form is given; gives its keyed digest (32 hex digits)."""
+        digest = self._digester.digest(canonical)
+        if self.capture == "none":
+            return digest
+        if self._process is not segment.process:
+            with segment.process.lock:
+                if self._process is not segment.process:
+                    self._begin()
+        with self._lock:
+            if digest in self._known:
+                self._known.move_to_end(digest)
+                return digest
+            self._known[digest] = None
+            if len(self._known) > _KNOWN:
+                self._known.popitem(last=False)
+            self._store(digest, value, canonical)
+        return digest
+
+    def get(self, digest: str) -> Payload | None:
+        """A stored payload, from any process's file; None where it was never stored."""
+        return find_payloads(self._directory, [digest]).get(digest)
+
+    def erase(self, digest: str) -> int:
+        """Take a payload's content away, see `erase_payload`."""
+        return erase_payload(self._directory, digest)
+
+    def close(self) -> None:
+        """Close the file; a later `put` opens another."""
+        with self._lock:
+            if self._fd >= 0 and self._process is segment.process:
+                os.close(self._fd)
+            self._fd = -1
+
+    def _begin(self) -> None:
+        self._lock = threading.RLock()
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self._fd = -1
+        self._ragged = False
+        self._process = segment.process
+
+    def _store(self, digest: str, value: Any, canonical: bytes) -> None:
+        kept = canonical if self.capture == "full" else encode(redact(value))
+        cut = len(kept) > self._cap
+        if cut:
+            kept = encode(kept[: self._cap].decode(errors="ignore"))
+        line = b'{"digest":"%b","size":%d,"capture":"%b",%b"value":%b}\n' % (
+            digest.encode(), len(canonical), self.capture.encode(), b'"cut":true,' if cut else b"", kept,
+        )  # fmt: skip
+        try:
+            self._write(line)
+        except OSError:
+            self.lost += 1
+            self._known.pop(digest, None)
+
+    def _write(self, line: bytes) -> None:
+        """The one place where payloads reach the system; readers skip what a failed write left."""
+        if self._fd < 0:
+            self._open()
+        if self._ragged:
+            line = b"\n" + line
+        self._ragged = True
+        written = os.write(self._fd, line)
+        if written != len(line):
+            raise OSError(f"only {written} of {len(line)} bytes were written")
+        self._ragged = False
+
+    def _open(self) -> None:
+        name = self._journal.id if self._journal else segment.new_journal_id(0.0)
+        path = self._directory / f"{name}{segment.SUFFIX}"
+        try:
+            self._fd = segment.create(path)
+        except FileExistsError:
+            self._fd = os.open(path, os.O_APPEND | os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+
+
+def redact(value: Any, depth: int = 0) -> Any:
+    """The same structure, keys, numbers and truth values, with each string replaced by its length."""
+    if isinstance(value, str):
+        return f"[{len(value)} chars]"
+    if depth > _DEPTH:
+        return "[too deep]"
+    if isinstance(value, dict):
+        return {str(key): redact(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [redact(item, depth + 1) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float)) else f"[{type(value).__qualname__}]"
+
+
+def find_payloads(directory: Path, digests: Iterable[str]) -> dict[str, Payload]:
+    """Those of the payloads that are stored in a folder, by digest; one pass over its files."""
+    wanted = {digest.encode() for digest in digests}
+    found: dict[str, Payload] = {}
+    for _path, _at, raw in _lines(directory):
+        if _digest_of(raw) not in wanted:
+            continue
+        try:
+            payload = msgspec.json.decode(raw, type=Payload)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            continue
+        if payload.digest not in found or not payload.erased:
+            found[payload.digest] = payload
+    return found
+
+
+def erase_payload(directory: Path, digest: str) -> int:
+    """Overwrite a payload's content wherever it is stored and give the number of places; the chain stays valid.
+
+    The line keeps its length and its digest, so that a process that is writing to the file is not disturbed.
+    """
+    places = [(path, at, len(raw)) for path, at, raw in _lines(directory) if _digest_of(raw) == digest.encode()]
+    for path, at, size in places:
+        line = b'{"digest":"%b","erased":true' % digest.encode()
+        fd = os.open(path, os.O_WRONLY)
+        try:
+            os.pwrite(fd, line + b" " * (size - len(line) - 2) + b"}\n", at)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    return len(places)
+
+
+def _lines(directory: Path) -> Iterator[tuple[Path, int, bytes]]:
+    """Every whole line of every payload file with its place."""
+    for path in sorted(directory.glob(f"*{segment.SUFFIX}")):
+        at = 0
+        with path.open("rb") as file:
+            while raw := file.readline(LINE_LIMIT):
+                if raw.startswith(b'{"digest":"') and raw.endswith(b"}\n"):
+                    yield path, at, raw
+                at += len(raw)
+
+
+def _digest_of(raw: bytes) -> bytes:
+    return raw[_DIGEST_AT : raw.find(b'"', _DIGEST_AT)]
