@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
 from jackline_tool_access._version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from jackline.hookspecs import Register
     from jackline_tool_access.policy import ToolAccess
 
 __all__ = ["ToolAccess", "__version__", "jackline_register_policies"]
 
-hookimpl = pluggy.HookimplMarker("jackline")
 
-
-@hookimpl
-def jackline_register_policies(register: Callable[..., None]) -> None:
+def jackline_register_policies(register: Register) -> None:
     """Offer `use: tool_access`."""
     register("tool_access", "jackline_tool_access:ToolAccess")
 

@@ -6,6 +6,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from msgspec.structs import replace
+
 from jackline.decision import Finding, Verdict
 from jackline.facts import facts
 from jackline_tool_access.lookalike import disguised
@@ -70,11 +72,15 @@ class Access:
         key = (tool.name, tool.fingerprint, tool.status, tool.read_only, agent)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._remember(key, tuple(self._steps(tool, agent)))
+            plan = self._remember(key, tuple(map(self._signed, self._steps(tool, agent))))
         condition, _, verdict = plan[0]
         if condition is None:
             return verdict
         return _walk(plan, facts(request))
+
+    def _signed(self, step: Step) -> Step:
+        """A step whose verdict names the policy, so that the engine need not."""
+        return step if step.verdict is None else step._replace(verdict=replace(step.verdict, policy=self._policy))
 
     def _remember(self, key: tuple[object, ...], plan: tuple[Step, ...]) -> tuple[Step, ...]:
         if len(self._plans) >= _CACHED:

@@ -40,7 +40,7 @@ class Entry(options.Options):
         return {"anyOf": [{"type": "string"}, handler(core_schema)]}
 
 
-class Options(options.Options):
+class ToolAccessOptions(options.Options):
     """See docs/packs/tool_access.md for each option's meaning."""
 
     allow: list[Entry] | None = None

@@ -9,7 +9,7 @@ from jackline.decision import Verdict
 from jackline.policy import Phase, Reach, State
 from jackline.request import Tool
 from jackline_tool_access.access import Access, Listed, Strictness
-from jackline_tool_access.options import Entry, Options
+from jackline_tool_access.options import Entry, ToolAccessOptions
 from jackline_tool_access.patterns import Names, Pattern
 from jackline_tool_access.widening import widened
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jackline.bundle import BuildContext
+    from jackline.decision import Effect
     from jackline.events import Event
     from jackline.request import Action, Agent, Request
 
@@ -28,9 +29,11 @@ class ToolAccess:
 
     phase: ClassVar[Phase] = "judge"
     observes: ClassVar[bool] = False
-    Options: ClassVar[type[Options]] = Options
+    Options: ClassVar[type[ToolAccessOptions]] = ToolAccessOptions
 
-    def __init__(self, name: str, options: Options, compile_entry: Callable[[str, int, Entry], Listed]) -> None:
+    def __init__(
+        self, name: str, options: ToolAccessOptions, compile_entry: Callable[[str, int, Entry], Listed]
+    ) -> None:
         self.name = name
         self.options = options
 
@@ -56,6 +59,7 @@ class ToolAccess:
         self._offered = Access(name, offers, denies, replace(strictness, read_only=False))
         self._models = None if options.models is None else Names("models", options.models)
         self._spawn = Names("spawn", options.spawn) if isinstance(options.spawn, list) else None
+        self._permissions: dict[str, Verdict] = {}
         self._judges = self._judges_by_action()
         self.reach = Reach(actions=frozenset(self._judges))
         self.governs: frozenset[Action] = frozenset(self._judges) - (
@@ -63,7 +67,7 @@ class ToolAccess:
         )
 
     @classmethod
-    def build(cls, name: str, options: Options, context: BuildContext) -> Self:
+    def build(cls, name: str, options: ToolAccessOptions, context: BuildContext) -> Self:
         """Make the policy of a bundle entry; conditions that do not compile are the bundle's errors."""
 
         def compile_entry(section: str, index: int, entry: Entry) -> Listed:
@@ -129,22 +133,31 @@ class ToolAccess:
             f"the call offers the provider's tool {tool.name!r}, which policy '{self.name}' does not list: "
             "list it under provider_tools, or do not offer it"
         )
-        return Verdict(effect="deny", rule="provider_tools", reason=reason)
+        return self._answer("deny", "provider_tools", reason)
 
     def _model(self, request: Request) -> Verdict | None:
         if self._models is None:
             return None
         rule = self._models.rule(request.resource if request.model is None else request.model.name)
-        return None if rule is None else Verdict(effect="allow", rule=rule, reason="listed")
+        return None if rule is None else self._allowed(rule)
 
     def _agent_spawn(self, request: Request) -> Verdict | None:
         if self._spawn is not None:
             rule = self._spawn.rule(request.resource)
-            return None if rule is None else Verdict(effect="allow", rule=rule, reason="listed")
+            return None if rule is None else self._allowed(rule)
         if self.options.spawn:
-            return Verdict(effect="allow", rule="spawn: true", reason="listed")
+            return self._allowed("spawn: true")
         reason = f"policy '{self.name}' lets agent {request.agent.name!r} start no sub-agents"
-        return Verdict(effect="deny", rule="spawn: false", reason=reason)
+        return self._answer("deny", "spawn: false", reason)
+
+    def _allowed(self, rule: str) -> Verdict:
+        known = self._permissions.get(rule)
+        if known is None:
+            known = self._permissions[rule] = self._answer("allow", rule, "listed")
+        return known
+
+    def _answer(self, effect: Effect, rule: str, reason: str) -> Verdict:
+        return Verdict(effect=effect, policy=self.name, rule=rule, reason=reason)
 
 
 def _tool(request: Request) -> Tool:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jackline_tool_access.options import Entry, Options
+    from jackline_tool_access.options import Entry, ToolAccessOptions
 
 
-def widened(new: Options, old: Options) -> tuple[str, ...]:
+def widened(new: ToolAccessOptions, old: ToolAccessOptions) -> tuple[str, ...]:
     """Say each way in which `new` may permit what `old` did not. Errs on the side of saying too much."""
     return tuple(_tools(new, old)) + tuple(_switches(new, old)) + tuple(_others(new, old))
 
 
-def _tools(new: Options, old: Options) -> Iterator[str]:
+def _tools(new: ToolAccessOptions, old: ToolAccessOptions) -> Iterator[str]:
     if old.governs_tools and not new.governs_tools:
         yield "tools: no list governs them any more"
     if old.governs_tools:
@@ -25,7 +25,7 @@ def _tools(new: Options, old: Options) -> Iterator[str]:
     yield from _gained("deny", old.deny, new.deny, "lost")
 
 
-def _switches(new: Options, old: Options) -> Iterator[str]:
+def _switches(new: ToolAccessOptions, old: ToolAccessOptions) -> Iterator[str]:
     if old.read_only and not new.read_only:
         yield "read_only: was true"
     for name in ("new_tools", "changed_tools"):
@@ -33,7 +33,7 @@ def _switches(new: Options, old: Options) -> Iterator[str]:
             yield f"{name}: was deny"
 
 
-def _others(new: Options, old: Options) -> Iterator[str]:
+def _others(new: ToolAccessOptions, old: ToolAccessOptions) -> Iterator[str]:
     if old.closes_provider_tools:
         now = (new.provider_tools or []) if new.closes_provider_tools else None
         yield from _longer("provider_tools", now, old.provider_tools or [])
