@@ -1,0 +1,16 @@
+"""Conditions: a subset of CEL over the facts of a request, checked when a bundle loads, fast when it is asked."""
+
+from jackline.condition.compiler import Condition, compile_condition
+from jackline.condition.conjuncts import Conjuncts
+from jackline.condition.errors import BudgetExceeded, ConditionError, EvaluationError
+from jackline.condition.schema import Schema
+
+__all__ = [
+    "BudgetExceeded",
+    "Condition",
+    "ConditionError",
+    "Conjuncts",
+    "EvaluationError",
+    "Schema",
+    "compile_condition",
+]

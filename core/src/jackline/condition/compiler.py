@@ -1,0 +1,75 @@
+"""From a condition's text to something that answers a request."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jackline.condition import checker, emitter, parser
+from jackline.condition.conjuncts import Conjuncts, conjuncts
+from jackline.condition.errors import BudgetExceeded, EvaluationError, position
+from jackline.condition.evaluator import Evaluator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jackline.condition.schema import Schema
+    from jackline.condition.syntax import Node
+
+
+class Condition:
+    """A condition that was checked. Its code object is made when it is first evaluated; safe to share by threads."""
+
+    __slots__ = ("_run", "_tree", "conjuncts", "result_type", "roots", "source", "unverified")
+
+    def __init__(
+        self, source: str, tree: Node, result_type: str, roots: frozenset[str], unverified: tuple[str, ...]
+    ) -> None:
+        self.source = source
+        self.result_type = result_type
+        """`bool`, `dyn`, `list(string)`, ..."""
+        self.roots = roots
+        """The roots that it names."""
+        self.unverified = unverified
+        """Paths into `args` and `original` whose type the schema does not settle."""
+        self.conjuncts: Conjuncts = conjuncts(tree)
+        self._tree = tree
+        self._run: Callable[[Mapping[str, Any]], Any] = self._first
+
+    def __repr__(self) -> str:
+        return f"Condition({self.source!r})"
+
+    def evaluate(self, facts: Mapping[str, Any]) -> Any:
+        """Answer for these facts, plain data by root name. Raises EvaluationError where there is no answer."""
+        try:
+            return self._run(facts)
+        except BudgetExceeded:
+            raise
+        except Exception:  # noqa: BLE001 - whatever the fast way stumbled over, the slow way decides
+            return self._explain(facts)
+
+    def _first(self, facts: Mapping[str, Any]) -> Any:
+        try:
+            self._run = emitter.build(self._tree)
+        except (RecursionError, MemoryError):
+            self._run = self._explain
+        return self._run(facts)
+
+    def _explain(self, facts: Mapping[str, Any]) -> Any:
+        try:
+            return Evaluator(facts).value(self._tree)
+        except EvaluationError as error:
+            line, column = position(self.source, error.offset)
+            error.args = (f"line {line}, column {column}: {error.message}",)
+            raise
+        except RecursionError:
+            raise EvaluationError("there is too little stack left to evaluate this condition") from None
+
+
+def compile_condition(source: str, schema: Schema | None) -> Condition:
+    """Read and check a condition; raises ConditionError.
+
+    Without a schema names, types and functions are not checked: what is wrong then shows at evaluation.
+    """
+    tree = parser.parse(source)
+    result_type, roots, unverified = checker.check(source, tree, schema)
+    return Condition(source, tree, str(result_type), roots, unverified)
