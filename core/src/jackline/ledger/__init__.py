@@ -1,0 +1,318 @@
+"""The ledger: money, tokens and calls held before an act and settled after it, one for all processes of a host."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
+
+from jackline.errors import LedgerError
+from jackline.ledger import reservations
+from jackline.ledger.cells import (
+    AT,
+    H_BOOT,
+    H_OWNERS,
+    HELD,
+    ID,
+    OWNER,
+    SPENT,
+    TOUCHED,
+    UNIT,
+    Cells,
+    boot,
+    create,
+)
+from jackline.ledger.locking import HostLock, Owners
+from jackline.ledger.reservations import UNIT_NAMES, UNITS, Recovered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jackline.decision import Claim, Refusal, Reservation, Unit
+
+__all__ = ["Balance", "Entry", "Ledger", "Recovered"]
+
+_PID_BITS: Final = 22
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+class Balance(NamedTuple):
+    """What one scope has spent and holds, in micro-dollars, tokens or calls."""
+
+    spent: int
+    held: int
+
+
+class Entry(NamedTuple):
+    """One scope as `Ledger.balances` lists it."""
+
+    scope: str
+    """At most 192 bytes of it."""
+    unit: Unit
+    spent: int
+    held: int
+    touched: int
+    """Unix seconds of the last reservation."""
+
+
+class Ledger:
+    """Hold before, settle after; every scope of a reservation in one step, for all processes of the host.
+
+    A folder has the mapped cells (`cells`), the lock (`lock`) and the living processes (`owners`). A process
+    may be killed at any instruction: what it had begun is completed by the next one, and what it held stays
+    held until `recover` books it as spent. A power cut may lose the last seconds of writes; `open` then
+    compares cells and reservations before the first use.
+
+    Limits: 29 scopes a reservation, 2^60 of a unit a scope, about 8 million scopes (2 GiB; prune those that
+    are over), POSIX systems, a local disk. The hash table is built anew at 16,384 scopes, then at four
+    times as many: the lock is then held for as long as that takes (about 1 us a scope). A step waits at most
+    `patience` seconds for the lock, then raises LedgerError.
+    """
+
+    _open: ClassVar[dict[tuple[int, int], Ledger]] = {}
+    _opening: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self, directory: Path, patience: float) -> None:
+        self.directory = directory
+        self._lock = HostLock(directory / "lock", patience)
+        self._owners = Owners(directory / "owners")
+        self._mutex = threading.RLock()
+        self._inside = False
+        self._owner = 0
+        self._users = 1
+        self._cells: Cells | None = None
+        try:
+            self._lock.wait()
+            self._cells = self._load(directory / "cells")
+        except BaseException:
+            self._lock.close()
+            self._owners.close()
+            raise
+        self._lock.free()
+
+    @classmethod
+    def open(cls, directory: Path | str, *, patience: float = 2.0) -> Ledger:
+        """Open the ledger of a folder, or make an empty one where there has never been one.
+
+        A process has one Ledger for a folder, however often it is opened: closing a second descriptor of the
+        lock file would drop the process's lock. Raises LedgerError where the files are damaged or gone, or
+        the disk is full; a ledger never starts at zero by itself.
+        """
+        folder = Path(directory)
+        with cls._opening:
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                lock = folder / "lock"
+                if not lock.exists():
+                    lock.touch(mode=0o600)
+                status = lock.stat()
+                key = (status.st_dev, status.st_ino)
+                ledger = cls._open.get(key)
+                if ledger is None:
+                    ledger = cls(folder, patience)
+                    cls._open[key] = ledger
+                else:
+                    ledger._users += 1
+            except OSError as error:
+                raise LedgerError(f"The ledger in {folder} cannot be opened: {error}.") from error
+        return ledger
+
+    def _load(self, path: Path) -> Cells:
+        if not path.exists():
+            if self._lock.marked:
+                raise LedgerError(
+                    f"The ledger in {path.parent} has lost its file '{path.name}': what was spent is unknown, and "
+                    "nothing that a budget meters is permitted. Stop the agents, then restore the file from a copy, "
+                    "or move the whole folder away to start at zero on purpose."
+                )
+            create(path)
+        self._lock.mark()
+        cells = Cells(path)
+        cells.refresh()
+        if cells.words[H_BOOT] != boot():
+            problems = reservations.audit(cells)
+            if problems:
+                what = f"after a restart of the host {problems[0]} ({len(problems)} such)"
+                cells.close()
+                raise LedgerError(cells.advice(what))
+            cells.words[H_BOOT] = boot()
+        return cells
+
+    def _locked(self, step: Callable[Concatenate[Cells, _P], _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Run one step alone on this host. An exception in it, an interrupt among them, leaves no half step."""
+        with self._mutex:
+            if self._inside:
+                raise LedgerError(
+                    "The ledger was entered again from within one of its steps, by a signal handler or a finalizer. "
+                    "Reserve and settle from ordinary code."
+                )
+            cells = self._cells
+            if cells is None:
+                raise LedgerError(f"The ledger in {self.directory} is closed. Open it again with Ledger.open.")
+            lock = self._lock
+            try:
+                self._inside = True
+                if lock.attempt():
+                    lock.wait()
+                cells.refresh()
+                return step(cells, *args, **kwargs)
+            except (struct.error, OverflowError) as error:
+                raise LedgerError(f"The ledger counts whole numbers below 2^60: {error}.") from error
+            finally:
+                self._inside = False
+                lock.free()
+
+    def reserve(
+        self,
+        claims: Sequence[Claim],
+        *,
+        output: int | None = None,
+        shrink: bool = False,
+        minimum: int = 1,
+        at: float,
+    ) -> Reservation | Refusal:
+        """Hold the worst case of an act in every scope, or refuse for the first claim that does not fit.
+
+        With `shrink` the largest output up to `output` tokens that fits every cap is granted, at least
+        `minimum`; otherwise all of `output` must fit. Claims that share a scope count together, under the
+        lowest of their caps. `at` is Unix seconds.
+        """
+        merged = reservations.merge(claims)
+        reservations.check_size(merged)
+        return self._locked(self._reserve, merged, output, minimum if shrink else None, int(at))
+
+    def _reserve(
+        self, cells: Cells, claims: Sequence[Claim], output: int | None, shrink: int | None, at: int
+    ) -> Reservation | Refusal:
+        owner = self._owner or self._claim(cells)
+        return reservations.reserve(cells, claims, output, shrink, owner, at)
+
+    def _claim(self, cells: Cells) -> int:
+        number = cells.words[H_OWNERS] + 1
+        cells.words[H_OWNERS] = number
+        self._owners.claim(number)
+        self._owner = number << _PID_BITS | os.getpid() & ((1 << _PID_BITS) - 1)
+        return self._owner
+
+    def settle(self, reservation: Reservation, actual: Mapping[Unit, int], at: float) -> dict[str, int]:
+        """Book what the act did cost, also above the hold, and give the rest back; amounts by scope.
+
+        A unit that `actual` does not name is booked as held. A reservation that has ended before gives {}.
+        `at` is Unix seconds.
+        """
+        amounts = {}
+        for unit, amount in actual.items():
+            if unit not in UNITS or amount < 0:
+                raise LedgerError(f"{amount} of '{unit}' cannot be booked: 0 or more of one of {[*UNITS]} can.")
+            amounts[UNITS[unit]] = amount
+        return self._finish(reservation, amounts, int(at))
+
+    def release(self, reservation: Reservation) -> None:
+        """Give a hold back. Only where it is shown that the act did not start."""
+        self._finish(reservation, dict.fromkeys(UNITS.values(), 0))
+
+    def book(self, reservation: Reservation) -> dict[str, int]:
+        """Book a whole hold as spent, since the act's outcome is unknown; amounts by scope."""
+        return self._finish(reservation, None)
+
+    def _finish(self, reservation: Reservation, actual: Mapping[int, int] | None, at: int = 0) -> dict[str, int]:
+        try:
+            number = int(reservation.id, 16)
+        except ValueError as error:
+            raise LedgerError(f"'{reservation.id}' is no reservation's id, which has 16 hex digits.") from error
+        booked = self._locked(reservations.finish, number, actual, at)
+        return {hold.scope: amount for hold, (_, amount) in zip(reservation.holds, booked, strict=False)}
+
+    def balance(self, scope: str) -> Balance:
+        """What a scope has spent and holds; zero for one that nobody has claimed."""
+        return self._locked(_balance, scope)
+
+    def balances(self) -> list[Entry]:
+        """Every scope, in no order. Holds the lock while it reads: for people, not for each request."""
+        return self._locked(_balances)
+
+    def recover(self) -> list[Recovered]:
+        """Book the holds of processes that are dead as spent; their acts' outcomes are unknown."""
+        return self._locked(self._recover)
+
+    def _recover(self, cells: Cells) -> list[Recovered]:
+        alive = {self._owner >> _PID_BITS: True}
+        found = []
+        for record in reservations.live(cells):
+            number, owner, at = (cells.words[record + field] for field in (ID, OWNER, AT))
+            process = owner >> _PID_BITS
+            if process not in alive:
+                alive[process] = self._owners.alive(process)
+            if not alive[process]:
+                booked = {cells.scope(cell): amount for cell, amount in reservations.finish(cells, number, None)}
+                found.append(Recovered(f"{number:016x}", owner & ((1 << _PID_BITS) - 1), at, booked))
+        return found
+
+    def prune(self, before: float) -> int:
+        """Forget scopes without holds whose last reservation is older than `before` (Unix seconds); how many.
+
+        What they had spent is forgotten with them: prune windows that are over, not sessions that may go on.
+        The lock is given up between batches.
+        """
+        total = 0
+        while forgotten := self._locked(_prune, int(before), 256):
+            total += forgotten
+        return total
+
+    def audit(self) -> list[str]:
+        """Say where cells and reservations disagree, for `doctor`; an empty list is a sound ledger."""
+        return self._locked(reservations.audit)
+
+    def close(self) -> None:
+        """Give the files back once every `open` of this process has closed; open holds count as a dead process's."""
+        with self._opening, self._mutex:
+            if self._inside:
+                raise LedgerError("The ledger cannot be closed from within one of its steps.")
+            self._users -= 1
+            if self._users == 0 and self._cells is not None:
+                self._cells.close()
+                self._cells = None
+                self._lock.close()
+                self._owners.close()
+                for key in [key for key, ledger in self._open.items() if ledger is self]:
+                    del self._open[key]
+
+    def _after_fork(self) -> None:
+        self._mutex = threading.RLock()
+        self._inside = False
+        self._owner = 0
+
+
+def _balance(cells: Cells, scope: str) -> Balance:
+    cell = cells.find(scope)
+    return Balance(cells.words[cell + SPENT], cells.words[cell + HELD]) if cell else Balance(0, 0)
+
+
+def _balances(cells: Cells) -> list[Entry]:
+    found = []
+    for _, cell in cells.entries():
+        spent, held = cells.words[cell + SPENT], cells.words[cell + HELD]
+        unit = UNIT_NAMES[cells.words[cell + UNIT]]
+        found.append(Entry(cells.scope(cell), unit, spent, held, cells.words[cell + TOUCHED]))
+    return found
+
+
+def _prune(cells: Cells, before: int, batch: int) -> int:
+    kept = reservations.referenced(cells)
+    words = cells.words
+    old = [(entry, cell) for entry, cell in cells.entries() if words[cell + TOUCHED] < before and cell not in kept]
+    for entry, cell in old[:batch]:
+        cells.bury(entry, cell)
+    return min(len(old), batch)
+
+
+def _after_fork() -> None:
+    Ledger._opening = threading.Lock()  # noqa: SLF001 - the class's own module
+    for ledger in list(Ledger._open.values()):  # noqa: SLF001
+        ledger._after_fork()  # noqa: SLF001
+
+
+os.register_at_fork(after_in_child=_after_fork)
