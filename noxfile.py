@@ -25,6 +25,7 @@ DISTRIBUTIONS = CORE + PACKS + ADAPTERS
 SOURCES = [f"{distribution}/src" for distribution in DISTRIBUTIONS]
 ELSEWHERE = [f"tests/{Path(adapter).name}" for adapter in ADAPTERS] + ["tests/docs", "tests/transparency"]
 """Tests that need a framework: the sessions below run them in environments that have it."""
+SHOW = "import sys, importlib.metadata as m; print('installed:', *(f'{n} {m.version(n)}' for n in sys.argv[1:]))"
 
 
 def install(session: nox.Session, distributions: list[str], *wanted: str, group: str = "tests") -> None:
@@ -49,7 +50,7 @@ def install_langchain(session: nox.Session, versions: str, *wanted: str) -> None
         session.warn("the newest LangChain does not resolve here: laid over the previous one without dependencies")
         install(session, DISTRIBUTIONS, "-r", "constraints/langchain-previous.txt", *wanted)
         session.install("--no-deps", "-r", pins)
-    session.run("python", "-m", "pip", "list", "--format=freeze", "--exclude-editable", silent=False)
+    session.run("python", "-c", SHOW, "langchain", "langchain-core", "langgraph", "langgraph-prebuilt", log=False)
 
 
 @nox.session
@@ -153,7 +154,8 @@ def wheels(session: nox.Session) -> None:
     clean = folder / "clean"
     session.run(sys.executable, "-m", "venv", "--clear", str(clean), external=True)
     python = str(clean / "bin" / "python")
-    session.run(python, "-m", "pip", "install", "--quiet", *map(str, built), "langchain>=1.2,<2", external=True)
+    wanted = [*map(str, built), "langchain>=1.2,<2"]
+    session.run(python, "-m", "pip", "install", *wanted, external=True, silent=True)
     listed = session.run(str(clean / "bin" / "jackline"), "plugins", "--json", external=True, silent=True)
     for path in DISTRIBUTIONS:
         name = nox.project.load_toml(ROOT / path / "pyproject.toml")["project"]["name"]
