@@ -164,13 +164,13 @@ class _Walk:
     @staticmethod
     def key(key: str) -> str:
         key = key if _encodable(key) else key.encode("utf-8", "backslashreplace").decode()
-        return f"${key}" if key.lstrip("$") and "$" + key.lstrip("$") in MARKS else key
+        return f"${key}" if key.startswith("$") and "$" + key.lstrip("$") in MARKS else key
 
     def string(self, value: str) -> Any:
         text = str.__str__(value)
-        self.text -= len(text)
-        if self.text < 0:
+        if len(text) > self.text:
             return {"$text": [len(text), _fingerprint(text.encode("utf-8", "backslashreplace"))]}
+        self.text -= len(text)
         if _encodable(text):
             return text
         return {"$text": [len(text), text.encode("utf-8", "backslashreplace").decode()]}

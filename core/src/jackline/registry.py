@@ -136,6 +136,13 @@ class Registry:
                 self._see_model(entry, model)
             return self._current(entry, seen.version)
 
+    def declare(self, agent: Agent, tools: Sequence[Tool]) -> None:
+        """Take note of the tools that a known agent has; the first declaration counts as permitted."""
+        with self._lock:
+            entry = self.entries.get(agent.name)
+            if entry is not None:
+                self._declare(entry, tools)
+
     def facts(self, agent: Agent) -> Agent:
         """The agent as it is now; the same object until something changes."""
         return self._agents.get(agent.key) or self.agent(agent)
@@ -172,6 +179,10 @@ class Registry:
             self._write([event])
             self.refresh()
         return event
+
+    def after_fork(self) -> None:
+        """Give the child of a fork a lock that nobody holds."""
+        self._lock = threading.RLock()
 
     def _first_sight(self, seen: Agent, tools: Sequence[Tool] | None, models: Sequence[str], revision: str) -> None:
         with self._exclusive() as append:

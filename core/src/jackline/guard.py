@@ -1,0 +1,371 @@
+"""The one object that users hold: it decides, reserves and records, in this order, before an act starts."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from jackline import outcome
+from jackline.decision import Decision, Refusal
+from jackline.errors import ApprovalPending, Denied, Halted, JournalError, LedgerError
+from jackline.events import Completed, Failed, Usage
+from jackline.home import Home
+from jackline.lifecycle import Lifecycle, load_prices
+from jackline.plain import new_span_id, plain
+from jackline.request import RETURNS, Action, Model, Request, Tool
+from jackline.session import Halt, Scope, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jackline.decision import Reservation
+
+T = TypeVar("T")
+
+
+class Guard(Lifecycle):
+    """Decides and records for every agent that is attached to it. Thread-safe; used from any event loop."""
+
+    @classmethod
+    def load(cls, path: str | Path, **options: Any) -> Guard:
+        """Make a guard from a bundle file; raises BundleError where it is missing or invalid.
+
+        `options` are those of `Guard`. A changed file is in force within a second; one that no longer loads leaves
+        the last good bundle in force.
+        """
+        from jackline.bundle import load_bundle  # noqa: PLC0415 - pydantic and YAML only where a bundle is read
+
+        home = Home(options.pop("home", None)).make()
+        prices = options.pop("prices", None) or load_prices(home)
+        bundle = load_bundle(Path(path), prices=lambda: prices)
+        return cls(bundle, home=home.path, prices=prices, path=Path(path), **options)
+
+    def check(self, request: Request) -> Decision:
+        """Decide about a request. The decision is on record when this returns; no policy makes it raise."""
+        active = self._current(request)
+        session = self.sessions.get(request.subject)
+        with session.lock:
+            decision = self._decide(active.engine, session, request)
+            decision = self._write(active.engine, session, request, decision)
+            if decision.permitted:
+                session.calls += request.action not in RETURNS.values()
+                session.model_calls += request.action == "model.call"
+                session.tool_calls += request.action == "tool.call"
+        return decision
+
+    async def acheck(self, request: Request) -> Decision:
+        """As `check`, without blocking the event loop where a policy may wait or another thread is deciding."""
+        session = self.sessions.get(request.subject)
+        if session.lock.locked() or self._active.engine.waits(request):
+            return await asyncio.to_thread(self.check, request)
+        return self.check(request)
+
+    def require(self, request: Request) -> Decision:
+        """As `check`; raises Denied, Halted or ApprovalPending where the act may not go on."""
+        return permitted(self.check(request))
+
+    async def arequire(self, request: Request) -> Decision:
+        """As `acheck`; raises Denied, Halted or ApprovalPending where the act may not go on."""
+        return permitted(await self.acheck(request))
+
+    def request(
+        self,
+        action: Action,
+        resource: str,
+        args: dict[str, Any],
+        *,
+        scope: Scope | None = None,
+        span: str | None = None,
+        tool: Tool | None = None,
+        model: Model | None = None,
+        call_id: str = "",
+        facts: Mapping[str, Any] | None = None,
+    ) -> Request:
+        """The question about an act in `scope` (the current one where none is given). `args` must be plain data."""
+        scope = scope if scope is not None else self.scope()
+        agent = self.registry.facts(scope.agent)
+        if model is not None:
+            self.registry.model(agent, model.name)
+        return Request(
+            action=action,
+            resource=resource,
+            at=self.clock(),
+            agent=agent,
+            subject=scope.session.subject,
+            run=scope.run,
+            span=span if span is not None else new_span_id(),
+            parent=scope.span,
+            ancestors=tuple(map(self.registry.facts, scope.ancestors)) if scope.ancestors else (),
+            depth=len(scope.ancestors),
+            args=args,
+            tool=self.registry.tool(agent, tool) if tool is not None else None,
+            model=model,
+            call_id=call_id,
+            facts=dict(facts) if facts else {},
+            session=scope.session.facts(),
+        )
+
+    def judges_return(self, request: Request) -> bool:
+        """Whether a policy looks at what this act gives back; if so, hold it until `returned` has answered."""
+        action = RETURNS.get(request.action)
+        return action is not None and self._active.engine.judges(_return_of(request, action, None))
+
+    def returned(self, request: Request, result: Any) -> Decision | None:
+        """Judge what an act gave back, before anyone sees it. None where no policy looks at it."""
+        action = RETURNS.get(request.action)
+        if action is None or not self.judges_return(request):
+            return None
+        return self.check(_return_of(request, action, plain(result), at=self.clock()))
+
+    async def areturned(self, request: Request, result: Any) -> Decision | None:
+        """As `returned`, without blocking the event loop."""
+        action = RETURNS.get(request.action)
+        if action is None or not self.judges_return(request):
+            return None
+        return await self.acheck(_return_of(request, action, plain(result), at=self.clock()))
+
+    def complete(
+        self,
+        request: Request,
+        decision: Decision,
+        result: Any = None,
+        *,
+        usage: Usage | None = None,
+        model: str = "",
+        cached: bool = False,
+    ) -> Completed:
+        """Record that an act ended well: its result's digest, tokens and cost; settle its reservation.
+
+        `usage` None for a model call means that the provider told nothing: the upper bound is taken. `model` is what
+        the provider says answered. `cached`: the answer came from a cache, so nothing is charged.
+        """
+        now = self.clock()
+        usage, cost = self._priced(request, decision, usage, model, cached=cached)
+        actual, cost = outcome.booked(decision.reservation, cost, usage)
+        if cached:
+            actual = dict.fromkeys(actual, 0)
+        digest, size = self.recorder.keep(plain(result)) if result is not None else ("", 0)
+        event = Completed(
+            at=now,
+            session=decision.session,
+            run=request.run,
+            span=request.span,
+            action=request.action,
+            resource=request.resource,
+            duration_ms=max(0.0, round((now - request.at) * 1000, 3)),
+            result=digest,
+            size=size,
+            usage=usage,
+            cost=cost,
+            model=model,
+            settled=outcome.settled(decision.reservation, actual),
+        )
+        self._close_act(request, decision, event, actual)
+        return event
+
+    def fail(
+        self, request: Request, decision: Decision, error: BaseException | str, *, usage: Usage | None = None
+    ) -> Failed:
+        """Record that an act ended with an error or was cancelled. What it may have cost is booked in full."""
+        now = self.clock()
+        usage, cost = self._priced(request, decision, usage, "") if usage is not None else (None, None)
+        actual, cost = outcome.booked(decision.reservation, cost, usage)
+        event = Failed(
+            at=now,
+            session=decision.session,
+            run=request.run,
+            span=request.span,
+            action=request.action,
+            resource=request.resource,
+            error=error if isinstance(error, str) else _class_name(error),
+            message=str(error)[:1000] if self._active.capture == "full" and not isinstance(error, str) else "",
+            duration_ms=max(0.0, round((now - request.at) * 1000, 3)),
+            usage=usage,
+            cost=cost,
+            settled=outcome.settled(decision.reservation, actual),
+        )
+        self._close_act(request, decision, event, actual)
+        return event
+
+    def abandon(self, request: Request, decision: Decision, why: str) -> Failed:
+        """Record that a permitted act did not start (its caller shows that), and give its reservation back."""
+        event = Failed(
+            at=self.clock(),
+            session=decision.session,
+            run=request.run,
+            span=request.span,
+            action=request.action,
+            resource=request.resource,
+            error="abandoned",
+            message=why,
+        )
+        self.recorder.outcome(event)
+        if decision.reservation is not None:
+            self.ledger.release(decision.reservation)
+        return event
+
+    def record(self, event: Completed | Failed, request: Request) -> None:
+        """Put an outcome on record that `complete` and `fail` do not fit; policies are told of it."""
+        session = self.sessions.get(request.subject)
+        self.recorder.outcome(event)
+        with session.lock:
+            self.observation_failures += self._active.engine.observe(event, request, session.states)
+
+    def tool(
+        self,
+        function: Any = None,
+        *,
+        name: str | None = None,
+        read_only: bool | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Govern a plain function (sync, async or a generator): no call of it starts before it was judged.
+
+        Use it as `@guard.tool` or `@guard.tool(read_only=True)`. Calls raise Denied, Halted or ApprovalPending.
+        """
+        from jackline.python import govern  # noqa: PLC0415 - it builds on the guard
+
+        def decorate(body: Any) -> Any:
+            return govern(self, body, name=name, read_only=read_only, labels=labels or {})
+
+        return decorate if function is None else decorate(function)
+
+    def attach(self, agent: T) -> T:
+        """Govern one agent; the adapter is found by the agent's type."""
+        from jackline.adapters import adapter_for  # noqa: PLC0415 - looked for only when one is needed
+
+        return adapter_for(agent).attach(self, agent)
+
+    def _decide(self, engine: Any, session: Session, request: Request) -> Decision:
+        if session.halt is not None:
+            return outcome.halted(request, session.halt, engine.revision)
+        decision: Decision = engine.decide(request, session.states)
+        if decision.permitted and any(verdict.claims for verdict in decision.verdicts):
+            decision = self._reserve(request, decision)
+        return decision
+
+    def _reserve(self, request: Request, decision: Decision) -> Decision:
+        """Hold the worst case in every scope at once; the ledger's no outranks the policies' yes."""
+        claims = outcome.Claims(decision)
+        try:
+            answer = self.ledger.reserve(claims.claims, output=claims.output, shrink=claims.shrink, at=request.at)
+        except LedgerError as error:
+            return outcome.refused(request, f"the ledger cannot be used: {error}", "ledger", decision.revision)
+        if isinstance(answer, Refusal):
+            verdict = claims.refusal(answer)
+            return msgspec.structs.replace(
+                decision,
+                effect=verdict.effect,
+                reason=verdict.reason,
+                policy=verdict.policy,
+                rule=verdict.rule,
+                verdicts=(*decision.verdicts, verdict),
+            )
+        limits = {"max_tokens": answer.output} if claims.shrink and answer.output is not None else {}
+        would = outcome.more_severe(decision, claims.observed(answer))
+        if would is not None:
+            return msgspec.structs.replace(
+                decision,
+                reservation=answer,
+                limits=limits,
+                would=would.effect,
+                reason=decision.reason or would.reason,
+                verdicts=(*decision.verdicts, would),
+            )
+        return msgspec.structs.replace(decision, reservation=answer, limits=limits)
+
+    def _write(self, engine: Any, session: Session, request: Request, decision: Decision) -> Decision:
+        """Put the decision on record before the act may start; what cannot be recorded is not permitted."""
+        args = decision.args if decision.args is not None else request.args
+        keep = self.recorder.keep_messages if isinstance(args.get("messages"), list) else self.recorder.keep
+        digest, size = keep(args)
+        event = outcome.decided(request, decision, digest, size)
+        try:
+            self.recorder.decision(event)
+        except JournalError as error:
+            if engine.mode == "observe":
+                self.recorder.lost += 1
+                return decision
+            if decision.reservation is not None:
+                self._release(decision.reservation)
+            return outcome.refused(request, f"the decision could not be recorded: {error}", "journal", engine.revision)
+        self.observation_failures += engine.observe(event, request, session.states)
+        if decision.effect == "halt" and session.halt is None:
+            self.halt(session, Halt(decision.reason, decision.policy, decision.rule), span=request.span)
+        return decision
+
+    def _priced(
+        self, request: Request, decision: Decision, usage: Usage | None, model: str, *, cached: bool = False
+    ) -> tuple[Usage | None, Any]:
+        if request.model is None:
+            return usage, None
+        if usage is None:
+            granted = decision.reservation.output if decision.reservation is not None else None
+            output = granted if granted is not None else request.model.max_tokens
+            usage = Usage(input=request.model.input_bytes, output=output or 0, estimated=True)
+        if cached:
+            return usage, outcome.FREE
+        names = (model, request.model.name) if model else (request.model.name,)
+        for name in names:
+            cost = self.prices.cost(name, request.model.provider, usage, request.at)
+            if cost is not None:
+                return usage, cost
+        return usage, None
+
+    def _close_act(self, request: Request, decision: Decision, event: Completed | Failed, actual: Any) -> None:
+        """Journal, then settle, then tell the policies."""
+        session = self.sessions.get(request.subject)
+        self.recorder.outcome(event)
+        if decision.reservation is not None:
+            self._settle(decision.reservation, actual, event.at)
+        with session.lock:
+            if event.cost is not None:
+                session.cost_micro_usd += event.cost.micro_usd
+            elif request.model is not None and isinstance(event, Completed):
+                session.unpriced += 1
+            if event.usage is not None:
+                session.tokens += event.usage.input + event.usage.output
+            self.observation_failures += self._active.engine.observe(event, request, session.states)
+
+    def _settle(self, reservation: Reservation, actual: Any, at: float) -> None:
+        try:
+            self.ledger.settle(reservation, actual, at)
+        except LedgerError as error:  # the hold stays, and counts as spent
+            self.recorder.lose(error)
+
+    def _release(self, reservation: Reservation) -> None:
+        try:
+            self.ledger.release(reservation)
+        except LedgerError as error:  # the hold stays, and counts as spent
+            self.recorder.lose(error)
+
+
+def permitted(decision: Decision) -> Decision:
+    """The decision itself; raises Denied, Halted or ApprovalPending where it does not permit the act."""
+    if decision.permitted:
+        return decision
+    if decision.effect == "halt":
+        raise Halted(decision)
+    if decision.effect == "escalate":
+        raise ApprovalPending(decision)
+    raise Denied(decision)
+
+
+def _return_of(request: Request, action: Action, result: Any, at: float | None = None) -> Request:
+    """The question about what an act gave back: the same span, agent and resource."""
+    return msgspec.structs.replace(
+        request,
+        action=action,
+        args={"result": result},
+        original=None,
+        view=None,
+        at=request.at if at is None else at,
+    )
+
+
+def _class_name(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,393 @@
+"""What a guard has and how it comes and goes: the bundle in force, sessions, runs, halts, what people change."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from jackline.control import Control
+from jackline.engine import Engine
+from jackline.errors import JacklineError
+from jackline.events import (
+    BundleActivated,
+    BundleRejected,
+    RunEnded,
+    RunStarted,
+    SessionEnded,
+    SessionHalted,
+    SessionStarted,
+)
+from jackline.home import Home
+from jackline.journal import Capture, read
+from jackline.ledger import Ledger
+from jackline.plain import new_run_id, new_span_id
+from jackline.prices import Prices
+from jackline.recorder import Recorder
+from jackline.registry import Registry
+from jackline.request import Agent, Request, Tool
+from jackline.session import CARRIER, CURRENT, Halt, Scope, Session, entered, subject_of
+from jackline.sessions import Sessions
+from jackline.workers import Workers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from jackline.adapter import Adapter
+    from jackline.bundle import Bundle
+    from jackline.decision import Mode
+    from jackline.events import Event
+    from jackline.reload import Watcher
+
+_GUARDS: weakref.WeakSet[Lifecycle] = weakref.WeakSet()
+
+
+class Active(msgspec.Struct, frozen=True):
+    """One bundle revision in force: a check and its record use the same."""
+
+    engine: Engine
+    bundle: Bundle | None
+    capture: Capture
+
+    @property
+    def mode(self) -> Mode:
+        """`enforce` or `observe`."""
+        return self.engine.mode
+
+
+class Lifecycle:
+    """Everything of a guard but deciding and recording."""
+
+    def __init__(
+        self,
+        bundle: Bundle | None = None,
+        *,
+        home: Path | str | None = None,
+        application: str | None = None,
+        namespace: str = "default",
+        clock: Callable[[], float] = time.time,
+        prices: Prices | None = None,
+        sessions: int = 10_000,
+        deadline: float = 1.0,
+        path: Path | None = None,
+    ) -> None:
+        """Open the state in `home` and put `bundle` in force (None: nothing is refused, everything is recorded).
+
+        `application` names this program in sessions and as the agent of what no agent does. `sessions`: how many are
+        kept in memory. `deadline`: seconds that a policy which is not trusted has. `path`: the bundle's file; once it
+        changes, it is loaded and put in force.
+        """
+        self.home = Home(home).make()
+        self.clock = clock
+        self.application = application or Path(sys.argv[0] or "python").stem or "python"
+        self.namespace = namespace
+        self.recorder = Recorder(self.home, clock)
+        self.ledger = Ledger.open(self.home.ledger)
+        self.control = Control(self.home.control)
+        self.prices = prices if prices is not None else load_prices(self.home)
+        self.registry = Registry(self.home.registry, self.recorder.note, clock).open(self._history)
+        self.sessions = Sessions(self.home.sessions, sessions, clock)
+        self.observation_failures = 0
+        """Calls of a policy's `observe` that raised."""
+        self.functions: dict[str, Tool] = {}
+        """The plain functions that are governed, by tool name."""
+        self._declared: set[str] = set()
+        self._workers = Workers(deadline=deadline)
+        self._epoch = self.control.epoch
+        self._lock = threading.Lock()
+        self._implicit: Scope | None = None
+        self._closed = False
+        self._adapters: list[Adapter] = []
+        self._activate(bundle)
+        self._watcher = self._watch(path) if path is not None else None
+        _GUARDS.add(self)
+        CARRIER.install()
+
+    @property
+    def bundle(self) -> Bundle | None:
+        """The bundle in force."""
+        return self._active.bundle
+
+    @property
+    def revision(self) -> str:
+        """The revision in force, hex; empty without a bundle."""
+        return self._active.engine.revision
+
+    def scope(self) -> Scope:
+        """Where the caller is: the current scope, or the process's own session where nobody opened one."""
+        scope = CURRENT.get()
+        if scope is not None and scope.guard is self:
+            return scope
+        if self._implicit is None:
+            session = self.open_session(f"process-{os.getpid()}-{new_run_id()[:8]}")
+            self._implicit = Scope(guard=self, session=session, run=new_run_id(), span="", agent=self.agent())
+        return self._implicit
+
+    def agent(
+        self,
+        name: str | None = None,
+        *,
+        tools: Sequence[Tool] | None = None,
+        models: Sequence[str] = (),
+        **facts: Any,
+    ) -> Agent:
+        """Register an agent (this program itself where no name is given) and return it as policies see it.
+
+        `facts` are fields of `Agent`: version, framework, team, labels, environment, managed.
+        """
+        if name is None:
+            facts.setdefault("framework", "python")
+        seen = Agent(name=name or self.application, **facts)
+        return self.registry.agent(seen, tools=tools, models=models, revision=self.revision)
+
+    def declare_functions(self, agent: Agent) -> None:
+        """Tell the registry, once an agent, its plain functions; those decorated by now are its first tools."""
+        if agent.key not in self._declared:
+            self._declared.add(agent.key)
+            if agent.framework in ("", "python"):
+                self.registry.declare(agent, tuple(self.functions.values()))
+
+    def open_session(
+        self, external_id: str | None = None, *, user: str = "", labels: Mapping[str, str] | None = None
+    ) -> Session:
+        """Open a session, or join one that is open; each call wants a `close_session`."""
+        subject = subject_of(self.namespace, self.application, external_id, user, labels)
+        session, fresh = self.sessions.open(subject)
+        with session.lock:
+            session.opened += 1
+            first = session.opened == 1
+        if fresh and external_id:
+            self._obey(session)
+        if first:
+            self.recorder.note(SessionStarted(at=self.clock(), **msgspec.structs.asdict(session.subject)))
+        return session
+
+    def close_session(self, session: Session, how: Literal["explicit", "root", "idle", "error"] = "explicit") -> None:
+        """Close what `open_session` opened; the session ends with the last."""
+        with session.lock:
+            session.opened -= 1
+            last = session.opened == 0
+        if last:
+            self.recorder.note(SessionEnded(at=self.clock(), session=session.id, how=how))
+            self.sessions.drop(session)
+
+    @contextlib.contextmanager
+    def session(
+        self,
+        id: str | None = None,  # noqa: A002 - the promised name
+        *,
+        user: str = "",
+        labels: Mapping[str, str] | None = None,
+        agent: str | Agent | None = None,
+    ) -> Iterator[Session]:
+        """One job for one user: what is done within is its, in threads and tasks too.
+
+        The same `id` of the same application is the same session, also in another process or later. `agent` names who
+        acts; without it, this program does.
+        """
+        acting = agent if isinstance(agent, Agent) else self.agent(agent)
+        session = self.open_session(id, user=user, labels=labels)
+        how: Literal["explicit", "error"] = "error"
+        try:
+            with self.run(acting, scope=Scope(guard=self, session=session, run="", span="", agent=acting), root=True):
+                yield session
+            how = "explicit"
+        finally:
+            self.close_session(session, how)
+
+    @contextlib.contextmanager
+    def run(self, agent: Agent, *, scope: Scope | None = None, root: bool = False) -> Iterator[Scope]:
+        """One invocation of one agent, as a child of the current run (or as the `root` of its session)."""
+        inner = self.begin_run(agent, scope if scope is not None else self.scope(), root=root)
+        try:
+            with entered(inner):
+                yield inner
+        except BaseException as error:
+            self.end_run(inner, type(error).__qualname__)
+            raise
+        self.end_run(inner)
+
+    def begin_run(self, agent: Agent, scope: Scope, *, root: bool = False, span: str | None = None) -> Scope:
+        """Record that a run begins; its scope. `span` is the run's own span where it was judged under one."""
+        span = span if span is not None else new_span_id()
+        if root:
+            inner = Scope(guard=self, session=scope.session, run=new_run_id(), span=span, agent=agent)
+        else:
+            inner = scope.spawn(agent, span=span)
+        self.recorder.note(
+            RunStarted(
+                at=self.clock(),
+                session=inner.session.id,
+                run=inner.run,
+                span=span,
+                agent=agent.key,
+                parent=scope.span,
+                parent_run="" if root else scope.run,
+                depth=inner.depth,
+            )
+        )
+        return inner
+
+    def end_run(self, scope: Scope, error: str = "") -> None:
+        """Record that a run ended."""
+        self.recorder.note(
+            RunEnded(
+                at=self.clock(),
+                session=scope.session.id,
+                run=scope.run,
+                span=scope.span,
+                agent=scope.agent.key,
+                error=error,
+            )
+        )
+
+    def halt(self, session: Session, halt: Halt, *, span: str = "") -> None:
+        """End a session: no act of it starts after this, in any thread, sub-agent or process. Holds its lock or not."""
+        session.halt = halt
+        self.recorder.outcome(
+            SessionHalted(
+                at=self.clock(), session=session.id, reason=halt.reason, policy=halt.policy, rule=halt.rule, span=span
+            )
+        )
+        try:
+            self.control.halt(session.id, halt.reason, halt.policy, halt.rule)
+        except (OSError, JacklineError) as error:  # it holds in this process, and where the journal is read
+            self.recorder.lose(error)
+
+    def reload(self, bundle: Bundle) -> None:
+        """Put another bundle in force, from the next check on."""
+        with self._lock:
+            self._activate(bundle)
+
+    def enable(self, adapter: Adapter) -> None:
+        """Let an adapter govern every agent of its framework in this process, until the guard is closed."""
+        adapter.enable(self)  # type: ignore[arg-type]
+        self._adapters.append(adapter)
+
+    def close(self) -> None:
+        """Turn off what was turned on, end what is open, and close the journal. Calling it again does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        for adapter in reversed(self._adapters):
+            adapter.disable(self)  # type: ignore[arg-type]
+        if self._watcher is not None:
+            self._watcher.stop()
+        for session in self.sessions.live():
+            if session.opened:
+                session.opened = 1
+                self.close_session(session)
+        CARRIER.remove()
+        self.recorder.close()
+        _GUARDS.discard(self)
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _current(self, request: Request) -> Active:
+        """What is in force for this request, after looking whether people have changed something."""
+        if self.control.epoch != self._epoch:
+            self._follow(request)
+        if self._watcher is not None:
+            self._watcher.poll(request.at)
+        return self._active
+
+    def _follow(self, request: Request) -> None:
+        """Somebody stopped a session, changed an agent or asked for a reload."""
+        with self._lock:
+            self._epoch = self.control.epoch
+            self.registry.refresh()
+            for session in self.sessions.live():
+                self._obey(session)
+        request.agent = self.registry.facts(request.agent)
+        request.ancestors = tuple(map(self.registry.facts, request.ancestors))
+        request.view = None
+
+    def _obey(self, session: Session) -> None:
+        """Halt a session that was halted or stopped elsewhere; lift the halt that a human lifted."""
+        stop = self.control.stops().get(session.id)
+        mark = self.control.halted(session.id)
+        if stop is not None and session.halt is None:
+            reason = "paused" if stop.pause else "stopped"
+            self.halt(session, Halt(f"{reason} by {stop.who}: {stop.why}", "control", reason))
+        elif mark is not None and session.halt is None:
+            session.halt = Halt(mark.reason, mark.policy, mark.rule)
+        elif mark is None and stop is None and session.halt is not None:
+            session.halt = None
+
+    def _activate(self, bundle: Bundle | None) -> None:
+        from jackline.widening import widened  # noqa: PLC0415 - only where a bundle changes
+
+        before = getattr(self, "_active", None)
+        if bundle is None:
+            self._active = Active(Engine(), None, "redacted")
+            return
+        engine = bundle.engine(call=self._workers.call)
+        self.recorder.capture(bundle.capture)
+        previous = before.bundle if before is not None else None
+        event = BundleActivated(
+            at=self.clock(),
+            revision=bundle.revision,
+            source=str(bundle.source),
+            mode=bundle.mode,
+            policies=tuple(item.name for item in engine.bound),
+            previous=previous.revision if previous is not None else "",
+            widened=widened(previous, bundle) if previous is not None else (),
+        )
+        self.recorder.note(event)
+        self._active = Active(engine, bundle, bundle.capture)
+
+    def _watch(self, path: Path) -> Watcher:
+        from jackline.bundle import load_bundle  # noqa: PLC0415 - only where a bundle came from a file
+        from jackline.reload import Watcher  # noqa: PLC0415
+
+        def load(changed: Path) -> Bundle:
+            return load_bundle(changed, prices=lambda: self.prices)
+
+        return Watcher(path, load, loaded=self.reload, failed=self._rejected)
+
+    def _rejected(self, error: Exception) -> None:
+        bundle = self.bundle
+        source = str(bundle.source) if bundle is not None else ""
+        self.recorder.note(
+            BundleRejected(at=self.clock(), source=source, error=str(error)[:2000], revision=self.revision)
+        )
+
+    def _history(self) -> Iterator[Event]:
+        """Every event of every journal: what the registry is made of where its projection is missing."""
+        for path in sorted(self.home.journals.glob("*.jsonl")):
+            for line in read(path):
+                if line.event is not None:
+                    yield line.event
+
+    def _after_fork(self) -> None:
+        """In the child of a fork: locks that nobody holds, and a process session of its own."""
+        self._lock = threading.Lock()
+        self._implicit = None
+        self.sessions.after_fork()
+        self.registry.after_fork()
+
+
+def load_prices(home: Home) -> Prices:
+    """The price table, with the overrides in `prices.yaml` of the home folder where there are any."""
+    override = home.path / "prices.yaml"
+    return Prices.load(override=override if override.exists() else None, cache=home.cache)
+
+
+def _all_after_fork() -> None:
+    for guard in list(_GUARDS):
+        guard._after_fork()  # noqa: SLF001 - the one place that tells guards of a fork
+
+
+os.register_at_fork(after_in_child=_all_after_fork)

@@ -1,0 +1,184 @@
+"""From a decision and what came of it to the records: Decided, Completed, Failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+
+from jackline.decision import SEVERITY, Decision, Refusal, Verdict
+from jackline.events import Cost, Decided, Usage
+
+if TYPE_CHECKING:
+    from jackline.decision import Claim, Reservation, Unit
+    from jackline.request import Request
+    from jackline.session import Halt
+
+FREE = Cost(micro_usd=0, source="cache hit")
+
+_UNBOUNDED = 2**62
+"""The cap of a claim that only observes: it counts, and nothing is refused."""
+
+
+def decided(request: Request, decision: Decision, args: str, size: int) -> Decided:
+    """The record of a decision; it names digests, never arguments."""
+    tool = request.tool
+    registry: dict[str, Any] = {"status": request.agent.status}
+    if tool is not None:
+        registry["tool"] = tool.status
+    return Decided(
+        at=request.at,
+        session=decision.session,
+        run=request.run,
+        span=request.span,
+        parent=request.parent,
+        agent=request.agent.key,
+        action=request.action,
+        resource=request.resource,
+        fingerprint=tool.fingerprint if tool is not None else "",
+        call_id=request.call_id,
+        args=args,
+        size=size,
+        effect=decision.effect,
+        reason=decision.reason,
+        policy=decision.policy,
+        rule=decision.rule,
+        revision=decision.revision,
+        mode=decision.mode,
+        would=decision.would,
+        verdicts=tuple(_recorded(verdict) for verdict in decision.verdicts),
+        evaluated=decision.evaluated,
+        limits=decision.limits,
+        reservation=decision.reservation,
+        registry=registry,
+    )
+
+
+def _recorded(verdict: Verdict) -> Verdict:
+    """A verdict without what only memory may hold."""
+    if verdict.args is None and not verdict.claims:
+        return verdict
+    return Verdict(
+        effect=verdict.effect,
+        reason=verdict.reason,
+        rule=verdict.rule,
+        policy=verdict.policy,
+        mode=verdict.mode,
+        findings=verdict.findings,
+        detail=verdict.detail,
+    )
+
+
+def halted(request: Request, halt: Halt, revision: str) -> Decision:
+    """The answer to every request of a session that has ended."""
+    return Decision(
+        effect="halt",
+        reason=halt.reason,
+        policy=halt.policy,
+        rule=halt.rule or "halted",
+        revision=revision,
+        span=request.span,
+        session=request.subject.session,
+    )
+
+
+def refused(request: Request, reason: str, rule: str, revision: str = "") -> Decision:
+    """A denial by Jackline itself: something that a permission needs could not be done."""
+    return Decision(
+        effect="deny",
+        reason=reason,
+        policy="jackline",
+        rule=rule,
+        revision=revision,
+        span=request.span,
+        session=request.subject.session,
+    )
+
+
+class Claims:
+    """All claims of one decision: reserved in one step, whatever policies they come from."""
+
+    __slots__ = ("asked", "claims", "output", "owners", "shrink")
+
+    def __init__(self, decision: Decision) -> None:
+        self.asked: list[Claim] = []
+        """As the policies put them."""
+        self.claims: list[Claim] = []
+        """As the ledger is asked: what only observes has no cap."""
+        self.owners: list[Verdict] = []
+        self.output: int | None = None
+        self.shrink = True
+        for verdict in decision.verdicts:
+            observed = verdict.mode == "observe" or decision.mode == "observe"
+            for claim in verdict.claims:
+                self.asked.append(claim)
+                self.claims.append(replace(claim, cap=_UNBOUNDED) if observed else claim)
+                self.owners.append(verdict)
+            if verdict.output is not None:
+                self.output = verdict.output if self.output is None else min(self.output, verdict.output)
+                self.shrink = self.shrink and verdict.shrink and not observed
+        self.shrink = self.shrink and self.output is not None
+
+    def refusal(self, answer: Refusal) -> Verdict:
+        """The verdict that a ledger's no amounts to."""
+        place = next((n for n, claim in enumerate(self.claims) if claim == answer.claim), 0)
+        return exceeded(answer.claim, self.owners[place], answer.spent, answer.outstanding, answer.wanted)
+
+    def observed(self, reservation: Reservation) -> list[Verdict]:
+        """What the policies that only observe would have refused."""
+        return [
+            exceeded(claim, owner, hold.spent, hold.outstanding, hold.held)
+            for claim, owner, hold in zip(self.asked, self.owners, reservation.holds, strict=False)
+            if hold.cap == _UNBOUNDED and hold.spent + hold.outstanding + hold.held > claim.cap
+        ]
+
+
+def exceeded(claim: Claim, owner: Verdict, spent: int, outstanding: int, wanted: int) -> Verdict:
+    """The verdict of a metering policy whose ledger said no."""
+    unit = claim.unit
+    bound = claim.label or f"{amount(claim.cap, unit)} in {claim.scope}"
+    held = f", {amount(outstanding, unit)} held" if outstanding else ""
+    return Verdict(
+        effect=claim.on_exceed,
+        policy=owner.policy,
+        mode=owner.mode,
+        rule=owner.rule or "limit",
+        reason=f"{bound}: {amount(spent, unit)} spent{held}, this could take {amount(wanted, unit)} more",
+        detail={"scope": claim.scope, "spent": spent, "outstanding": outstanding, "wanted": wanted, "cap": claim.cap},
+    )
+
+
+def amount(value: int, unit: Unit) -> str:
+    """How a person reads an amount: `0.47 USD`, `1200 tokens`, `3 calls`."""
+    return f"{value / 1_000_000:.6f}".rstrip("0").rstrip(".") + " USD" if unit == "usd" else f"{value} {unit}"
+
+
+def booked(
+    reservation: Reservation | None, cost: Cost | None, usage: Usage | None
+) -> tuple[dict[Unit, int], Cost | None]:
+    """What to settle, by unit, and the cost on record. What is not known is settled as the whole hold."""
+    if reservation is None:
+        return {}, cost
+    actual: dict[Unit, int] = {"calls": 1}
+    if usage is not None:
+        actual["tokens"] = usage.input + usage.output
+    if cost is None:
+        held = max((hold.held for hold in reservation.holds if hold.unit == "usd"), default=None)
+        if held is not None:
+            cost = Cost(micro_usd=held, source="reservation")
+    if cost is not None:
+        actual["usd"] = cost.micro_usd
+    return actual, cost
+
+
+def settled(reservation: Reservation | None, actual: dict[Unit, int]) -> dict[str, int]:
+    """What the ledger books, by scope."""
+    if reservation is None:
+        return {}
+    return {hold.scope: actual.get(hold.unit, hold.held) for hold in reservation.holds}
+
+
+def more_severe(decision: Decision, verdicts: list[Verdict]) -> Verdict | None:
+    """The most severe of `verdicts` that outranks the decision."""
+    worst = max(verdicts, key=lambda verdict: SEVERITY[verdict.effect], default=None)
+    return worst if worst is not None and SEVERITY[worst.effect] > SEVERITY[decision.effect] else None

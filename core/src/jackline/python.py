@@ -1,0 +1,240 @@
+"""The plain-Python adapter: a function becomes a tool that is judged before it runs, however it is called."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from jackline.binding import Binding
+from jackline.errors import JacklineError
+from jackline.guard import permitted
+from jackline.plain import fingerprint
+from jackline.request import Tool
+from jackline.session import CURRENT
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+    from jackline.decision import Decision
+    from jackline.guard import Guard
+    from jackline.request import Request
+
+F = TypeVar("F", bound="Callable[..., Any]")
+T = TypeVar("T")
+
+
+def tool_of(function: Callable[..., Any], name: str, *, read_only: bool | None, labels: Mapping[str, str]) -> Tool:
+    """A function's identity: its name and a fingerprint of its signature and documentation."""
+    signature = inspect.signature(function)
+    schema = {
+        "parameters": [
+            [p.name, p.kind.name, str(p.annotation), p.default is not p.empty] for p in signature.parameters.values()
+        ],
+        "description": inspect.getdoc(function) or "",
+    }
+    return Tool(name=name, fingerprint=fingerprint(schema), read_only=read_only, labels=dict(labels))
+
+
+class Call:
+    """One call of a governed function: judged, run in its own scope, recorded."""
+
+    __slots__ = ("args", "decision", "guard", "kwargs", "request", "scope")
+
+    def __init__(
+        self, guard: Guard, tool: Tool, binding: Binding, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.guard = guard
+        self.args, self.kwargs = args, kwargs
+        self.scope = guard.scope()
+        guard.declare_functions(self.scope.agent)
+        bound = binding.bind(args, kwargs)
+        self.request: Request = guard.request(
+            "tool.call", tool.name, binding.judged(bound), scope=self.scope, tool=tool
+        )
+        self.decision: Decision | None = None
+
+    def judged(self, decision: Decision, binding: Binding) -> None:
+        """Go on as decided; raises Denied, Halted or ApprovalPending."""
+        self.decision = permitted(decision)
+        if decision.args is not None:
+            bound = binding.bind(self.args, self.kwargs)
+            try:
+                self.args, self.kwargs = binding.changed(bound, self.request.args, decision.args)
+            except TypeError as error:
+                self.guard.abandon(self.request, decision, str(error))
+                raise JacklineError(f"tool '{self.request.resource}' was not run: {error}") from error
+
+    def held(self, result: Any, answer: Decision | None) -> Any:
+        """The result as the decision about it says; raises where it is withheld."""
+        if answer is None:
+            return result
+        permitted(answer)
+        return answer.args["result"] if answer.args is not None else result
+
+    def done(self, result: Any) -> None:
+        """Record that it ended well."""
+        self.guard.complete(self.request, cast("Decision", self.decision), result)
+
+    def failed(self, error: BaseException) -> None:
+        """Record that it ended with an error, or that its caller stopped asking."""
+        name = "abandoned" if isinstance(error, GeneratorExit) else error
+        self.guard.fail(self.request, cast("Decision", self.decision), name)
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """The scope of the body: what it does is this call's child."""
+        token = CURRENT.set(self.scope.within(self.request.span))
+        try:
+            yield
+        finally:
+            CURRENT.reset(token)
+
+
+def govern(
+    guard: Guard, function: F, *, name: str | None = None, read_only: bool | None = None, labels: Mapping[str, str]
+) -> F:
+    """Wrap `function` so that no call of it starts before it was judged."""
+    tool = tool_of(function, name or function.__name__, read_only=read_only, labels=labels)
+    guard.functions[tool.name] = tool
+    make = functools.partial(_call, guard, tool, Binding(function))
+    if inspect.isasyncgenfunction(function):
+        wrapper: Callable[..., Any] = _async_generator(function, make)
+    elif inspect.isgeneratorfunction(function):
+        wrapper = _generator(function, make)
+    elif inspect.iscoroutinefunction(function):
+        wrapper = _async(function, make)
+    else:
+        wrapper = _sync(function, make)
+    wrapper.jackline_tool = tool  # type: ignore[attr-defined]
+    return cast("F", wrapper)
+
+
+def _call(
+    guard: Guard, tool: Tool, binding: Binding, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Call, Binding]:
+    return Call(guard, tool, binding, args, kwargs), binding
+
+
+def _sync(function: Callable[..., Any], make: Callable[..., tuple[Call, Binding]]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call, binding = make(args, kwargs)
+        call.judged(call.guard.check(call.request), binding)
+        try:
+            with call.inside():
+                result = function(*call.args, **call.kwargs)
+        except BaseException as error:
+            call.failed(error)
+            raise
+        call.done(result)
+        return call.held(result, call.guard.returned(call.request, result))
+
+    return wrapper
+
+
+def _async(function: Callable[..., Any], make: Callable[..., tuple[Call, Binding]]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        call, binding = make(args, kwargs)
+        call.judged(await call.guard.acheck(call.request), binding)
+        try:
+            with call.inside():
+                result = await function(*call.args, **call.kwargs)
+        except BaseException as error:
+            call.failed(error)
+            raise
+        call.done(result)
+        return call.held(result, await call.guard.areturned(call.request, result))
+
+    return wrapper
+
+
+def _generator(function: Callable[..., Any], make: Callable[..., tuple[Call, Binding]]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        call, binding = make(args, kwargs)
+        call.judged(call.guard.check(call.request), binding)
+        held = call.guard.judges_return(call.request)
+        items: list[Any] = []
+        count = 0
+        body = function(*call.args, **call.kwargs)
+        try:
+            while True:
+                with call.inside():
+                    item = next(body, call)
+                if item is call:
+                    break
+                count += 1
+                if held:
+                    items.append(item)
+                else:
+                    yield item
+        except BaseException as error:
+            with call.inside():
+                body.close()
+            call.failed(error)
+            raise
+        call.done(items if held else {"items": count})
+        if held:
+            yield from call.held(items, call.guard.returned(call.request, items))
+
+    return wrapper
+
+
+def _async_generator(function: Callable[..., Any], make: Callable[..., tuple[Call, Binding]]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        call, binding = make(args, kwargs)
+        call.judged(await call.guard.acheck(call.request), binding)
+        held = call.guard.judges_return(call.request)
+        items: list[Any] = []
+        count = 0
+        body = function(*call.args, **call.kwargs)
+        try:
+            while True:
+                with call.inside():
+                    item = await anext(body, call)
+                if item is call:
+                    break
+                count += 1
+                if held:
+                    items.append(item)
+                else:
+                    yield item
+        except BaseException as error:
+            with call.inside():
+                await body.aclose()
+            call.failed(error)
+            raise
+        call.done(items if held else {"items": count})
+        if held:
+            for item in call.held(items, await call.guard.areturned(call.request, items)):
+                yield item
+
+    return wrapper
+
+
+class PythonAdapter:
+    """Attaches plain functions; there is nothing to enable process-wide, since Python has no tool calls of its own."""
+
+    name = "python"
+
+    def accepts(self, agent: object) -> bool:
+        """Functions, methods and coroutines functions."""
+        return inspect.isroutine(agent)
+
+    def attach(self, guard: Guard, agent: T) -> T:
+        """The governed function."""
+        return cast("T", guard.tool(cast("Any", agent)))
+
+    def enable(self, guard: Guard) -> None:
+        """Nothing: a function is governed once it is decorated."""
+
+    def disable(self, guard: Guard) -> None:
+        """Nothing to undo."""
+
+    def gaps(self) -> Mapping[str, str]:
+        """What cannot be guaranteed."""
+        return {"undecorated": "the function below the decorator (`__wrapped__`) runs as plain Python, ungoverned"}
