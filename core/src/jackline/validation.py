@@ -77,6 +77,8 @@ def _problem(
         known = [*_keys(_model_at(model, path[:-1])), *(beside if len(path) == 1 else ())]
         place = document.key_place(around(path))
         return Problem(document.file, *place, f"unknown key `{key}`", nearest(key, known))
+    while path and isinstance(path[-1], int) and not document.has(around(path)):
+        path = path[:-1]  # one value was taken for a list of one
     return document.problem(around(path), *_wording(detail, _named(path)))
 
 
@@ -87,8 +89,8 @@ def _wording(detail: ErrorDetails, name: str) -> tuple[str, str]:
     if kind in _EXPECTED:
         return f"`{name}` is {shown(value)}, expected {_EXPECTED[kind]}", _mended(kind, value)
     if kind == "literal_error":
-        known = re.findall(r"'([^']*)'", str(context["expected"])) or [str(context["expected"])]
-        return f"`{name}` is {shown(value)}", nearest(str(value), known)
+        known = re.findall(r"'([^']*)'", str(context["expected"]))
+        return f"`{name}` is {shown(value)}", nearest(str(value), known) if known else f"expected {context['expected']}"
     if kind == "string_pattern_mismatch":
         return f"`{name}` is {shown(value)}", f"it must match {context['pattern']}"
     if kind == "value_error":

@@ -51,6 +51,10 @@ class Document:
         self._text = text
         self._root = root
 
+    def has(self, path: Path) -> bool:
+        """Whether there is a value at `path`."""
+        return len(self._along(path)) == len(path) + 1
+
     def place(self, path: Path) -> Place:
         """Where the value at `path` stands, or the nearest value around it that exists."""
         return self._node(path).place
@@ -72,13 +76,17 @@ class Document:
         return Problem(self.file, *self.place(path), message, hint)
 
     def _node(self, path: Path) -> Node:
-        node = self._root
+        return self._along(path)[-1]
+
+    def _along(self, path: Path) -> list[Node]:
+        """The nodes from the root to `path`, as far as there are any."""
+        nodes = [self._root]
         for part in path:
-            child = node.children.get(part)
+            child = nodes[-1].children.get(part)
             if child is None:
                 break
-            node = child
-        return node
+            nodes.append(child)
+        return nodes
 
 
 def parse(data: bytes, file: str, kind: str = "bundle") -> Document:

@@ -1,0 +1,98 @@
+"""What a policy is given when a bundle builds it: conditions with places, prices, and a way to refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jackline.condition import Condition, ConditionError, Schema, compile_condition
+from jackline.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from jackline.bundle_model import PolicyEntry
+    from jackline.decision import Mode
+    from jackline.engine import OnError
+    from jackline.request import Action
+    from jackline.yaml_source import Document, Path
+
+_STAND_IN = "true"
+"""Compiled in the place of a condition that is wrong, so that the rest of its policy is checked as well."""
+
+
+class BuildContext:
+    """One policy's view of the bundle that builds it."""
+
+    def __init__(
+        self,
+        entry: PolicyEntry,
+        document: Document,
+        around: Callable[[Path], Path],
+        *,
+        schema: Schema,
+        prices: Callable[[], Any],
+        tool_schemas: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self.name: str = entry.name
+        self.use: str = entry.use
+        self.mode: Mode = entry.mode
+        self.on: frozenset[Action] | None = None if entry.on is None else frozenset(entry.on)
+        """The actions that the entry names; None where it names none."""
+        self.on_error: OnError | None = entry.on_error
+        """What the entry says of errors; None where it says nothing."""
+        self.schema = schema
+        self.options: Any = None
+        """The instance of the class's Options."""
+        self.prices = prices
+        """Gives the price table; made when first asked."""
+        self.problems: list[Problem] = []
+        self._document = document
+        self._around = around
+        self._tool_schemas = tool_schemas
+
+    def compile(self, source: str, *, path: str | Sequence[str | int], result: str | None = "bool") -> Condition:
+        """Compile a condition that stands at `path` of the options, such as `("rules", 0, "when")`.
+
+        `result` is the type it must have; None takes any. One that does not compile is noted with its place
+        in the file, and a stand-in is returned, so that one load finds all that is wrong; the bundle is refused.
+        """
+        where = self._around(_path(path))
+        try:
+            condition = compile_condition(source, self.schema)
+            self._check_args(source, condition)
+        except ConditionError as error:
+            self.problems.append(condition_problem(self._document, where, source, error))
+            return compile_condition(_STAND_IN, self.schema)
+        if result is not None and (message := wrong_type(condition, result)) is not None:
+            self.problems.append(self._document.problem(where, message, "compare it with a value"))
+        return condition
+
+    def problem(self, message: str, *, path: str | Sequence[str | int] = (), hint: str = "") -> None:
+        """Refuse the bundle for something at `path` of the options."""
+        self.problems.append(self._document.problem(self._around(_path(path)), message, hint))
+
+    def _check_args(self, source: str, condition: Condition) -> None:
+        """Check `args` against the schema of each known tool that the condition is about."""
+        for tool in sorted(condition.conjuncts.tools or ()):
+            known = self._tool_schemas.get(tool)
+            if known is not None:
+                compile_condition(source, self.schema.with_args(known))
+
+
+def condition_problem(document: Document, path: Path, source: str, error: ConditionError) -> Problem:
+    """Place a condition's error: its line and column within the text become the file's."""
+    lines = source.split("\n")
+    offset = sum(len(line) + 1 for line in lines[: error.line - 1]) + error.column - 1
+    hint = f"did you mean '{error.suggestion}'?" if error.suggestion else ""
+    return Problem(document.file, *document.place_within(path, offset), error.message, hint)
+
+
+def wrong_type(condition: Condition, result: str) -> str | None:
+    """Say that a condition gives another type than `result`; None where it may give it."""
+    if condition.result_type in (result, "dyn"):
+        return None
+    return f"this condition gives {condition.result_type}, expected {result}"
+
+
+def _path(path: str | Sequence[str | int]) -> Path:
+    return (path,) if isinstance(path, str) else tuple(path)

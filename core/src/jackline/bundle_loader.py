@@ -1,0 +1,234 @@
+"""From a bundle's bytes to built policies: every step goes on after a problem, so that one load finds them all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from jackline.build_context import BuildContext, condition_problem, wrong_type
+from jackline.bundle_model import FORMAT, INLINE, BundleFile, PolicyEntry
+from jackline.condition import Condition, ConditionError, Schema, compile_condition
+from jackline.errors import BundleError, PluginError, Problem
+from jackline.policy import PHASES, Granting, Policy, Reach
+from jackline.validation import validate
+from jackline.yaml_source import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jackline.decision import Mode
+    from jackline.engine import OnError
+    from jackline.plugins import Plugins
+    from jackline.request import Action
+    from jackline.yaml_source import Path
+
+_HINTS = {
+    "jackline": f"the file starts with `jackline: {FORMAT}`",
+    "policies": "write `policies:` and a list; an empty one is `policies: []`",
+    "name": "give the policy a name of its own",
+    "use": "say which policy it is: `use: rule`",
+    "effect": "write `effect:` and allow, escalate, deny or halt",
+}
+
+
+class Part(NamedTuple):
+    """What one entry of the file became."""
+
+    name: str
+    use: str
+    policy: Policy
+    options: Any
+    agents: Condition | None
+    mode: Mode
+    on_error: OnError
+    trusted: bool
+
+
+class Loaded(NamedTuple):
+    """A file without problems."""
+
+    file: BundleFile
+    parts: list[Part]
+
+
+class Loader:
+    """One load of one file."""
+
+    def __init__(
+        self,
+        data: bytes,
+        file: str,
+        plugins: Plugins,
+        *,
+        prices: Callable[[], Any],
+        tool_schemas: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self.document = parse(data, file)
+        self._registrations = plugins.registrations
+        self._prices = prices
+        self._tool_schemas = tool_schemas
+        self._schema = Schema.default()
+        self._agent_schema = Schema({"agent": self._schema.roots["agent"]})
+        self._problems: list[Problem] = list(self.document.problems)
+
+    def load(self) -> Loaded:
+        """Check and build everything. Raises BundleError with all problems, in the file's order."""
+        data = self.document.data
+        if not isinstance(data, dict):
+            self._note((), "a bundle is a map", f"the file starts with `jackline: {FORMAT}`")
+            raise self._error()
+        file, found = validate(BundleFile, data, self.document, hints=_HINTS)
+        self._problems += found
+        policies = data.get("policies")
+        built = [self._part(place, item) for place, item in enumerate(policies if isinstance(policies, list) else ())]
+        self._check_names(policies)
+        if self._problems or file is None:
+            raise self._error()
+        return Loaded(file, [part for part in built if part is not None])
+
+    def _part(self, place: int, item: Any) -> Part | None:
+        path: Path = ("policies", place)
+        if not isinstance(item, dict):
+            self._note(path, "a policy is a map", "write `- name:` and `use:`")
+            return None
+        shared = {key: value for key, value in item.items() if key not in INLINE}
+        entry, found = validate(
+            PolicyEntry, shared, self.document, lambda rest: (*path, *rest), beside=INLINE, hints=_HINTS
+        )
+        self._problems += found
+        agents = self._condition((*path, "agents"), item.get("agents"), self._agent_schema)
+        policy_class = self._class(path, item.get("use"))
+        if policy_class is None:
+            return None
+        options = self._options(path, item, policy_class)
+        if entry is None or options is None:
+            if "when" in getattr(policy_class, "inline", ()):
+                self._condition((*path, "when"), item.get("when"), self._schema)
+            return None
+        policy = self._build(path, entry, policy_class, options)
+        if policy is None:
+            return None
+        trusted = self._registrations.first_party(entry.use) if entry.trusted is None else entry.trusted
+        return Part(entry.name, entry.use, policy, options, agents, entry.mode, entry.on_error or "deny", trusted)
+
+    def _class(self, path: Path, use: Any) -> Any:
+        if not isinstance(use, str):
+            return None
+        try:
+            return self._registrations.policy(use)
+        except PluginError as error:
+            message, _, hint = str(error).partition("; ")
+            self._note((*path, "use"), message, hint)
+            return None
+
+    def _options(self, path: Path, item: dict[str, Any], policy_class: Any) -> Any:
+        """Check the options: what stands under `with:`, and the keys that the class takes beside it."""
+        inline: frozenset[str] = getattr(policy_class, "inline", frozenset())
+        under = item.get("with", {})
+        for key in INLINE:
+            if key in item and key not in inline:
+                self._note_key((*path, key), f"`{key}` belongs to `use: rule`", "leave it out")
+        if not isinstance(under, dict):
+            return None
+        misplaced = [key for key in under if key in inline]
+        for key in misplaced:
+            self._note_key((*path, "with", key), f"`{key}` does not stand under `with:`", "write it beside `use:`")
+        data = {key: value for key, value in under.items() if key not in misplaced}
+        data |= {key: item[key] for key in INLINE if key in inline and key in item}
+        options, found = validate(
+            policy_class.Options, data, self.document, lambda rest: _around(path, inline, rest), hints=_HINTS
+        )
+        self._problems += found
+        return options
+
+    def _condition(self, path: Path, source: Any, schema: Schema) -> Condition | None:
+        if not isinstance(source, str):
+            return None
+        try:
+            condition = compile_condition(source, schema)
+        except ConditionError as error:
+            self._problems.append(condition_problem(self.document, path, source, error))
+            return None
+        if (message := wrong_type(condition, "bool")) is not None:
+            self._note(path, message, "compare it with a value")
+        return condition
+
+    def _build(self, path: Path, entry: PolicyEntry, policy_class: Any, options: Any) -> Policy | None:
+        inline: frozenset[str] = getattr(policy_class, "inline", frozenset())
+        context = BuildContext(
+            entry,
+            self.document,
+            lambda rest: _around(path, inline, rest),
+            schema=self._schema,
+            prices=self._prices,
+            tool_schemas=self._tool_schemas,
+        )
+        context.options = options
+        try:
+            policy = policy_class.build(entry.name, options, context)
+            fault = _fault(policy) or _narrow(policy, context.on)
+        except ValueError as error:
+            fault = str(error)
+        except Exception as error:  # noqa: BLE001 - a pack's fault is a problem of the bundle that uses it
+            fault = f"policy '{entry.use}' could not be built: {type(error).__name__}: {error}"
+        self._problems += context.problems
+        if fault is not None:
+            self._note((*path, "use"), fault)
+            return None
+        return policy  # type: ignore[no-any-return]
+
+    def _check_names(self, policies: Any) -> None:
+        first: dict[str, int] = {}
+        for place, item in enumerate(policies if isinstance(policies, list) else ()):
+            name = item.get("name") if isinstance(item, dict) else None
+            if not isinstance(name, str):
+                continue
+            if name in first:
+                line = self.document.place(("policies", first[name], "name")).line
+                message = f"the name '{name}' is used twice; the first is on line {line}"
+                self._note(("policies", place, "name"), message, "call one of the two something else")
+            first.setdefault(name, place)
+
+    def _note(self, path: Path, message: str, hint: str = "") -> None:
+        self._problems.append(self.document.problem(path, message, hint))
+
+    def _note_key(self, path: Path, message: str, hint: str = "") -> None:
+        self._problems.append(Problem(self.document.file, *self.document.key_place(path), message, hint))
+
+    def _error(self) -> BundleError:
+        """All problems by place; where the form is wrong, what follows from that is left out."""
+        first: dict[tuple[int, int], Problem] = {}
+        for problem in self._problems:
+            first.setdefault((problem.line, problem.column), problem)
+        return BundleError(problems=tuple(sorted(first.values(), key=lambda problem: (problem.line, problem.column))))
+
+
+def _around(path: Path, inline: frozenset[str], rest: Path) -> Path:
+    """Turn a path within a policy's options into one within the file."""
+    return (*path, *rest) if rest and rest[0] in inline else (*path, "with", *rest)
+
+
+def _fault(policy: Any) -> str | None:
+    kind = type(policy).__name__
+    if not isinstance(policy, Policy):
+        return f"what {kind} built is no policy: it needs phase, reach, evaluate and observe"
+    phase: Any = policy.phase
+    reach: Any = policy.reach
+    if phase not in PHASES:
+        return f"{kind} has the phase {phase!r}, expected one of {', '.join(PHASES)}"
+    return None if isinstance(reach, Reach) else f"{kind} has the reach {reach!r}, expected a Reach"
+
+
+def _narrow(policy: Policy, on: frozenset[Action] | None) -> str | None:
+    """Ask the policy only on the actions that its entry names."""
+    if on is None:
+        return None
+    reach = policy.reach
+    actions = on if reach.actions is None else frozenset(reach.actions & on)
+    if not actions:
+        return f"it answers only {', '.join(sorted(reach.actions or ()))}, none of which `on` names"
+    if actions == reach.actions:
+        return None
+    policy.reach = Reach(actions=actions, tools=reach.tools, tool_prefixes=reach.tool_prefixes)
+    if isinstance(policy, Granting):
+        policy.governs = frozenset(policy.governs & on)
+    return None

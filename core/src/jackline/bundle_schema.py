@@ -1,0 +1,71 @@
+"""The JSON Schema of bundles, with the options of every installed policy: for editors and for `jackline schema`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jackline.bundle_model import INLINE, BundleFile, PolicyEntry
+from jackline.errors import PluginError
+
+if TYPE_CHECKING:
+    from jackline.plugins import Plugins
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def bundle_schema(plugins: Plugins) -> dict[str, Any]:
+    """Make the schema of a bundle in this environment: one alternative for each policy that can be used.
+
+    Conditions, durations and amounts are text with a pattern at most: what they mean, `jackline check` tells.
+    A policy that cannot be imported is left out and named in `$comment`.
+    """
+    definitions: dict[str, Any] = {}
+    left_out: list[str] = []
+    for name in plugins.registrations.names("policy"):
+        try:
+            policy_class = plugins.registrations.policy(name)
+        except PluginError as error:
+            left_out.append(str(error))
+            continue
+        definitions[f"policy_{name}"] = _entry_schema(name, policy_class, definitions)
+    whole = _model_schema(BundleFile, "bundle", definitions)
+    known = [key for key in definitions if key.startswith("policy_")]
+    whole["properties"]["policies"] = {"type": "array", "items": {"oneOf": [_ref(key) for key in known]}}
+    schema = {"$schema": DIALECT, "title": "A Jackline bundle", **whole, "$defs": definitions}
+    if left_out:
+        schema["$comment"] = "; ".join(left_out)
+    return schema
+
+
+def _entry_schema(name: str, policy_class: Any, definitions: dict[str, Any]) -> dict[str, Any]:
+    entry = _model_schema(PolicyEntry, name, definitions)
+    entry["properties"]["use"] = {"const": name}
+    options = _model_schema(policy_class.Options, name, definitions)
+    inline = [key for key in INLINE if key in getattr(policy_class, "inline", ())]
+    for key in inline:
+        entry["properties"][key] = options["properties"].pop(key)
+    required = options.pop("required", [])
+    entry["required"] = [*entry["required"], *(key for key in required if key in inline)]
+    under = [key for key in required if key not in inline]
+    if under:
+        options["required"] = under
+        entry["required"].append("with")
+    entry["properties"]["with"] = options
+    entry["title"] = f"use: {name}"
+    if (doc := policy_class.__doc__) is not None:
+        entry["description"] = doc.strip().partition("\n")[0]
+    return entry
+
+
+def _model_schema(model: Any, prefix: str, definitions: dict[str, Any]) -> dict[str, Any]:
+    """The schema of one model; the models that it uses move into the whole schema's definitions."""
+    schema: dict[str, Any] = model.model_json_schema(
+        by_alias=True, ref_template=f"#/$defs/{prefix}_{{model}}", mode="validation"
+    )
+    for key, value in schema.pop("$defs", {}).items():
+        definitions[f"{prefix}_{key}"] = value
+    return schema
+
+
+def _ref(key: str) -> dict[str, str]:
+    return {"$ref": f"#/$defs/{key}"}
