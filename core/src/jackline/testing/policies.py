@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from jackline.condition import Condition
+    from jackline.decision import Mode
+    from jackline.engine import OnError
     from jackline.events import Event
 
 _ARGS: dict[str, dict[str, Any]] = {
@@ -33,8 +35,17 @@ _RESULT: dict[str, Any] = {"result": "order 7 is on its way"}
 class Context:
     """What a policy is built with, outside a bundle: conditions compile, prices are the ones given."""
 
+    name = "suite"
+    mode: Mode = "enforce"
+    on = None
+    on_error: OnError | None = None
+
     def __init__(self, prices: Any = None) -> None:
         self._prices = prices
+
+    def problem(self, message: str, *, path: tuple[str | int, ...] = (), hint: str = "") -> None:
+        """Refuse the options, as a bundle would."""
+        raise ValueError(f"{'.'.join(map(str, path))}: {message}; {hint}")
 
     def compile(self, source: str, *, path: tuple[str | int, ...] = ()) -> Condition:  # noqa: ARG002 - as a bundle's
         """Compile a condition over the default roots; raises ConditionError."""

@@ -22,6 +22,7 @@ ASSUMED_OUTPUT = 4096
 """Output tokens that a call is granted where it declares no limit."""
 
 _RATE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?USD/M")
+_RATE_SCHEMA = {"type": "string", "pattern": f"^{_RATE.pattern}$"}
 _PICO_PER_TOKEN = 10**6
 """One dollar for a million tokens is a millionth of a dollar, 10**6 pico-dollars, for a token."""
 
@@ -63,7 +64,16 @@ def _listing(words: Any) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [items, {"type": "array", "items": items, "minItems": 1}]})
 
 
-Rate = Annotated[int, BeforeValidator(_rate), WithJsonSchema({"type": "string", "pattern": f"^{_RATE.pattern}$"})]
+def _price_or_none(value: Any) -> Any:
+    """Take `deny` for no price."""
+    if value == "deny":
+        return None
+    if not isinstance(value, (dict, UnknownPrice)):
+        raise wrong(f"{value!r} is no price", "write deny, or {input: 3 USD/M, output: 15 USD/M}")
+    return value
+
+
+Rate = Annotated[int, BeforeValidator(_rate), WithJsonSchema(_RATE_SCHEMA)]
 Limit = Annotated[Quantity, AfterValidator(_positive)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -73,6 +83,19 @@ class UnknownPrice(options.Options):
 
     input: Rate
     output: Rate
+
+
+_UNKNOWN_SCHEMA = {
+    "anyOf": [
+        {"const": "deny"},
+        {
+            "type": "object",
+            "properties": {"input": _RATE_SCHEMA, "output": _RATE_SCHEMA},
+            "required": ["input", "output"],
+            "additionalProperties": False,
+        },
+    ]
+}
 
 
 class BudgetOptions(options.Options):
@@ -86,7 +109,9 @@ class BudgetOptions(options.Options):
     timezone: Annotated[str, AfterValidator(_zone_name)] = "UTC"
     on_exceed: Literal["halt", "deny", "escalate"] = "deny"
     warn_at: list[Share] = Field(default_factory=list)
-    unknown_price: Literal["deny"] | UnknownPrice = "deny"
+    unknown_price: Annotated[UnknownPrice | None, BeforeValidator(_price_or_none), WithJsonSchema(_UNKNOWN_SCHEMA)] = (
+        None
+    )
     count: Annotated[
         tuple[Countable, ...], BeforeValidator(options.listed), AfterValidator(_distinct), _listing(Countable)
     ] = ("model.call", "tool.call")

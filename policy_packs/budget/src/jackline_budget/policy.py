@@ -13,9 +13,7 @@ from jackline_budget.warnings import Memory
 from jackline_budget.widening import widened
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from jackline.bundle import BuildContext
+    from jackline.build_context import BuildContext
     from jackline.decision import Unit
     from jackline.events import Event
     from jackline.policy import State
@@ -33,10 +31,11 @@ class Budget:
     phase: ClassVar[Phase] = "meter"
     Options: ClassVar[type[BudgetOptions]] = BudgetOptions
 
-    def __init__(self, name: str, options: BudgetOptions, prices: Callable[[], Any]) -> None:
+    def __init__(self, name: str, options: BudgetOptions, context: BuildContext) -> None:
         self.name = name
         self.options = options
-        self._prices = prices
+        self._mode = context.mode
+        self._prices = context.prices
         self._scope = Scope(name, options.per, options.timezone)
         self._caps: dict[Unit, int] = {amount.unit: amount.value for amount in options.amounts}
         self._labels: dict[Unit, str] = {
@@ -45,7 +44,7 @@ class Budget:
         self._refusal: Effect = "halt" if options.on_exceed == "halt" else "deny"
         self._escalates = options.on_exceed == "escalate"
         self._default: FixedPrice | None = None
-        if options.unknown_price != "deny":
+        if options.unknown_price is not None:
             self._default = FixedPrice(options.unknown_price.input, options.unknown_price.output)
         self._memory = Memory(name, self._scope.prefix, tuple(options.warn_at), tight=options.bound == "tight")
         self.observes = self._memory.used
@@ -54,7 +53,7 @@ class Budget:
     @classmethod
     def build(cls, name: str, options: BudgetOptions, context: BuildContext) -> Self:
         """Make the policy of a bundle entry."""
-        return cls(name, options, context.prices)
+        return cls(name, options, context)
 
     def evaluate(self, request: Request, state: State) -> Verdict | None:
         """Allow with claims, or deny what cannot be bounded; None for an act that costs nothing here."""
@@ -166,6 +165,7 @@ class Budget:
         return Verdict(
             effect="allow",
             policy=self.name,
+            mode=self._mode,
             rule="limit",
             findings=findings,
             claims=tuple(claims),
@@ -175,7 +175,7 @@ class Budget:
         )
 
     def _deny(self, rule: str, reason: str) -> Verdict:
-        return Verdict(effect="deny", policy=self.name, rule=rule, reason=reason)
+        return Verdict(effect="deny", policy=self.name, mode=self._mode, rule=rule, reason=reason)
 
     def _unpriced(self, request: Request) -> str:
         model = request.model

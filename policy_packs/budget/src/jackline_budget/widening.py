@@ -43,8 +43,8 @@ def _counted(new: BudgetOptions, old: BudgetOptions) -> Iterator[str]:
 
 
 def _assumed(new: BudgetOptions, old: BudgetOptions) -> Iterator[str]:
-    if new.unknown_price != "deny":
-        if old.unknown_price == "deny":
+    if new.unknown_price is not None:
+        if old.unknown_price is None:
             yield "unknown_price: was deny"
         elif new.unknown_price.input < old.unknown_price.input or new.unknown_price.output < old.unknown_price.output:
             yield "unknown_price: lower"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from msgspec.structs import replace
-
-from jackline.decision import Finding, Verdict
+from jackline.condition import EvaluationError
+from jackline.decision import Effect, Finding, Verdict
 from jackline.facts import facts
 from jackline_tool_access.lookalike import disguised
 
@@ -52,15 +51,25 @@ class Strictness:
     """True where a pattern permits a new tool; an exact name always does."""
     changed_tools: bool = False
     """True where an entry without a fingerprint permits a changed tool."""
+    skips_errors: bool = False
+    """True where a condition that cannot be evaluated does not deny."""
+
+
+class Answer(Protocol):
+    """Makes a verdict in the policy's name."""
+
+    def __call__(  # noqa: D102 - the class says it
+        self, effect: Effect, rule: str, reason: str, findings: tuple[Finding, ...] = (), **detail: str
+    ) -> Verdict: ...
 
 
 class Access:
     """Entries that permit and entries that deny, asked tool by tool."""
 
     def __init__(
-        self, policy: str, permits: Sequence[Listed], denies: Sequence[Listed], strictness: Strictness
+        self, answer: Answer, permits: Sequence[Listed], denies: Sequence[Listed], strictness: Strictness
     ) -> None:
-        self._policy = policy
+        self._answer = answer
         self._permits = permits
         self._denies = denies
         self._strictness = strictness
@@ -72,15 +81,11 @@ class Access:
         key = (tool.name, tool.fingerprint, tool.status, tool.read_only, agent)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._remember(key, tuple(map(self._signed, self._steps(tool, agent))))
+            plan = self._remember(key, tuple(self._steps(tool, agent)))
         condition, _, verdict = plan[0]
         if condition is None:
             return verdict
         return _walk(plan, facts(request))
-
-    def _signed(self, step: Step) -> Step:
-        """A step whose verdict names the policy, so that the engine need not."""
-        return step if step.verdict is None else step._replace(verdict=replace(step.verdict, policy=self._policy))
 
     def _remember(self, key: tuple[object, ...], plan: tuple[Step, ...]) -> tuple[Step, ...]:
         if len(self._plans) >= _CACHED:
@@ -90,67 +95,61 @@ class Access:
 
     def _steps(self, tool: Tool, agent: str) -> Iterator[Step]:
         """Yield the answers in the order in which they count; a step without a condition ends the plan."""
+        strict = self._strictness
         for entry in self._denies:
             if entry.fingerprint in (None, tool.fingerprint) and entry.pattern.resembles(tool.name):
-                yield Step(entry.condition, on_error=True, verdict=_denial(entry, tool))
-        if self._strictness.read_only and tool.read_only is not True:
+                yield Step(entry.condition, on_error=not strict.skips_errors, verdict=self._denial(entry, tool))
+        if strict.read_only and tool.read_only is not True:
             yield Step(None, on_error=True, verdict=self._writes(tool))
         withheld: Verdict | None = None
         for entry in self._permits:
-            if not entry.pattern.matches(tool.name):
-                if entry.pattern.exact and disguised(tool.name) and entry.pattern.resembles(tool.name):
-                    withheld = withheld or _disguise(entry, tool)
-                continue
-            problem = self._problem(entry, tool, agent)
-            if problem is None:
-                verdict = Verdict(effect="allow", rule=entry.rule, reason=entry.reason or "listed")
-                yield Step(entry.condition, on_error=False, verdict=verdict)
-            elif withheld is None:
-                withheld = problem
+            if entry.pattern.matches(tool.name):
+                problem = self._problem(entry, tool, agent)
+                if problem is None:
+                    permission = self._answer("allow", entry.rule, entry.reason or "listed")
+                    yield Step(entry.condition, on_error=False, verdict=permission)
+                withheld = withheld or problem
+            elif entry.pattern.exact and disguised(tool.name) and entry.pattern.resembles(tool.name):
+                withheld = withheld or self._disguise(entry, tool)
         yield Step(None, on_error=False, verdict=withheld)
 
     def _problem(self, entry: Listed, tool: Tool, agent: str) -> Verdict | None:
         """Why an entry that names the tool does not permit it as it is now."""
-        exact, pin, now = entry.pattern.exact, entry.fingerprint, tool.fingerprint
+        name, pin = tool.name, entry.fingerprint
         if pin is not None:
-            return None if pin == now else self._no(entry, f"{_is(tool, now)}, not the pinned {pin}", tool, agent, pin)
-        if not exact and disguised(tool.name):
-            return _disguise(entry, tool)
+            has = tool.fingerprint or "(none)"
+            is_pinned = pin == tool.fingerprint
+            return None if is_pinned else self._no(entry, f"tool {name!r} is {has}, not the pinned {pin}", tool, agent)
+        if not entry.pattern.exact and disguised(name):
+            return self._disguise(entry, tool)
         if tool.status == "changed" and not self._strictness.changed_tools:
-            return self._no(entry, f"tool {tool.name!r} has changed since it was permitted", tool, agent, now)
-        if tool.status == "new" and not exact and not self._strictness.new_tools:
-            return self._no(entry, f"tool {tool.name!r} is new and only a pattern lists it", tool, agent, None)
+            return self._no(entry, f"tool {name!r} has changed since it was permitted", tool, agent)
+        if tool.status == "new" and not entry.pattern.exact and not self._strictness.new_tools:
+            return self._no(entry, f"tool {name!r} is new and only a pattern lists it", tool, agent)
         return None
 
-    def _no(self, entry: Listed, what: str, tool: Tool, agent: str, pin: str | None) -> Verdict:
+    def _no(self, entry: Listed, what: str, tool: Tool, agent: str) -> Verdict:
         """Deny, with the two ways to permit it."""
         command = f"jackline agents set {shlex.quote(agent)} --permit {shlex.quote(tool.name)}"
-        listing = "list it by name" if pin is None else f"pin fingerprint {tool.fingerprint or '(none)'}"
-        reason = f"{what}. After review, run `{command}` or {listing} in policy '{self._policy}'"
-        return Verdict(effect="deny", rule=entry.rule, reason=reason, detail={"tool": tool.status})
+        by_name = tool.status == "new" and entry.fingerprint is None
+        listing = "list it by name" if by_name else f"pin fingerprint {tool.fingerprint or '(none)'}"
+        reason = f"{what}. After review, run `{command}`, or {listing} in this policy"
+        return self._answer("deny", entry.rule, reason, tool=tool.status)
 
     def _writes(self, tool: Tool) -> Verdict:
         says = "declares that it writes" if tool.read_only is False else "does not declare that it only reads"
-        reason = f"tool {tool.name!r} {says}, and policy '{self._policy}' permits read-only tools only"
-        return Verdict(effect="deny", rule="read_only", reason=reason)
+        return self._answer("deny", "read_only", f"tool {tool.name!r} {says}, and only tools that read are permitted")
 
+    def _denial(self, entry: Listed, tool: Tool) -> Verdict:
+        if not entry.pattern.matches(tool.name):
+            return self._disguise(entry, tool)
+        return self._answer("deny", entry.rule, entry.reason or f"tool {tool.name!r} is on the deny list")
 
-def _is(tool: Tool, fingerprint: str) -> str:
-    return f"tool {tool.name!r} has the fingerprint {fingerprint or '(none)'}"
-
-
-def _denial(entry: Listed, tool: Tool) -> Verdict:
-    if entry.pattern.matches(tool.name):
-        reason = entry.reason or f"tool {tool.name!r} is on the deny list"
-        return Verdict(effect="deny", rule=entry.rule, reason=reason)
-    return _disguise(entry, tool)
-
-
-def _disguise(entry: Listed, tool: Tool) -> Verdict:
-    """Deny a look-alike. The name is shown escaped, so that a reader sees what it really is."""
-    note = f"{tool.name!a} may be mistaken for a name that {entry.pattern.text!r} lists"
-    finding = Finding(kind="confusable", place="tool.name", note=note)
-    return Verdict(effect="deny", rule=entry.rule, reason=f"tool {note}", findings=(finding,))
+    def _disguise(self, entry: Listed, tool: Tool) -> Verdict:
+        """Deny a look-alike. The name is shown escaped, so that a reader sees what it really is."""
+        note = f"{tool.name!a} may be mistaken for a name that {entry.pattern.text!r} lists"
+        finding = Finding(kind="confusable", place="tool.name", note=note)
+        return self._answer("deny", entry.rule, f"tool {note}", (finding,))
 
 
 def _walk(plan: tuple[Step, ...], known: Mapping[str, Any]) -> Verdict | None:
@@ -162,6 +161,6 @@ def _holds(step: Step, known: Mapping[str, Any]) -> bool:
     assert step.condition is not None
     try:
         result = step.condition.evaluate(known)
-    except Exception:  # noqa: BLE001 - whatever fails in a condition, the answer is the stricter one
+    except EvaluationError:
         return step.on_error
     return result is True or (result is not False and step.on_error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
 
 from jackline import options
 from jackline_tool_access.patterns import Pattern, objection
@@ -17,7 +17,21 @@ def _name(text: str) -> str:
     return text
 
 
+def _spawn_list(value: Any) -> Any:
+    """Take true for every agent and false for none."""
+    if isinstance(value, bool):
+        return ["*"] if value else []
+    if not isinstance(value, list):
+        raise options.wrong(f"{value!r} does not say which agents", "write true, false or a list of agents' names")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
+Agents = Annotated[
+    list[Name],
+    BeforeValidator(_spawn_list),
+    WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 Permission = Literal["deny", "allow"]
 
 
@@ -51,7 +65,7 @@ class ToolAccessOptions(options.Options):
     changed_tools: Permission = "deny"
     provider_tools: list[Name] | None = None
     models: list[Name] | None = None
-    spawn: bool | list[Name] | None = None
+    spawn: Agents | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

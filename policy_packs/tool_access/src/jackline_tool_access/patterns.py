@@ -61,14 +61,21 @@ class Names:
         self._known: dict[str, str | None] = {}
 
     def rule(self, name: str) -> str | None:
-        """Return the first entry that lists the name, as the rule of a verdict; globs list no disguised name."""
+        """Return the first entry that lists the name, as the rule of a verdict.
+
+        A glob lists no disguised name, except `*`, which says that any will do.
+        """
         try:
             return self._known[name]
         except KeyError:
             pass
         if len(self._known) >= _CACHED:
             self._known.clear()
-        hidden = disguised(name)
-        found = (rule for pattern, rule in self._rules if pattern.matches(name) and (pattern.exact or not hidden))
+        plain = not disguised(name)
+        found = (
+            rule
+            for pattern, rule in self._rules
+            if pattern.matches(name) and (plain or pattern.exact or pattern.text == "*")
+        )
         self._known[name] = next(found, None)
         return self._known[name]

@@ -16,12 +16,15 @@ from jackline_tool_access.widening import widened
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jackline.bundle import BuildContext
-    from jackline.decision import Effect
+    from jackline.build_context import BuildContext
+    from jackline.decision import Effect, Finding
     from jackline.events import Event
     from jackline.request import Action, Agent, Request
 
     Judge = Callable[[Request], Verdict | None]
+
+_ABSENT = frozenset({"model", "http"})
+"""Roots that a tool call never has: a condition that names one could only fail."""
 
 
 class ToolAccess:
@@ -31,34 +34,30 @@ class ToolAccess:
     observes: ClassVar[bool] = False
     Options: ClassVar[type[ToolAccessOptions]] = ToolAccessOptions
 
-    def __init__(
-        self, name: str, options: ToolAccessOptions, compile_entry: Callable[[str, int, Entry], Listed]
-    ) -> None:
+    def __init__(self, name: str, options: ToolAccessOptions, context: BuildContext) -> None:
         self.name = name
         self.options = options
-
-        def compiled(section: str) -> list[Listed]:
-            entries: Sequence[Entry] = getattr(options, section) or ()
-            return [compile_entry(section, index, entry) for index, entry in enumerate(entries)]
-
+        self._mode = context.mode
         strictness = Strictness(
             read_only=options.read_only,
             new_tools=options.new_tools == "allow",
             changed_tools=options.changed_tools == "allow",
+            skips_errors=context.on_error == "skip",
         )
-        denies = compiled("deny")
-        self._own = Access(name, compiled("allow"), denies, strictness)
+        denies = _compiled("deny", options.deny, context)
+        self._own = Access(self._answer, _compiled("allow", options.allow, context), denies, strictness)
         self._handed_on = self._own
         if options.delegate is not None:
-            self._handed_on = Access(name, compiled("delegate"), denies, strictness)
+            delegated = _compiled("delegate", options.delegate, context)
+            self._handed_on = Access(self._answer, delegated, denies, strictness)
         offers = [
             Listed(Pattern(text), f"provider_tools[{index}]: {text}")
             for index, text in enumerate(options.provider_tools or ())
         ]
         # A provider's tool declares nothing about itself: listing it is the permission.
-        self._offered = Access(name, offers, denies, replace(strictness, read_only=False))
+        self._offered = Access(self._answer, offers, denies, replace(strictness, read_only=False))
         self._models = None if options.models is None else Names("models", options.models)
-        self._spawn = Names("spawn", options.spawn) if isinstance(options.spawn, list) else None
+        self._spawn = Names("spawn", options.spawn or [])
         self._permissions: dict[str, Verdict] = {}
         self._judges = self._judges_by_action()
         self.reach = Reach(actions=frozenset(self._judges))
@@ -69,15 +68,7 @@ class ToolAccess:
     @classmethod
     def build(cls, name: str, options: ToolAccessOptions, context: BuildContext) -> Self:
         """Make the policy of a bundle entry; conditions that do not compile are the bundle's errors."""
-
-        def compile_entry(section: str, index: int, entry: Entry) -> Listed:
-            condition = None
-            if entry.when is not None:
-                condition = context.compile(entry.when, path=(section, index, "when"))
-            rule = f"{section}[{index}]: {entry.tool}"
-            return Listed(Pattern(entry.tool), rule, condition, entry.fingerprint, entry.reason)
-
-        return cls(name, options, compile_entry)
+        return cls(name, options, context)
 
     def evaluate(self, request: Request, state: State) -> Verdict | None:  # noqa: ARG002 - keeps no memory
         """Allow what an entry lists, deny what may not be, None for what no entry names."""
@@ -142,11 +133,11 @@ class ToolAccess:
         return None if rule is None else self._allowed(rule)
 
     def _agent_spawn(self, request: Request) -> Verdict | None:
-        if self._spawn is not None:
-            rule = self._spawn.rule(request.resource)
-            return None if rule is None else self._allowed(rule)
+        rule = self._spawn.rule(request.resource)
+        if rule is not None:
+            return self._allowed(rule)
         if self.options.spawn:
-            return self._allowed("spawn: true")
+            return None
         reason = f"policy '{self.name}' lets agent {request.agent.name!r} start no sub-agents"
         return self._answer("deny", "spawn: false", reason)
 
@@ -156,8 +147,33 @@ class ToolAccess:
             known = self._permissions[rule] = self._answer("allow", rule, "listed")
         return known
 
-    def _answer(self, effect: Effect, rule: str, reason: str) -> Verdict:
-        return Verdict(effect=effect, policy=self.name, rule=rule, reason=reason)
+    def _answer(
+        self, effect: Effect, rule: str, reason: str, findings: tuple[Finding, ...] = (), **detail: str
+    ) -> Verdict:
+        return Verdict(
+            effect=effect,
+            policy=self.name,
+            mode=self._mode,
+            rule=rule,
+            reason=reason,
+            findings=findings,
+            detail=detail,
+        )
+
+
+def _compiled(section: str, entries: Sequence[Entry] | None, context: BuildContext) -> list[Listed]:
+    """Compile a list of the bundle; what is wrong with its conditions is noted in the context."""
+    compiled: list[Listed] = []
+    for index, entry in enumerate(entries or ()):
+        condition = None
+        if entry.when is not None:
+            path = (section, index, "when")
+            condition = context.compile(entry.when, path=path)
+            for root in sorted(condition.roots & _ABSENT):
+                context.problem(f"`{root}` is not known on tool.call", path=path, hint="ask for tool, args or agent")
+        rule = f"{section}[{index}]: {entry.tool}"
+        compiled.append(Listed(Pattern(entry.tool), rule, condition, entry.fingerprint, entry.reason))
+    return compiled
 
 
 def _tool(request: Request) -> Tool:

@@ -38,14 +38,7 @@ def _others(new: ToolAccessOptions, old: ToolAccessOptions) -> Iterator[str]:
         now = (new.provider_tools or []) if new.closes_provider_tools else None
         yield from _longer("provider_tools", now, old.provider_tools or [])
     yield from _longer("models", new.models, old.models)
-    yield from _longer("spawn", *(_listed(options.spawn) for options in (new, old)))
-
-
-def _listed(spawn: bool | list[str] | None) -> list[str] | None:
-    """`spawn` as a list: false lists nothing, true everything."""
-    if isinstance(spawn, bool):
-        return ["*"] if spawn else []
-    return spawn
+    yield from _longer("spawn", new.spawn, old.spawn)
 
 
 def _gained(
