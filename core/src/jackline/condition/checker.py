@@ -1,4 +1,4 @@
-"""Finds, when a condition loads, what would fail or could never be true: names, operand types, functions, fixed values."""
+"""Finds, when a condition loads, what would fail or could never be true: names, types, functions, fixed values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LITERAL: Final[dict[type, Type]] = {
 _OPEN_ROOTS: Final = frozenset(("args", "original"))
 
 
-class Checker:
+class _Checker:
     """One check of one condition against a schema."""
 
     def __init__(self, source: str, schema: Schema) -> None:
@@ -91,20 +91,20 @@ class Checker:
         if holder.kind == "dyn":
             return t.DYN
         if holder.kind == "record":
-            return self.named(node, holder, node.field)
+            return self.named(node.place, holder, node.field)
         if holder.kind == "map" and t.comparable(holder.key or t.DYN, t.STRING):
             return holder.item or t.DYN
         what = operands.said(node.operand, holder)
         advice = operands.field_advice(node, holder)
-        raise self.wrong(node, f"{what} has no fields{advice}")
+        raise self.wrong(node.place, f"{what} has no fields{advice}")
 
-    def named(self, node: syntax.Node, holder: Type, name: str) -> Type:
+    def named(self, place: int, holder: Type, name: str) -> Type:
         if name in holder.fields:
             return holder.fields[name].type
         if holder.item is not None:
             return holder.item
         fields = ", ".join(holder.fields) or "no fields"
-        raise self.wrong(node, f"{holder.name} has no field '{name}'; it has {fields}", closest(name, holder.fields))
+        raise self.wrong(place, f"{holder.name} has no field '{name}'; it has {fields}", closest(name, holder.fields))
 
     def index(self, node: syntax.Index) -> Type:
         kind = self.element(node)
@@ -125,7 +125,7 @@ class Checker:
                 message = f"{operands.said(node.operand, holder)} has {holder.key} keys, not {key} ones"
                 raise self.wrong(node.key, message)
             if holder.kind == "record" and isinstance(node.key, syntax.Literal):
-                return self.named(node.key, holder, node.key.value)
+                return self.named(node.key.offset, holder, node.key.value)
             return holder.item or t.DYN
         raise self.wrong(node, f"{operands.said(node.operand, holder)} is neither a list nor a map: it has no elements")
 
@@ -189,9 +189,8 @@ class Checker:
         """Check arguments whose value is written out: patterns, time zones, times."""
         last = parts[-1].value if parts and isinstance(parts[-1], syntax.Literal) else None
         check = _FIXED.get(node.function)
-        if check is None or not isinstance(last, str) or len(parts) < (2 if node.function == "matches" else 1):
-            return
-        if node.function.startswith("get") and (len(parts) != 2 or kinds[0].kind == "duration"):
+        alone = node.function in {"timestamp", "duration"}
+        if check is None or not isinstance(last, str) or alone is not (len(parts) == 1) or kinds[0].kind == "duration":
             return
         try:
             check(last)
@@ -242,7 +241,7 @@ def check(source: str, tree: syntax.Node, schema: Schema | None) -> tuple[Type, 
     """
     if schema is None:
         return t.DYN, frozenset(syntax.names(tree)), ()
-    checker = Checker(source, schema)
+    checker = _Checker(source, schema)
     result = checker.type(tree)
     return result, frozenset(checker.roots), tuple(checker.unverified)
 
@@ -272,18 +271,18 @@ _FIXED: Final[dict[str, Callable[[str], Any]]] = {
     "duration": times.duration,
     **dict.fromkeys((*times.PARTS, "getMilliseconds"), times.zone),
 }
-_RULES: Final[dict[type[syntax.Node], Callable[[Checker, Any], Type]]] = {
+_RULES: Final[dict[type[syntax.Node], Callable[[_Checker, Any], Type]]] = {
     syntax.Literal: lambda _, node: _LITERAL[type(node.value)],
-    syntax.Ident: Checker.ident,
-    syntax.Select: Checker.select,
-    syntax.Has: Checker.has,
-    syntax.Index: Checker.index,
-    syntax.Unary: Checker.unary,
-    syntax.Binary: Checker.binary,
-    syntax.Logic: Checker.logic,
-    syntax.Choice: Checker.choice,
-    syntax.Call: Checker.call,
-    syntax.ListOf: Checker.list_of,
-    syntax.MapOf: Checker.map_of,
-    syntax.Macro: Checker.macro,
+    syntax.Ident: _Checker.ident,
+    syntax.Select: _Checker.select,
+    syntax.Has: _Checker.has,
+    syntax.Index: _Checker.index,
+    syntax.Unary: _Checker.unary,
+    syntax.Binary: _Checker.binary,
+    syntax.Logic: _Checker.logic,
+    syntax.Choice: _Checker.choice,
+    syntax.Call: _Checker.call,
+    syntax.ListOf: _Checker.list_of,
+    syntax.MapOf: _Checker.map_of,
+    syntax.Macro: _Checker.macro,
 }

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jackline.condition import checker, emitter, parser
+from jackline.condition import checker, emitter, evaluator, parser
 from jackline.condition.conjuncts import Conjuncts, conjuncts
 from jackline.condition.errors import BudgetExceeded, EvaluationError, position
-from jackline.condition.evaluator import Evaluator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,13 +49,13 @@ class Condition:
     def _first(self, facts: Mapping[str, Any]) -> Any:
         try:
             self._run = emitter.build(self._tree)
-        except (RecursionError, MemoryError):
+        except Exception:  # noqa: BLE001 - too little stack or memory to compile: the slow way needs neither
             self._run = self._explain
         return self._run(facts)
 
     def _explain(self, facts: Mapping[str, Any]) -> Any:
         try:
-            return Evaluator(facts).value(self._tree)
+            return evaluator.evaluate(self._tree, facts)
         except EvaluationError as error:
             line, column = position(self.source, error.offset)
             error.args = (f"line {line}, column {column}: {error.message}",)

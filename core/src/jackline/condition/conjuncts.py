@@ -33,9 +33,13 @@ def conjuncts(tree: syntax.Node) -> Conjuncts:
     if isinstance(tree, syntax.Binary) and tree.operator in {"==", "in"}:
         return _compared(tree)
     if isinstance(tree, syntax.Call) and tree.function == "startsWith" and tree.target is not None:
-        prefix = _texts(tree.arguments[0]) if len(tree.arguments) == 1 else None
-        if prefix is not None and isinstance(tree.arguments[0], syntax.Literal) and _subject(tree.target) == "tool.name":
-            return Conjuncts(tools=frozenset(), tool_prefixes=tuple(prefix))
+        prefix = tree.arguments[0] if tree.arguments else None
+        if (
+            isinstance(prefix, syntax.Literal)
+            and isinstance(prefix.value, str)
+            and _subject(tree.target) == "tool.name"
+        ):
+            return Conjuncts(tools=frozenset(), tool_prefixes=(prefix.value,))
     return ANY
 
 
@@ -71,7 +75,8 @@ def _both(left: Conjuncts, right: Conjuncts) -> Conjuncts:
     if left.tools is None or right.tools is None:
         named = right if left.tools is None else left
         return Conjuncts(named.tools, named.tool_prefixes, actions)
-    names = {name for name in left.tools if _reaches(right, name)} | {name for name in right.tools if _reaches(left, name)}
+    names = {name for name in left.tools if _reaches(right, name)}
+    names |= {name for name in right.tools if _reaches(left, name)}
     longer = {each for each in left.tool_prefixes if each.startswith(right.tool_prefixes)}
     longer |= {each for each in right.tool_prefixes if each.startswith(left.tool_prefixes)}
     return Conjuncts(frozenset(names), tuple(sorted(longer)), actions)

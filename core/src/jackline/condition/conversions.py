@@ -19,10 +19,15 @@ from jackline.condition.values import (
 )
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
-_DOUBLE: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]?(?:inf|infinity|nan)", re.IGNORECASE)
+_DOUBLE: Final = re.compile(
+    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|inf|infinity|nan)", re.IGNORECASE | re.ASCII
+)
 _TRUE: Final = frozenset(("1", "t", "true", "TRUE", "True"))
 _FALSE: Final = frozenset(("0", "f", "false", "FALSE", "False"))
 _DIGITS: Final = 20
+_SMALLEST_PLAIN: Final = -4
+_LARGEST_PLAIN: Final = 5
+"""Powers of ten that are written without an exponent."""
 
 
 def to_int(value: Any) -> int:
@@ -99,7 +104,7 @@ def _write_double(value: float) -> str:
         return "-0" if math.copysign(1.0, value) < 0 else "0"
     digits, exponent = _shortest(value)
     sign = "-" if value < 0 else ""
-    if -4 <= exponent < 6:
+    if _SMALLEST_PLAIN <= exponent <= _LARGEST_PLAIN:
         if exponent < 0:
             return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
         whole, rest = digits[: exponent + 1].ljust(exponent + 1, "0"), digits[exponent + 1 :]

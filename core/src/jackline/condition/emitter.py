@@ -107,6 +107,8 @@ def _call(function: ast.expr, arguments: list[ast.expr]) -> ast.expr:
 
 
 def _subscript(container: ast.expr, key: str) -> ast.expr:
+    if isinstance(container, (ast.Constant, ast.List)):  # a field of what has none; Python would warn of it
+        return _call(_name("fail"), [])
     return ast.Subscript(container, _constant(key), _LOAD, **_PLACE)
 
 
@@ -183,15 +185,14 @@ class _Emitter:
             holder = _call(_name("get"), [_name("facts"), _constant(root.name), _name("nothing")])
         else:
             holder = self.plain(root)
-        return self.key_in(node.field, holder, _call(_name("fail"), [])), "bool"
+        return self.key_in(node.field, holder, "fail"), "bool"
 
-    def key_in(self, key: str, holder: ast.expr, otherwise: ast.expr) -> ast.expr:
+    def key_in(self, key: str, holder: ast.expr, otherwise: str) -> ast.expr:
         """Test for a key where the holder is a dict; a string or a list would answer something else."""
         keep, again = self.kept(holder)
         test = _compare(_call(_name("type"), [keep]), ast.Is(), _name("dict"))
-        if isinstance(otherwise, ast.Call) and len(otherwise.args) == 2:
-            otherwise.args[1] = again
-        return _either(test, _compare(_constant(key), ast.In(), again), otherwise)
+        arguments = [_constant(key), again] if otherwise == "member" else []
+        return _either(test, _compare(_constant(key), ast.In(), again), _call(_name(otherwise), arguments))
 
     def index(self, node: syntax.Index) -> Emitted:
         key = node.key
@@ -229,9 +230,9 @@ class _Emitter:
         left, right = node.left, node.right
         if isinstance(left, syntax.Literal):
             left, right = right, left
-        value = right.value if isinstance(right, syntax.Literal) else fail
+        value: Any = right.value if isinstance(right, syntax.Literal) else fail
         same = node.operator == "=="
-        if value is None or value is True or value is False:
+        if (value is None or value is True or value is False) and not isinstance(left, syntax.Literal):
             return _compare(self.plain(left), ast.Is() if same else ast.IsNot(), _constant(value))
         # Only 0 and 1 are equal to a boolean in Python; beyond 2**53 a double beside an int is rounded.
         if type(value) in {str, bytes} or (type(value) in {int, float} and value not in {0, 1} and abs(value) < _EXACT):
@@ -268,8 +269,7 @@ class _Emitter:
             if len(texts) == len(right.items):
                 return _compare(self.plain(left), ast.In(), _constant(tuple(texts)))
         if isinstance(left, syntax.Literal) and type(left.value) is str:
-            otherwise = _call(_name("member"), [_constant(left.value), _constant(None)])
-            return self.key_in(left.value, self.plain(right), otherwise)
+            return self.key_in(left.value, self.plain(right), "member")
         return _call(_name("member"), [self.plain(left), self.plain(right)])
 
     def call(self, node: syntax.Call) -> Emitted:

@@ -5,7 +5,7 @@ The code object is always tried first; this runs when it raised, and decides alo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from jackline.condition import containers, syntax, values
 from jackline.condition.errors import BudgetExceeded, EvaluationError
@@ -13,6 +13,8 @@ from jackline.condition.functions import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+T = TypeVar("T")
 
 BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "==": values.equals,
@@ -30,7 +32,12 @@ BINARY: Final[dict[str, Callable[[Any, Any], Any]]] = {
 }
 
 
-class Evaluator:
+def evaluate(tree: syntax.Node, facts: Mapping[str, Any]) -> Any:
+    """Evaluate a tree; raises EvaluationError with the offset of what failed."""
+    return _Evaluator(facts).value(tree)
+
+
+class _Evaluator:
     """One evaluation of a tree over one set of facts."""
 
     def __init__(self, facts: Mapping[str, Any]) -> None:
@@ -91,7 +98,7 @@ class Evaluator:
         """Evaluate a node that must be a boolean."""
         value = self.value(node)
         if value is True or value is False:
-            return bool(value)
+            return value is True
         raise EvaluationError(f"expected true or false, not a {values.kind_of(value)}", node.offset)
 
     def unary(self, node: syntax.Unary) -> Any:
@@ -127,35 +134,31 @@ class Evaluator:
         try:
             if node.name in {"exists", "all"}:
                 return self.quantify(node, items)
-            test = node.test
-            check = None if test is None else self.bound(node.variable, lambda: self.truth(test))
-            if node.name == "map":
-                transform = node.transform
-                assert transform is not None
-                return containers.change(
-                    self.budget, items, check, self.bound(node.variable, lambda: self.value(transform))
-                )
+            check = None if node.test is None else self.bound(node.variable, node.test, self.truth)
+            if node.transform is not None:
+                change = self.bound(node.variable, node.transform, self.value)
+                return containers.change(self.budget, items, check, change)
             assert check is not None
             kept = containers.keep(self.budget, items, check)
             return kept if node.name == "filter" else len(kept) == 1
         finally:
             self.variables = hidden
 
-    def bound(self, variable: str, evaluate: Callable[[], Any]) -> Callable[[Any], Any]:
+    def bound(self, variable: str, node: syntax.Node, walk: Callable[[syntax.Node], T]) -> Callable[[Any], T]:
+        """Make the function that walks a node with an element as the variable's value."""
         outer = self.variables
 
-        def with_element(element: Any) -> Any:
+        def with_element(element: Any) -> T:
             self.variables = {**outer, variable: element}
-            return evaluate()
+            return walk(node)
 
         return with_element
 
     def quantify(self, node: syntax.Macro, items: Any) -> bool:
         """`exists` is a chain of `||` over the elements, `all` one of `&&`: errors are absorbed likewise."""
-        test = node.test
-        assert test is not None
+        assert node.test is not None
         decisive = node.name == "exists"
-        check = self.bound(node.variable, lambda: self.truth(test))
+        check = self.bound(node.variable, node.test, self.truth)
         failure: EvaluationError | None = None
         for element in containers.elements(items):
             self.budget.spend()
@@ -171,18 +174,18 @@ class Evaluator:
         return not decisive
 
 
-_WALK: Final[dict[type[syntax.Node], Callable[[Evaluator, Any], Any]]] = {
+_WALK: Final[dict[type[syntax.Node], Callable[[_Evaluator, Any], Any]]] = {
     syntax.Literal: lambda _, node: node.value,
-    syntax.Ident: Evaluator.ident,
-    syntax.Select: Evaluator.select,
-    syntax.Has: Evaluator.has,
+    syntax.Ident: _Evaluator.ident,
+    syntax.Select: _Evaluator.select,
+    syntax.Has: _Evaluator.has,
     syntax.Index: lambda walk, node: containers.index(walk.value(node.operand), walk.value(node.key)),
-    syntax.Unary: Evaluator.unary,
-    syntax.Binary: Evaluator.binary,
-    syntax.Logic: Evaluator.logic,
-    syntax.Choice: Evaluator.choice,
-    syntax.Call: Evaluator.call,
+    syntax.Unary: _Evaluator.unary,
+    syntax.Binary: _Evaluator.binary,
+    syntax.Logic: _Evaluator.logic,
+    syntax.Choice: _Evaluator.choice,
+    syntax.Call: _Evaluator.call,
     syntax.ListOf: lambda walk, node: [walk.value(each) for each in node.items],
-    syntax.MapOf: Evaluator.map_of,
-    syntax.Macro: Evaluator.macro,
+    syntax.MapOf: _Evaluator.map_of,
+    syntax.Macro: _Evaluator.macro,
 }

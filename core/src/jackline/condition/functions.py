@@ -1,4 +1,4 @@
-"""The functions that conditions may call: signatures for the checker and the docs, implementations for both evaluators."""
+"""The functions that conditions may call: what they take, for the checker and the docs, and what they do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SIGNATURE: Final = re.compile(r"(?:(?P<target>[\w()]+)\.)?(?P<name>\w+)\((?P<re
 _ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _ASCII_UPPER: Final = {upper + 32: upper for upper in range(ord("A"), ord("Z") + 1)}
 # White space as Unicode defines it; Python's strip() would also take the separators 0x1C to 0x1F.
-_SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+_SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 _PYTHON: Final[dict[str, type]] = {SHORT.get(kind, kind): python for python, kind in KIND.items()}
 
 
@@ -72,7 +72,7 @@ def _read(signature: str) -> Overload:
 @lru_cache(maxsize=512)
 def pattern(text: str) -> Any:
     """Compile an RE2 pattern; raises EvaluationError where it is invalid."""
-    import re2  # noqa: PLC0415 - imported when needed
+    import re2  # type: ignore[import-untyped]  # noqa: PLC0415 - imported when needed
 
     options = re2.Options()
     options.log_errors = False
@@ -155,7 +155,11 @@ FUNCTIONS: Final[dict[str, Function]] = {
             "size",
             len,
             "characters, bytes, elements or keys",
-            *(f"{call} -> int" for kind in ("string", "bytes", "list", "map") for call in (f"size({kind})", f"{kind}.size()")),
+            *(
+                f"{call} -> int"
+                for kind in ("string", "bytes", "list", "map")
+                for call in (f"size({kind})", f"{kind}.size()")
+            ),
         ),
         _declare("contains", str.__contains__, "holds the text", "string.contains(string) -> bool"),
         _declare("startsWith", str.startswith, "starts with the text", "string.startsWith(string) -> bool"),
@@ -167,9 +171,15 @@ FUNCTIONS: Final[dict[str, Function]] = {
             "string.matches(string) -> bool",
             "matches(string, string) -> bool",
         ),
-        _declare("lowerAscii", lambda text: text.translate(_ASCII_LOWER), "A-Z as a-z", "string.lowerAscii() -> string"),
-        _declare("upperAscii", lambda text: text.translate(_ASCII_UPPER), "a-z as A-Z", "string.upperAscii() -> string"),
-        _declare("trim", lambda text: text.strip(_SPACE), "without white space at both ends", "string.trim() -> string"),
+        _declare(
+            "lowerAscii", lambda text: text.translate(_ASCII_LOWER), "A-Z as a-z", "string.lowerAscii() -> string"
+        ),
+        _declare(
+            "upperAscii", lambda text: text.translate(_ASCII_UPPER), "a-z as A-Z", "string.upperAscii() -> string"
+        ),
+        _declare(
+            "trim", lambda text: text.strip(_SPACE), "without white space at both ends", "string.trim() -> string"
+        ),
         _declare(
             "split",
             _split,

@@ -36,10 +36,13 @@ def _type(schema: Any, whole: Mapping[str, Any], name: str, depth: int) -> Type:
     if isinstance(schema.get("allOf"), list):
         parts = schema["allOf"]
         return _type(parts[0], whole, name, depth + 1) if len(parts) == 1 else t.DYN
-    if "const" in schema:
-        return _values([schema["const"]])
-    if isinstance(schema.get("enum"), list):
-        return _values(schema["enum"])
+    fixed = [schema["const"]] if "const" in schema else schema.get("enum")
+    if isinstance(fixed, list):
+        return _values(fixed)
+    return _typed(schema, whole, name, depth)
+
+
+def _typed(schema: Mapping[str, Any], whole: Mapping[str, Any], name: str, depth: int) -> Type:
     kind = schema.get("type")
     if isinstance(kind, list):
         return _union([_type({**schema, "type": each}, whole, name, depth + 1) for each in kind])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any, Final, NamedTuple
 
 from jackline.condition.errors import located
@@ -30,6 +31,7 @@ _ESCAPE = re.compile(
     r"|U(?P<long>[0-9a-fA-F]{8})|(?P<octal>[0-3][0-7]{2})|(?P<bad>[\s\S]?))"
 )
 _SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_SURROGATES = range(0xD800, 0xE000)
 _STRAY = {"=": "==", "&": "&&", "|": "||"}
 
 
@@ -111,7 +113,7 @@ def _read_string(source: str, at: int, text: str) -> str | bytes:
 
 
 def _body(quoted: str) -> str:
-    width = 3 if len(quoted) >= 6 and quoted[:3] in {'"""', "'''"} else 1
+    width = 3 if quoted[:3] in {'"""', "'''"} else 1
     return quoted[width:-width]
 
 
@@ -122,7 +124,7 @@ def _character(source: str, at: int, hit: re.Match[str]) -> str:
     if kind == "bad":
         raise located(source, at, f"\\{text} is no escape; write \\\\ for a backslash, or a raw string r'...'")
     code = int(text, 8 if kind == "octal" else 16)
-    if code > 0x10FFFF or 0xD800 <= code <= 0xDFFF:
+    if code > sys.maxunicode or code in _SURROGATES:
         raise located(source, at, f"{hit.group()} is no Unicode character")
     return chr(code)
 

@@ -11,7 +11,9 @@ from jackline.condition import types as t
 from jackline.condition.errors import closest
 
 if TYPE_CHECKING:
-    from jackline.condition.functions import Function
+    from collections.abc import Sequence
+
+    from jackline.condition.functions import Function, Overload
     from jackline.condition.types import Type
 
 ORDER: Final = frozenset(("<", "<=", ">", ">="))
@@ -47,7 +49,7 @@ Outcome = tuple[Problem | None, "Type"]
 
 def said(node: syntax.Node, kind: Type) -> str:
     """Name an operand for a message: `agent.name (a string)`, `'5' (a string)`, `a bool`."""
-    what = _ARTICLE.get(kind.kind, f"a {kind}") if not kind.nullable else f"{_ARTICLE.get(kind.kind, 'a ' + kind.kind)} or null"
+    what = _ARTICLE.get(kind.kind, f"a {kind.kind if kind.nullable else kind}") + (" or null" if kind.nullable else "")
     path = syntax.path(node)
     if isinstance(node, syntax.Literal):
         path = "" if node.value is None else _written(node.value)
@@ -227,14 +229,14 @@ def _fits(kind: Type, wanted: str) -> bool:
 
 
 def _ways(function: Function, *, member: bool) -> str:
-    ways = [each for each, overload in zip(function.signatures, function.overloads, strict=True) if overload.member is member]
-    return " or ".join(dict.fromkeys(each.partition(" -> ")[0] for each in ways))
+    pairs = zip(function.signatures, function.overloads, strict=True)
+    return " or ".join(each.partition(" -> ")[0] for each, overload in pairs if overload.member is member)
 
 
 def _misfit(
-    function: Function, parts: tuple[syntax.Node, ...], kinds: list[Type], sized: list[object], *, member: bool
+    function: Function, parts: tuple[syntax.Node, ...], kinds: list[Type], sized: Sequence[Overload], *, member: bool
 ) -> Problem:
-    wanted = [sorted({each.parameters[at] for each in sized}) for at in range(len(parts))]  # type: ignore[attr-defined]
+    wanted = [sorted({each.parameters[at] for each in sized}) for at in range(len(parts))]
     for part, kind, choices in zip(parts, kinds, wanted, strict=True):
         if not any(_fits(kind, choice) for choice in choices):
             return Problem(part, f"{function.name}() takes {' or '.join(choices)} here, not {said(part, kind)}")
@@ -252,5 +254,6 @@ def _never(node: syntax.Call, parts: tuple[syntax.Node, ...], kinds: list[Type])
         return None
     if any(holds(value, last.value) for value in kinds[0].values):
         return None
-    message = f"{node.function}({last.value!r}) never holds: {said(parts[0], kinds[0])} is one of {', '.join(kinds[0].values)}"
+    possible = ", ".join(kinds[0].values)
+    message = f"{node.function}({last.value!r}) never holds: {said(parts[0], kinds[0])} is one of {possible}"
     return Problem(last, message)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from jackline.condition import lexer
 from jackline.condition.errors import ConditionError, closest, located
@@ -30,7 +30,7 @@ MAX_DEPTH: Final = 64
 MACROS: Final = ("all", "exists", "exists_one", "filter", "map")
 CONSTANTS: Final = {"true": True, "false": False, "null": None}
 RESERVED: Final = frozenset(
-    "as break const continue else for function if import let loop package namespace return var void while".split()
+    "as,break,const,continue,else,for,function,if,import,let,loop,namespace,package,return,var,void,while".split(",")
 )
 _RANK: Final = {
     **dict.fromkeys(("*", "/", "%"), 6),
@@ -101,7 +101,7 @@ class _Parser:
             rank = _RANK.get(operator, 0)
             if rank < least:
                 return left
-            if rank <= 3:
+            if operator in {"&&", "||"}:
                 left = self.chain(operator, rank, left, start)
                 continue
             place = self.advance().offset
@@ -129,7 +129,7 @@ class _Parser:
 
     def negative(self, run: list[int]) -> Node:
         """Read what stands after minus signs; the last sign becomes part of a number."""
-        value = self.token.value if self.token.kind == "literal" else None
+        value: Any = self.token.value if self.token.kind == "literal" else None
         if type(value) in {int, float}:
             offset = run.pop()
             self.tokens[self.at] = self.token = lexer.Token("literal", -value, offset)
@@ -157,12 +157,12 @@ class _Parser:
         token = self.token
         if token.kind == "quoted":
             self.advance()
-            return Select(start, self.depth(operand), operand, token.value)
+            return Select(start, self.depth(operand), operand, token.value, token.offset)
         if token.kind != "name" or token.value in CONSTANTS or token.value == "in":
             raise self.unexpected("a field or a function after '.'")
         self.advance()
         if self.token.kind != "(":
-            return Select(start, self.depth(operand), operand, token.value)
+            return Select(start, self.depth(operand), operand, token.value, token.offset)
         arguments = self.arguments()
         if token.value in MACROS:
             return self.macro(operand, token, arguments, start)
@@ -180,9 +180,10 @@ class _Parser:
                 f"{name}() needs a variable's name and an expression: write .{name}({what})",
             )
         last = arguments[-1]
-        test, transform = (arguments[1] if len(arguments) == 3 else None, last) if name == "map" else (last, None)
+        tested = arguments[1] if arguments[1] is not last or name != "map" else None
+        transform = last if name == "map" else None
         depth = self.depth(items, *arguments)
-        return Macro(start, depth, name, items, variable.name, test, transform, token.offset)
+        return Macro(start, depth, name, items, variable.name, tested, transform, token.offset)
 
     def arguments(self) -> tuple[Node, ...]:
         self.advance()
@@ -242,7 +243,7 @@ class _Parser:
             given = field.name if isinstance(field, Ident) else "args"
             message = f"has() asks for a field: write has({given}.name) with the field's name"
             raise located(self.source, token.offset, message)
-        return Has(token.offset, field.depth, field.operand, field.field)
+        return Has(token.offset, field.depth, field.operand, field.field, field.place)
 
     def list_of(self) -> Node:
         start = self.advance().offset

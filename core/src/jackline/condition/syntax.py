@@ -30,17 +30,19 @@ class Ident(Node, frozen=True):
 
 
 class Select(Node, frozen=True):
-    """`operand.field`."""
+    """`operand.field`; `place` is the field's offset."""
 
     operand: Node
     field: str
+    place: int
 
 
 class Has(Node, frozen=True):
-    """`has(operand.field)`."""
+    """`has(operand.field)`; `place` is the field's offset."""
 
     operand: Node
     field: str
+    place: int
 
 
 class Index(Node, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SECOND: Final = 1_000_000_000
-_EPOCH: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _UNITS: Final = {"h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _TIMESTAMP: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -31,8 +31,8 @@ def timestamp(text: str) -> Timestamp:
         raise EvaluationError(f"{text!r} is no timestamp: write it as '2009-02-13T23:31:30Z'")
     day, clock, fraction, zone = hit.groups()
     try:
-        at = datetime.datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in 'Zz' else zone}")
-        seconds = (at - _EPOCH) // datetime.timedelta(seconds=1)
+        at = dt.datetime.fromisoformat(f"{day}T{clock}{'+00:00' if zone in 'Zz' else zone}")
+        seconds = (at - _EPOCH) // dt.timedelta(seconds=1)
     except (ValueError, OverflowError):
         raise EvaluationError(f"{text!r} is no timestamp: there is no such day or time") from None
     return moment(seconds * SECOND + int((fraction or "0").ljust(9, "0")))
@@ -52,7 +52,7 @@ def duration(text: str) -> Duration:
 def write_timestamp(value: Timestamp) -> str:
     """Write a timestamp in UTC, with 0, 3, 6 or 9 digits of a second's fraction."""
     seconds, fraction = divmod(value.ns, SECOND)
-    at = _EPOCH + datetime.timedelta(seconds=seconds)
+    at = _EPOCH + dt.timedelta(seconds=seconds)
     return f"{at.year:04}-{at:%m-%dT%H:%M:%S}{_fraction(fraction)}Z"
 
 
@@ -70,16 +70,16 @@ def _fraction(ns: int) -> str:
 
 
 @lru_cache(maxsize=64)
-def zone(name: str) -> datetime.tzinfo:
+def zone(name: str) -> dt.tzinfo:
     """Find a time zone by its IANA name or its offset (`+01:00`)."""
     hit = _OFFSET.fullmatch(name)
     if hit is not None:
-        offset = datetime.timedelta(hours=int(hit[2]), minutes=int(hit[3]))
-        if offset >= datetime.timedelta(days=1):
+        offset = dt.timedelta(hours=int(hit[2]), minutes=int(hit[3]))
+        if offset >= dt.timedelta(days=1):
             raise EvaluationError(f"{name!r} is no time zone: offsets are less than a day")
-        return datetime.timezone(-offset if hit[1] == "-" else offset)
+        return dt.timezone(-offset if hit[1] == "-" else offset)
     if name == "UTC":
-        return datetime.UTC
+        return dt.UTC
     import zoneinfo  # noqa: PLC0415 - only for conditions that name a place
 
     try:
@@ -88,15 +88,15 @@ def zone(name: str) -> datetime.tzinfo:
         raise EvaluationError(f"{name!r} is no time zone: write 'Europe/Berlin' or '+01:00'") from None
 
 
-def local(value: Timestamp, name: str = "UTC") -> datetime.datetime:
+def local(value: Timestamp, name: str = "UTC") -> dt.datetime:
     """Give the calendar's view of a timestamp in a time zone."""
     try:
-        return (_EPOCH + datetime.timedelta(seconds=value.ns // SECOND)).astimezone(zone(name))
+        return (_EPOCH + dt.timedelta(seconds=value.ns // SECOND)).astimezone(zone(name))
     except OverflowError:
         raise EvaluationError("timestamp overflow: the years 1 to 9999 are known") from None
 
 
-PARTS: Final[dict[str, Callable[[datetime.datetime], int]]] = {
+PARTS: Final[dict[str, Callable[[dt.datetime], int]]] = {
     "getFullYear": lambda at: at.year,
     "getMonth": lambda at: at.month - 1,
     "getDate": lambda at: at.day,
