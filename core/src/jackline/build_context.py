@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jackline.condition import Condition, ConditionError, Schema, compile_condition
 from jackline.errors import Problem
@@ -18,6 +18,38 @@ if TYPE_CHECKING:
 
 _STAND_IN = "true"
 """Compiled in the place of a condition that is wrong, so that the rest of its policy is checked as well."""
+
+
+class Placed(NamedTuple):
+    """A condition of a bundle and where it stands, for when the registry learns of further tools."""
+
+    condition: Condition
+    path: Path
+    document: Document
+    schema: Schema
+    known: frozenset[str]
+    """The tools whose schemas were known when it was compiled."""
+
+    def unverified(self) -> list[Problem]:
+        """Say what of `args` no schema could check."""
+        tools = self.condition.conjuncts.tools
+        if tools and tools <= self.known:
+            return []
+        whose = f"tool '{', '.join(sorted(tools))}'" if tools else "the tools that it is about"
+        hint = f"it is checked when the schema of {whose} is known"
+        return [
+            self.document.problem(self.path, f"`{part}` is not verified", hint) for part in self.condition.unverified
+        ]
+
+    def check(self, tool: str, schema: Mapping[str, Any]) -> Problem | None:
+        """Check it against the schema of a tool, where it is about that tool."""
+        if tool not in (self.condition.conjuncts.tools or ()):
+            return None
+        try:
+            compile_condition(self.condition.source, self.schema.with_args(schema))
+        except ConditionError as error:
+            return condition_problem(self.document, self.path, self.condition.source, error)
+        return None
 
 
 class BuildContext:
@@ -46,6 +78,7 @@ class BuildContext:
         self.prices = prices
         """Gives the price table; made when first asked."""
         self.problems: list[Problem] = []
+        self.placed: list[Placed] = []
         self._document = document
         self._around = around
         self._tool_schemas = tool_schemas
@@ -65,6 +98,7 @@ class BuildContext:
             return compile_condition(_STAND_IN, self.schema)
         if result is not None and (message := wrong_type(condition, result)) is not None:
             self.problems.append(self._document.problem(where, message, "compare it with a value"))
+        self.placed.append(Placed(condition, where, self._document, self.schema, frozenset(self._tool_schemas)))
         return condition
 
     def problem(self, message: str, *, path: str | Sequence[str | int] = (), hint: str = "") -> None:

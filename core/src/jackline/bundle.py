@@ -19,6 +19,7 @@ from jackline.plugins import installed_plugins
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from jackline.build_context import Placed
     from jackline.bundle_model import Capture, Standing
     from jackline.decision import Mode, Verdict
     from jackline.engine import OnError
@@ -75,20 +76,17 @@ class Bundle:
         *,
         revision: str,
         source: str,
-        path: Path | None = None,
         entries: tuple[Entry, ...] = (),
         mode: Mode = "enforce",
         unregistered: Standing = "allow",
         unmanaged: Standing = "deny",
         capture: Capture = "redacted",
-        again: Callable[[bytes], Bundle] | None = None,
+        placed: tuple[Placed, ...] = (),
     ) -> None:
         self.revision = revision
         """SHA-256 of the file's bytes, hex."""
         self.source = source
         """The file's path as it was given, or what messages call it."""
-        self.path = path
-        """The file; None for a bundle that is not from one."""
         self.entries = entries
         self.mode: Mode = mode
         self.unregistered: Standing = unregistered
@@ -96,7 +94,7 @@ class Bundle:
         self.unmanaged: Standing = unmanaged
         """The same for agents that only report."""
         self.capture: Capture = capture
-        self._again = again
+        self._placed = placed
 
     def __repr__(self) -> str:
         return f"Bundle({self.source!r}, {len(self.entries)} policies, revision {self.revision[:12]})"
@@ -106,9 +104,14 @@ class Bundle:
         """The names of its policies, as listed."""
         return tuple(entry.name for entry in self.entries)
 
-    def successor(self, data: bytes) -> Bundle:
-        """Load what the same file has become, with the same plugins. Raises BundleError."""
-        return (self._again or load_bundle)(data)
+    @property
+    def unverified(self) -> tuple[Problem, ...]:
+        """The parts of `args` that conditions name and that no known tool's schema could check."""
+        return tuple(problem for placed in self._placed for problem in placed.unverified())
+
+    def check_tool(self, name: str, schema: Mapping[str, Any]) -> tuple[Problem, ...]:
+        """Check the conditions about a tool that has appeared against the JSON Schema of its arguments."""
+        return tuple(problem for placed in self._placed if (problem := placed.check(name, schema)) is not None)
 
     def engine(self, call: Callable[[Callable[[], Verdict | None]], Verdict | None] | None = None) -> Engine:
         """Make the engine of this revision; `call` runs policies that are not trusted (see `Engine`)."""
@@ -136,38 +139,24 @@ def load_bundle(
     ask; `tool_schemas` are the JSON Schemas of the tools that the registry knows, by name. Raises BundleError
     with every problem and its place; nothing is loaded then.
     """
-    path = None
     if isinstance(source, bytes):
         data, name = source, file or "bundle"
     elif isinstance(source, str) and "\n" in source:
         data, name = source.encode(errors="surrogatepass"), file or "bundle"
     else:
-        path = Path(source)
         data, name = read_bundle(source), file or os.fspath(source)
-    plugins = plugins if plugins is not None else installed_plugins()
-    return _load(data, name, path, plugins, prices or _prices, tool_schemas or {})
-
-
-def _load(
-    data: bytes,
-    name: str,
-    path: Path | None,
-    plugins: Plugins,
-    prices: Callable[[], Any],
-    tool_schemas: Mapping[str, Mapping[str, Any]],
-) -> Bundle:
     _check_size(len(data), name)
-    loaded = Loader(data, name, plugins, prices=prices, tool_schemas=tool_schemas).load()
+    plugins = plugins if plugins is not None else installed_plugins()
+    loaded = Loader(data, name, plugins, prices=prices or _prices, tool_schemas=tool_schemas or {}).load()
     return Bundle(
         revision=hashlib.sha256(data).hexdigest(),
         source=name,
-        path=path,
         entries=tuple(Entry(*part) for part in loaded.parts),
         mode=loaded.file.mode,
         unregistered=loaded.file.unregistered or "allow",
         unmanaged=loaded.file.unregistered or "deny",
         capture=loaded.file.capture,
-        again=lambda later: _load(later, name, path, plugins, prices, tool_schemas),
+        placed=tuple(loaded.placed),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jackline.build_context import BuildContext, condition_problem, wrong_type
+from jackline.build_context import BuildContext, Placed, condition_problem, wrong_type
 from jackline.bundle_model import FORMAT, INLINE, BundleFile, PolicyEntry
 from jackline.condition import Condition, ConditionError, Schema, compile_condition
 from jackline.errors import BundleError, PluginError, Problem
@@ -48,6 +48,7 @@ class Loaded(NamedTuple):
 
     file: BundleFile
     parts: list[Part]
+    placed: list[Placed]
 
 
 class Loader:
@@ -69,6 +70,7 @@ class Loader:
         self._schema = Schema.default()
         self._agent_schema = Schema({"agent": self._schema.roots["agent"]})
         self._problems: list[Problem] = list(self.document.problems)
+        self._placed: list[Placed] = []
 
     def load(self) -> Loaded:
         """Check and build everything. Raises BundleError with all problems, in the file's order."""
@@ -76,6 +78,7 @@ class Loader:
         if not isinstance(data, dict):
             self._note((), "a bundle is a map", f"the file starts with `jackline: {FORMAT}`")
             raise self._error()
+        self._refuse_empty((), data)
         file, found = validate(BundleFile, data, self.document, hints=_HINTS)
         self._problems += found
         policies = data.get("policies")
@@ -83,13 +86,14 @@ class Loader:
         self._check_names(policies)
         if self._problems or file is None:
             raise self._error()
-        return Loaded(file, [part for part in built if part is not None])
+        return Loaded(file, [part for part in built if part is not None], self._placed)
 
     def _part(self, place: int, item: Any) -> Part | None:
         path: Path = ("policies", place)
         if not isinstance(item, dict):
             self._note(path, "a policy is a map", "write `- name:` and `use:`")
             return None
+        self._refuse_empty(path, item)
         shared = {key: value for key, value in item.items() if key not in INLINE}
         entry, found = validate(
             PolicyEntry, shared, self.document, lambda rest: (*path, *rest), beside=INLINE, hints=_HINTS
@@ -171,6 +175,7 @@ class Loader:
         except Exception as error:  # noqa: BLE001 - a pack's fault is a problem of the bundle that uses it
             fault = f"policy '{entry.use}' could not be built: {type(error).__name__}: {error}"
         self._problems += context.problems
+        self._placed += context.placed
         if fault is not None:
             self._note((*path, "use"), fault)
             return None
@@ -187,6 +192,12 @@ class Loader:
                 message = f"the name '{name}' is used twice; the first is on line {line}"
                 self._note(("policies", place, "name"), message, "call one of the two something else")
             first.setdefault(name, place)
+
+    def _refuse_empty(self, path: Path, data: dict[str, Any]) -> None:
+        """A key without a value is a slip: an empty `when:` must not mean always."""
+        for key, value in data.items():
+            if value is None:
+                self._note((*path, key), f"`{key}` is empty", "write a value, or leave the key out")
 
     def _note(self, path: Path, message: str, hint: str = "") -> None:
         self._problems.append(self.document.problem(path, message, hint))

@@ -29,6 +29,7 @@ def bundle_schema(plugins: Plugins) -> dict[str, Any]:
             continue
         definitions[f"policy_{name}"] = _entry_schema(name, policy_class, definitions)
     whole = _model_schema(BundleFile, "bundle", definitions)
+    whole["properties"] = {key: _not_null(value) for key, value in whole["properties"].items()}
     known = [key for key in definitions if key.startswith("policy_")]
     whole["properties"]["policies"] = {"type": "array", "items": {"oneOf": [_ref(key) for key in known]}}
     schema = {"$schema": DIALECT, "title": "A Jackline bundle", **whole, "$defs": definitions}
@@ -51,6 +52,7 @@ def _entry_schema(name: str, policy_class: Any, definitions: dict[str, Any]) -> 
         options["required"] = under
         entry["required"].append("with")
     entry["properties"]["with"] = options
+    entry["properties"] = {key: _not_null(value) for key, value in entry["properties"].items()}
     entry["title"] = f"use: {name}"
     if (doc := policy_class.__doc__) is not None:
         entry["description"] = doc.strip().partition("\n")[0]
@@ -65,6 +67,15 @@ def _model_schema(model: Any, prefix: str, definitions: dict[str, Any]) -> dict[
     for key, value in schema.pop("$defs", {}).items():
         definitions[f"{prefix}_{key}"] = value
     return schema
+
+
+def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A key that may be left out is not one that may be empty."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != {"type": "null"}]
+    if len(kinds) == len(schema.get("anyOf", ())):
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "anyOf" and (key, value) != ("default", None)}
+    return {**rest, **kinds[0]} if len(kinds) == 1 else {**rest, "anyOf": kinds}
 
 
 def _ref(key: str) -> dict[str, str]:

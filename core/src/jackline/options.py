@@ -38,7 +38,9 @@ _THOUSANDS = {"": 1, "k": 1_000, "M": 1_000_000}
 class Options(BaseModel):
     """The base of every policy's options: unknown keys are refused, and text is never taken for a number."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Amount(NamedTuple):
