@@ -108,6 +108,10 @@ class Guard(Lifecycle):
             session=scope.session.facts(),
         )
 
+    def judges(self, request: Request) -> bool:
+        """Whether a policy looks at this request at all: what none looks at need not be held back."""
+        return self._active.engine.judges(request)
+
     def judges_return(self, request: Request) -> bool:
         """Whether a policy looks at what this act gives back; if so, hold it until `returned` has answered."""
         action = RETURNS.get(request.action)
