@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
 
@@ -19,10 +19,11 @@ from jackline.request import RETURNS, Action, Model, Request, Tool
 from jackline.session import Halt, Scope, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from jackline.decision import Reservation
 
+F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T")
 
 
@@ -217,6 +218,14 @@ class Guard(Lifecycle):
         self.recorder.outcome(event)
         with session.lock:
             self.observation_failures += self._active.engine.observe(event, request, session.states)
+
+    @overload
+    def tool(self, function: F, /) -> F: ...
+
+    @overload
+    def tool(
+        self, *, name: str | None = None, read_only: bool | None = None, labels: Mapping[str, str] | None = None
+    ) -> Callable[[F], F]: ...
 
     def tool(
         self,
