@@ -229,7 +229,7 @@ def test_a_folder_has_one_ledger_in_a_process(folder: Path, claim):
     one.close()
     assert two.balance("s") == (5, 0)
     two.close()
-    with pytest.raises(LedgerError, match="is closed. Open it again with Ledger.open"):
+    with pytest.raises(LedgerError, match=r"is closed\. Open it again with Ledger\.open"):
         two.balance("s")
     two.close()
     three = Ledger.open(folder)
