@@ -6,9 +6,11 @@ import ast
 import inspect
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from jackline import decision, events, hookspecs
+from jackline import bundle_model, decision, events, hookspecs
+from jackline.condition.functions import FUNCTIONS
+from jackline.condition.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 MEANINGS = {
     "action": "what was to be done: one of GLOSSARY.md's actions",
     "agent": "the agent's key: `name` or `name@version`",
+    "PolicyEntry.mode": "`observe` records what it would have decided",
+    "BundleFile.policies": "the policies; see below",
+    "BundleFile.mode": "`observe`: the whole bundle only watches",
     "AgentSeen.agent": "the agent as it was first seen",
     "application": "the root application that the session belongs to",
     "boot": "what tells this start of the machine from others",
@@ -141,10 +146,48 @@ def hooks() -> str:
     return "\n".join(lines)
 
 
+def written(kind: str) -> str:
+    """Say a setting's type as people write it in YAML."""
+    kind = kind.removesuffix(" | None")
+    said = {"Actions": "an action or a list", "list[Any]": "list", "dict[str, Any]": "map", "Literal[1]": "`1`"}
+    values = get_args(getattr(bundle_model, kind, None))
+    if values and all(isinstance(value, str) for value in values):
+        return ", ".join(f"`{value}`" for value in values)
+    return said.get(kind, "text" if kind in ("str", "Name") else "true or false" if kind == "bool" else f"`{kind}`")
+
+
+def settings(name: str) -> str:
+    """One row for each key of the bundle's file, or of an entry."""
+    lines = ["| key | type | meaning |", "|---|---|---|"]
+    for field, kind, meaning in fields(bundle_model, name):
+        lines.append(f"| `{field.rstrip('_')}` | {written(kind)} | {meaning} |")
+    return "\n".join(lines)
+
+
+def roots() -> str:
+    """One row for each root and field that conditions may name."""
+    lines = ["| name | type | is |", "|---|---|---|"]
+    lines += [f"| `{entry.path}` | {entry.type} | {entry.summary} |" for entry in Schema.default().entries()]
+    return "\n".join(lines)
+
+
+def functions() -> str:
+    """One row for each function that conditions may call."""
+    lines = ["| function | gives |", "|---|---|"]
+    for function in FUNCTIONS.values():
+        calls = "<br>".join(f"`{signature}`" for signature in function.signatures)
+        lines.append(f"| {calls} | {function.summary} |")
+    return "\n".join(lines)
+
+
 TABLES: list[tuple[str, str, Callable[[], str]]] = [
     ("docs/events.md", "kinds", event_kinds),
     ("docs/events.md", "parts", event_parts),
     ("docs/hooks.md", "hooks", hooks),
+    ("docs/policies.md", "bundle", lambda: settings("BundleFile")),
+    ("docs/policies.md", "entry", lambda: settings("PolicyEntry")),
+    ("docs/conditions.md", "roots", roots),
+    ("docs/conditions.md", "functions", functions),
 ]
 """Document, marker, and what stands between `<!-- marker:begin -->` and `<!-- marker:end -->`."""
 
