@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from jackline import options
 from jackline.options import Amount, Money, Quantity, wrong
 from jackline_budget.scopes import zone
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jackline.decision import Unit
 
 Per = Literal["session", "agent", "team", "user", "day"]
@@ -98,6 +100,17 @@ _UNKNOWN_SCHEMA = {
 }
 
 
+_NEEDED: dict[str, frozenset[Unit]] = {
+    "unknown_price": frozenset({"usd"}),
+    "tool_prices": frozenset({"usd"}),
+    "count": frozenset({"calls"}),
+    "assume_output": frozenset({"usd", "tokens"}),
+    "opaque_input_tokens": frozenset({"usd", "tokens"}),
+    "bound": frozenset({"usd", "tokens"}),
+}
+"""For limits in which units an option is."""
+
+
 class BudgetOptions(options.Options):
     """See docs/packs/budget.md for each option's meaning."""
 
@@ -125,24 +138,19 @@ class BudgetOptions(options.Options):
         """Every limit, whichever way it was written."""
         return tuple(self.limits or ()) if self.limit is None else (self.limit,)
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if (self.limit is None) == (not self.limits):
-            raise wrong("a budget needs a limit", "give limit: 0.50 USD, or limits: with a list, and not both")
+    def mistakes(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        """Say what is well formed and cannot be meant; a setting that does nothing is a mistake."""
+        if self.limit is not None and self.limits is not None:
+            yield ("limits",), "limit and limits are both given", "put every amount under limits"
+        if not self.amounts:
+            yield (), "a budget needs a limit", "write limit: 0.50 USD, or limits: with a list"
         units = [amount.unit for amount in self.amounts]
-        if len(set(units)) != len(units):
-            raise wrong("limits has two amounts of one unit", "the lower one decides: leave the other out")
-        self._check_use(set(units))
-        return self
-
-    def _check_use(self, units: set[Unit]) -> None:
-        """Refuse what would have no effect: a setting that does nothing is a mistake."""
-        given = self.model_fields_set
-        for name, needed in (("unknown_price", "usd"), ("tool_prices", "usd"), ("count", "calls")):
-            if name in given and needed not in units:
-                raise wrong(f"{name} has no effect", f"it applies to a limit in {needed}, and there is none")
-        if "timezone" in given and "day" not in self.per:
-            raise wrong("timezone has no effect", "it says when a day begins: add day to per")
-        for name in ("assume_output", "opaque_input_tokens", "bound"):
-            if name in given and units == {"calls"}:
-                raise wrong(f"{name} has no effect", "it applies to limits in USD and tokens, and there is none")
+        for index, unit in enumerate(units):
+            if unit in units[:index]:
+                yield ("limits", index), f"a second limit in {unit}", "the lower one decides: leave the other out"
+        for name in sorted(self.model_fields_set):
+            needed = _NEEDED.get(name, frozenset(units))
+            if units and not needed & set(units):
+                yield (name,), f"`{name}` has no effect here", f"it is for limits in {' and '.join(sorted(needed))}"
+        if "timezone" in self.model_fields_set and "day" not in self.per:
+            yield ("timezone",), "`timezone` has no effect here", "it says when a day begins: add day to per"

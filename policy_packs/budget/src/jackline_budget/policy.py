@@ -53,6 +53,8 @@ class Budget:
     @classmethod
     def build(cls, name: str, options: BudgetOptions, context: BuildContext) -> Self:
         """Make the policy of a bundle entry."""
+        for path, message, hint in options.mistakes():
+            context.problem(message, path=path, hint=hint)
         return cls(name, options, context)
 
     def evaluate(self, request: Request, state: State) -> Verdict | None:

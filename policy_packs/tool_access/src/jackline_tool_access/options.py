@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
 
 from jackline import options
 from jackline_tool_access.patterns import Pattern, objection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def _name(text: str) -> str:
@@ -46,7 +49,11 @@ class Entry(options.Options):
     @model_validator(mode="before")
     @classmethod
     def _accept_name(cls, value: Any) -> Any:
-        return {"tool": value} if isinstance(value, str) else value
+        if isinstance(value, str):
+            return {"tool": _name(value)}
+        if not isinstance(value, (dict, Entry)):
+            raise options.wrong(f"{value!r} is no tool", "write a name, a glob, or a map with tool: and when:")
+        return value
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -67,23 +74,6 @@ class ToolAccessOptions(options.Options):
     models: list[Name] | None = None
     spawn: Agents | None = None
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if not (self.governs_tools or self.model_fields_set & {"provider_tools", "models", "spawn"}):
-            raise options.wrong(
-                "the policy decides nothing",
-                "give at least one of allow, deny, delegate, read_only, provider_tools, models, spawn; "
-                "allow: [] permits no tool",
-            )
-        for section in ("allow", "delegate"):
-            for index, entry in enumerate(getattr(self, section) or ()):
-                if entry.fingerprint is not None and not Pattern(entry.tool).exact:
-                    raise options.wrong(
-                        f"{section}[{index}] pins a fingerprint to the pattern {entry.tool!r}",
-                        "a fingerprint is one tool's: name that tool exactly",
-                    )
-        return self
-
     @property
     def governs_tools(self) -> bool:
         """Whether a tool call needs an entry of `allow` that lists it."""
@@ -98,3 +88,20 @@ class ToolAccessOptions(options.Options):
     def handed_on(self) -> list[Entry]:
         """What sub-agents may be given: `delegate`, or the same as `allow`."""
         return (self.allow if self.delegate is None else self.delegate) or []
+
+    def mistakes(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        """Say what is well formed and cannot be meant."""
+        if not (self.governs_tools or any(part is not None for part in (self.provider_tools, self.models, self.spawn))):
+            yield (
+                (),
+                "the policy decides nothing",
+                "give allow, deny, delegate, read_only, provider_tools, models or spawn; allow: [] permits no tool",
+            )
+        for section in ("allow", "delegate"):
+            for index, entry in enumerate(getattr(self, section) or ()):
+                if entry.fingerprint is not None and not Pattern(entry.tool).exact:
+                    yield (
+                        (section, index, "fingerprint"),
+                        f"a fingerprint is one tool's, and {entry.tool!r} is a pattern",
+                        "name that tool exactly",
+                    )

@@ -68,6 +68,8 @@ class ToolAccess:
     @classmethod
     def build(cls, name: str, options: ToolAccessOptions, context: BuildContext) -> Self:
         """Make the policy of a bundle entry; conditions that do not compile are the bundle's errors."""
+        for path, message, hint in options.mistakes():
+            context.problem(message, path=path, hint=hint)
         return cls(name, options, context)
 
     def evaluate(self, request: Request, state: State) -> Verdict | None:  # noqa: ARG002 - keeps no memory
