@@ -75,6 +75,10 @@ class JournalError(JacklineError):
     """A journal cannot be written or read."""
 
 
+class StoreError(JacklineError):
+    """The store cannot be used; the journals hold everything and are untouched."""
+
+
 class LedgerError(JacklineError):
     """The ledger cannot be used; what needs it is denied."""
 

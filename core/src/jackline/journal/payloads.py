@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -136,7 +137,7 @@ class Payloads:
         self._ragged = False
 
     def _open(self) -> None:
-        name = self._journal.id if self._journal else segment.new_journal_id(0.0)
+        name = self._journal.id if self._journal else segment.new_journal_id(time.time())
         path = self._directory / f"{name}{segment.SUFFIX}"
         try:
             self._fd = segment.create(path)

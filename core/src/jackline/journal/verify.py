@@ -60,7 +60,7 @@ class _Walk:
                     raise BrokenLineError(self.chain.head.seq + 1, "was added after the journal's last line")
                 line = self.chain.follow(raw, offset=offset)
                 if first:
-                    self._opening(line, segment)
+                    prove_opening(line, segment)
                 first = False
                 self._known(line)
                 if line.kind == "journal_closed":
@@ -83,14 +83,6 @@ class _Walk:
         if self.known is not None and line.seq == self.known.seq and self.chain.head.hash != self.known.hash:
             raise BrokenLineError(line.seq, "is not the line that the store has seen: the journal was rewritten")
 
-    def _opening(self, line: Line, segment: Segment) -> None:
-        event = line.event
-        if not isinstance(event, JournalOpened):
-            raise BrokenLineError(line.seq, f"does not open the segment {segment.path.name}")
-        if (event.journal, event.segment) != (segment.journal, segment.number):
-            told = f"belongs to segment {event.segment} of the journal {event.journal}, not to {segment.path.name}"
-            raise BrokenLineError(line.seq, told)
-
     def _closing(self, line: Line, segment: Segment) -> None:
         event = line.event
         if not isinstance(event, JournalClosed) or event.journal != segment.journal:
@@ -110,6 +102,16 @@ class _Walk:
             closed=self.closed,
             torn_tail=self.torn,
         )
+
+
+def prove_opening(line: Line, segment: Segment) -> None:
+    """Prove that a file is the segment that its name says; raises BrokenLineError."""
+    event = line.event
+    if not isinstance(event, JournalOpened):
+        raise BrokenLineError(line.seq, f"does not open the segment {segment.path.name}")
+    if (event.journal, event.segment) != (segment.journal, segment.number):
+        told = f"belongs to segment {event.segment} of the journal {event.journal}, not to {segment.path.name}"
+        raise BrokenLineError(line.seq, told)
 
 
 def verify(path: Path, heads: Mapping[str, Head] | None = None) -> list[Report]:

@@ -17,6 +17,7 @@ from jackline.errors import JournalError
 from jackline.events import JournalClosed, JournalOpened
 from jackline.journal import segment
 from jackline.journal.line import GENESIS, LINE_LIMIT, Head, build, encode
+from jackline.journal.liveness import boot_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from jackline.events import Event
 
 SEGMENT_BYTES = 64 * 1024 * 1024
-_BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class _Mark(msgspec.Struct, frozen=True, gc=False):
@@ -282,7 +282,7 @@ class Journal:
             writer=self._writer,
             pid=os.getpid(),
             host=platform.node(),
-            boot=_BOOT.read_text().strip() if _BOOT.exists() else "",
+            boot=boot_id(),
             python=platform.python_version(),
             jackline=__version__,
         )

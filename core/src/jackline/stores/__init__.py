@@ -1,0 +1,123 @@
+"""Where journals can be queried: what a store must do, and the records that it answers with.
+
+SQLAlchemy loads with a store (`jackline.stores.sqlite`), not with this module.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from jackline.stores.rollups import RULES, Batch
+from jackline.stores.rows import (
+    AgentRow,
+    EventRow,
+    PolicyUsageRow,
+    Position,
+    SessionRow,
+    SpanRow,
+    ToolRow,
+    ToolUsageRow,
+    UsageRow,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from jackline.journal import Head
+
+__all__ = [
+    "RULES",
+    "AgentRow",
+    "Batch",
+    "EventRow",
+    "Ingesting",
+    "Inventory",
+    "PolicyUsageRow",
+    "Position",
+    "SessionRow",
+    "Sessions",
+    "SpanRow",
+    "Store",
+    "ToolRow",
+    "ToolUsageRow",
+    "Totals",
+    "UsageRow",
+]
+
+
+class Ingesting(Protocol):
+    """How lines come in."""
+
+    epoch: str
+    """Another after the store was cleared: with it a cursor loses its meaning."""
+
+    def positions(self) -> Mapping[str, Position]:
+        """How far each journal is ingested."""
+
+    def apply(self, batch: Batch) -> None:
+        """Take a batch in, rows, rollups and positions in one transaction; StoreError where another was faster."""
+
+    def clear(self) -> None:
+        """Forget everything, so that it can be ingested anew; the epoch changes."""
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+
+
+class Sessions(Protocol):
+    """What happened, session by session."""
+
+    def sessions(
+        self, *, limit: int = 50, agent: str = "", user: str = "", since: float | None = None
+    ) -> Sequence[SessionRow]:
+        """The sessions that were active since then, the latest started first."""
+
+    def session(self, name: str) -> SessionRow | None:
+        """The session with this id, beginning of an id, or external id; StoreError where several have it."""
+
+    def spans(self, session: str) -> Sequence[SpanRow]:
+        """Every step of a session, in the order in which they were decided or began."""
+
+    def events(self, session: str = "", *, after: int = 0, limit: int = 0) -> Iterator[EventRow]:
+        """A session's events in their order; without a session all events as they came in, after a position."""
+
+
+class Inventory(Protocol):
+    """Which agents there are, as the registry's events tell it."""
+
+    def agents(self) -> Sequence[AgentRow]:
+        """Every version of every agent, by name."""
+
+    def tools(self, agent: str) -> Sequence[ToolRow]:
+        """The tools of one agent (`name` or `name@version`), by name."""
+
+    def heads(self) -> Mapping[str, Head]:
+        """The last line of each journal that was ingested: what `verify` holds journals to."""
+
+
+class Totals(Protocol):
+    """Sums that are kept as lines come in. `by` names the columns to group by; times are Unix seconds."""
+
+    def usage(
+        self, by: Sequence[str] = ("agent", "model"), *, since: float | None = None, until: float | None = None
+    ) -> Sequence[UsageRow]:
+        """Cost, tokens and calls of models, by `hour`, `agent`, `model`."""
+
+    def tool_usage(
+        self, by: Sequence[str] = ("agent", "tool"), *, since: float | None = None, until: float | None = None
+    ) -> Sequence[ToolUsageRow]:
+        """Calls, failures and denials of tools, by `hour`, `agent`, `tool`."""
+
+    def policy_usage(
+        self,
+        by: Sequence[str] = ("policy", "rule", "effect", "mode"),
+        *,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Sequence[PolicyUsageRow]:
+        """Verdicts and decisions, by `hour`, `policy`, `rule`, `effect`, `mode`."""
+
+
+@runtime_checkable
+class Store(Ingesting, Sessions, Inventory, Totals, Protocol):
+    """The whole of it; `jackline.testing.StoreSuite` proves an implementation."""

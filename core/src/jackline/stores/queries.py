@@ -1,0 +1,223 @@
+"""What a SQL store is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import sqlalchemy as sa
+
+from jackline.errors import StoreError
+from jackline.journal.liveness import writer_lives
+from jackline.stores import schema
+from jackline.stores.fold import stamp_place
+from jackline.stores.inventory import Known, agent_row, known_agents
+from jackline.stores.rollups import is_open
+from jackline.stores.rows import (
+    AgentRow,
+    EventRow,
+    PolicyUsageRow,
+    SessionRow,
+    SpanRow,
+    ToolRow,
+    ToolUsageRow,
+    UsageRow,
+)
+from jackline.stores.trace_rows import proof, session_row, span_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from jackline.journal.line import Head
+    from jackline.stores.rows import Position
+
+_PAGE = 500
+_Sum = TypeVar("_Sum", UsageRow, ToolUsageRow, PolicyUsageRow)
+
+
+class Queries:
+    """The reading half of a SQL store; each answer is one transaction's."""
+
+    def sessions(
+        self, *, limit: int = 50, agent: str = "", user: str = "", since: float | None = None
+    ) -> list[SessionRow]:
+        """The sessions that were active since then, the latest started first; `agent` by name or `name@version`."""
+        table, agents = schema.sessions, schema.session_agents
+        query = sa.select(table).order_by(table.c.started.desc(), table.c.session).limit(limit)
+        if user:
+            query = query.where(table.c.user == user)
+        if since is not None:
+            query = query.where(table.c.last_at >= since)
+        if agent:
+            named = sa.or_(agents.c.agent == agent, agents.c.agent.startswith(f"{agent}@", autoescape=True))
+            query = query.where(table.c.session.in_(sa.select(agents.c.session).where(named)))
+        with self._reading() as connection:
+            rows = _rows(connection, query)
+            return self._session_rows(connection, rows)
+
+    def session(self, name: str) -> SessionRow | None:
+        """The session with this id, beginning of an id, or external id; StoreError where several have it."""
+        table = schema.sessions
+        exact = sa.or_(table.c.session == name, table.c.external_id == name)
+        with self._reading() as connection:
+            for condition in (exact, table.c.session.startswith(name, autoescape=True)):
+                query = sa.select(table).where(condition).order_by(table.c.session).limit(6)
+                rows = _rows(connection, query)
+                if len(rows) > 1:
+                    told = ", ".join(row["session"] for row in rows[:5]) + (", ..." if len(rows) > 5 else "")  # noqa: PLR2004
+                    raise StoreError(f"'{name}' names several sessions: {told}. Give more of the id")
+                if rows:
+                    return self._session_rows(connection, rows)[0]
+        return None
+
+    def spans(self, session: str) -> list[SpanRow]:
+        """Every step of a session, in the order in which they were decided or began."""
+        table = schema.spans
+        with self._reading() as connection:
+            rows = _rows(connection, sa.select(table).where(table.c.session == session))
+            alive = self._alive(connection, {stamp_place(proof(row))[0] for row in rows})
+        return [span_row(row, alive) for row in sorted(rows, key=proof)]
+
+    def events(self, session: str = "", *, after: int = 0, limit: int = 0) -> Iterator[EventRow]:
+        """A session's events in their order; without a session all events as they came in, after a position."""
+        table = schema.events
+        query = sa.select(table).where(table.c.position > after).order_by(table.c.position)
+        if session:
+            order = (table.c.clock, table.c.journal, table.c.seq)
+            query = sa.select(table).where(table.c.session == session, table.c.position > after).order_by(*order)
+        if limit:
+            query = query.limit(limit)
+        with self._reading() as connection:
+            for row in connection.execute(query.execution_options(yield_per=_PAGE)).mappings():
+                yield EventRow(**{name: row[name] for name in EventRow.__struct_fields__})
+
+    def agents(self) -> list[AgentRow]:
+        """Every version of every agent that was seen, by name."""
+        with self._reading() as connection:
+            known, seen, counts = self._inventory(connection)
+        return [agent_row(key, known[key], seen, counts) for key in sorted(known)]
+
+    def tools(self, agent: str) -> list[ToolRow]:
+        """The tools of one agent (`name` or `name@version`), by name."""
+        return [tool for row in self.agents() if agent in (row.agent, row.name) for tool in row.tools]
+
+    def heads(self) -> dict[str, Head]:
+        """The last line of each journal that was ingested: what `verify` holds journals to."""
+        return {journal: place.head for journal, place in self.positions().items() if place.head is not None}
+
+    def usage(
+        self, by: Sequence[str] = ("agent", "model"), *, since: float | None = None, until: float | None = None
+    ) -> list[UsageRow]:
+        """Cost, tokens and calls of models, by `hour`, `agent`, `model`; whole hours."""
+        return self._totals(schema.usage_hourly, UsageRow, by, since, until)
+
+    def tool_usage(
+        self, by: Sequence[str] = ("agent", "tool"), *, since: float | None = None, until: float | None = None
+    ) -> list[ToolUsageRow]:
+        """Calls, failures and denials of tools, by `hour`, `agent`, `tool`; whole hours."""
+        return self._totals(schema.tool_hourly, ToolUsageRow, by, since, until)
+
+    def policy_usage(
+        self,
+        by: Sequence[str] = ("policy", "rule", "effect", "mode"),
+        *,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> list[PolicyUsageRow]:
+        """Verdicts and decisions, by `hour`, `policy`, `rule`, `effect`, `mode`; whole hours."""
+        return self._totals(schema.policy_hourly, PolicyUsageRow, by, since, until)
+
+    def positions(self) -> dict[str, Position]:
+        """How far each journal is ingested."""
+        raise NotImplementedError
+
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        raise NotImplementedError
+
+    def _totals(
+        self, table: sa.Table, row: type[_Sum], by: Sequence[str], since: float | None, until: float | None
+    ) -> list[_Sum]:
+        keys = [column.name for column in table.primary_key]
+        unknown = [name for name in by if name not in keys]
+        if unknown:
+            raise StoreError(f"Cannot group by '{unknown[0]}': {table.name} has {', '.join(keys)}")
+        sums = [sa.func.sum(column).label(column.name) for column in table.c if not column.primary_key]
+        groups = [table.c[name] for name in by]
+        query = sa.select(*groups, *sums).group_by(*groups).order_by(*groups)
+        if since is not None:
+            query = query.where(table.c.hour >= int(since) // 3600 * 3600)
+        if until is not None:
+            query = query.where(table.c.hour < until)
+        blank = {name: None if name == "hour" else "" for name in keys}
+        with self._reading() as connection:
+            rows = _rows(connection, query)
+        # A sum is a Decimal in some databases, and None where there is no row at all.
+        return [row(**blank | {name: _whole(value) for name, value in found.items()}) for found in rows if _said(found)]
+
+    def _session_rows(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> list[SessionRow]:
+        names = [row["session"] for row in rows]
+        agents = _pairs(connection, schema.session_agents, "agent", names)
+        journals = _pairs(connection, schema.session_journals, "journal", names)
+        acts = [row["session"] for row in rows if row["open_acts"]]
+        opened: dict[str, list[str]] = {}
+        for chunk in _pages(acts):
+            query = sa.select(schema.spans).where(schema.spans.c.session.in_(chunk), schema.spans.c.outcome_by == "")
+            for span in _rows(connection, query):
+                if is_open(span):
+                    opened.setdefault(span["session"], []).append(stamp_place(span["decided_by"])[0])
+        alive = self._alive(connection, {journal for of in (*journals.values(), *opened.values()) for journal in of})
+        return [session_row(row, agents, journals, opened.get(row["session"], []), alive) for row in rows]
+
+    def _alive(self, connection: sa.Connection, names: set[str]) -> dict[str, bool | None]:
+        """By journal: True where its process may go on, None where it ended the journal, False where it died."""
+        table = schema.journals
+        alive: dict[str, bool | None] = {}
+        for chunk in _pages(sorted(names)):
+            for row in _rows(connection, sa.select(table).where(table.c.journal.in_(chunk))):
+                lives = writer_lives(row["pid"], row["host"], row["boot"], row["opened"] or 0.0)
+                alive[row["journal"]] = None if row["closed"] is not None else lives is not False
+        return alive
+
+    def _inventory(
+        self, connection: sa.Connection
+    ) -> tuple[
+        dict[str, Known], dict[tuple[str, str, str], tuple[float, float]], dict[tuple[str, str], tuple[int, ...]]
+    ]:
+        table, tools = schema.registry_events, schema.tool_hourly
+        query = sa.select(table.c.kind, table.c.body).order_by(table.c.stamp)
+        known = known_agents((row[0], row[1]) for row in connection.execute(query))
+        rows = _rows(connection, sa.select(schema.seen))
+        seen = {(row["agent"], row["what"], row["name"]): (row["first_seen"], row["last_seen"]) for row in rows}
+        for agent, _, _ in seen:
+            known.setdefault(agent, Known(agent))
+        sums = [sa.func.sum(tools.c[name]) for name in ("calls", "failures", "denials")]
+        totals = sa.select(tools.c.agent, tools.c.tool, *sums).group_by(tools.c.agent, tools.c.tool)
+        counts: dict[tuple[str, str], tuple[int, ...]] = {}
+        for agent, tool, *counted in connection.execute(totals):
+            counts[agent, tool] = tuple(map(int, counted))
+        return known, seen, counts
+
+
+def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _pairs(connection: sa.Connection, table: sa.Table, column: str, sessions: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for chunk in _pages(sessions):
+        query = sa.select(table).where(table.c.session.in_(chunk)).order_by(table.c.first_seen, table.c[column])
+        for row in _rows(connection, query):
+            found.setdefault(row["session"], []).append(row[column])
+    return found
+
+
+def _pages(names: list[str]) -> Iterable[list[str]]:
+    return (names[at : at + _PAGE] for at in range(0, len(names), _PAGE))
+
+
+def _said(found: Mapping[str, Any]) -> bool:
+    return any(value is not None for value in found.values())
+
+
+def _whole(value: Any) -> Any:
+    return value if value is None or isinstance(value, str) else int(value)

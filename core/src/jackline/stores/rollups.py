@@ -1,0 +1,182 @@
+"""How what many lines say of one thing is joined into one row.
+
+Every rule is commutative: whatever the order in which journals are ingested, and in however many steps, the rows are
+the same. So an index that was deleted is rebuilt identically.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jackline.request import RETURNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from jackline.stores.rows import Position
+
+PERMITTED = ("allow", "modify")
+SILENT = ("output", *RETURNS.values())
+"""Actions that are judged and that nothing comes of."""
+HOUR = 3600
+
+
+class Rules:
+    """How the rows of one table are joined, column by column."""
+
+    def __init__(
+        self,
+        *key: str,
+        add: Iterable[str] = (),
+        least: Iterable[str] = (),
+        most: Iterable[str] = (),
+        text: Iterable[str] = (),
+        latest: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        """Sums, minima, maxima, greatest texts; `latest`: columns and their blanks, which follow the greatest stamp."""
+        self.key = key
+        self.latest = latest or {}
+        self.blank: dict[str, Any] = dict.fromkeys(add, 0) | dict.fromkeys((*least, *most)) | dict.fromkeys(text, "")
+        for stamp, columns in self.latest.items():
+            self.blank |= {stamp: "", **columns}
+        self._add, self._least, self._most = frozenset(add), frozenset(least), frozenset((*most, *text))
+
+    def is_void(self, row: dict[str, Any]) -> bool:
+        """Whether a row of sums says nothing any more, as when all of it was credited to another agent."""
+        return len(self._add) == len(self.blank) and not any(row[name] for name in self._add)
+
+    def join(self, row: dict[str, Any], part: dict[str, Any]) -> None:
+        """Take into `row` what `part` (some of the columns) says."""
+        for name, value in part.items():
+            if name in self._add:
+                row[name] += value
+            elif name in self._least:
+                if row[name] is None or (value is not None and value < row[name]):
+                    row[name] = value
+            elif name in self._most and (row[name] is None or (value is not None and value > row[name])):
+                row[name] = value
+        for stamp, columns in self.latest.items():
+            if part.get(stamp, "") > row[stamp]:
+                row[stamp] = part[stamp]
+                for name, blank in columns.items():
+                    row[name] = part.get(name, blank)
+
+
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_ACTS = ("model_calls", "tool_runs", "failures", "open_acts")
+_EFFECTS = ("modified", "escalated", "denied", "halts", "would_deny")
+
+RULES: dict[str, Rules] = {
+    "spans": Rules(
+        "session",
+        "span",
+        add=(*_TOKENS, "decisions", "outcomes", "estimated", "cost_micro_usd", "priced", "unpriced", "duration_us"),
+        least=("started",),
+        most=("ended",),
+        text=("parent",),
+        latest={
+            "run_by": {"opened_run": "", "opened_agent": "", "parent_run": "", "depth": 0},
+            "closed_by": {"run_error": ""},
+            "decided_by": dict.fromkeys(
+                ("run", "agent", "action", "resource", "effect", "reason", "policy", "rule", "mode", "would", "args"),
+                "",
+            )
+            | {"call_id": "", "held_micro_usd": 0, "decided_at": 0.0},
+            "returned_by": dict.fromkeys(
+                ("return_action", "return_effect", "return_reason", "return_policy", "return_rule"), ""
+            ),
+            "outcome_by": dict.fromkeys(
+                ("outcome", "error", "result", "model", "matched", "outcome_action", "outcome_resource"), ""
+            )
+            | {"outcome_at": 0.0},
+        },
+    ),
+    "sessions": Rules(
+        "session",
+        add=("cost_micro_usd", "unpriced", *_TOKENS[:2], "decisions", *_EFFECTS, "runs", *_ACTS),
+        least=("started",),
+        most=("last_at", "decided_at"),
+        text=("external_id", "user", "application", "namespace", "labels"),
+        latest={
+            "ended_by": {"ended": None, "how": ""},
+            "halted_by": {"halt_reason": "", "halt_policy": "", "halt_rule": ""},
+            "reopened_by": {"reopened_who": "", "reopened_why": ""},
+        },
+    ),
+    "session_agents": Rules("session", "agent", least=("first_seen",), most=("last_seen",)),
+    "session_journals": Rules("session", "journal", least=("first_seen",), most=("last_seen",)),
+    "seen": Rules("agent", "what", "name", least=("first_seen",), most=("last_seen",)),
+    "usage_hourly": Rules("hour", "agent", "model", add=("calls", "failures", *_TOKENS, "cost_micro_usd", "unpriced")),
+    "tool_hourly": Rules("hour", "agent", "tool", add=("calls", "failures", "denials", "duration_us")),
+    "policy_hourly": Rules("hour", "policy", "rule", "effect", "mode", add=("verdicts", "decisions")),
+    "journals": Rules(
+        "journal",
+        least=("opened",),
+        most=("closed",),
+        text=("writer", "host", "boot", "python", "jackline"),
+        latest={"opened_by": {"pid": 0}},
+    ),
+    "registry_events": Rules("journal", "seq", text=("stamp", "kind", "body")),
+}
+
+
+class Batch:
+    """What one transaction brings into a store: lines, what they add to the rows, and how far it has read."""
+
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.rows: dict[str, dict[tuple[Any, ...], dict[str, Any]]] = {table: {} for table in RULES}
+        self.since: dict[str, int] = {}
+        """The last sequence number of each journal before this batch."""
+        self.positions: dict[str, Position] = {}
+        self.size = 0
+        """Bytes of the lines."""
+
+    def add(self, table: str, key: tuple[Any, ...], part: dict[str, Any]) -> None:
+        """Join what one line says of one thing to what the batch says of it already."""
+        rules = RULES[table]
+        rows = self.rows[table]
+        row = rows.get(key)
+        if row is None:
+            row = rows[key] = dict(zip(rules.key, key, strict=True)) | rules.blank
+        rules.join(row, part)
+
+
+def contributions(span: Mapping[str, Any], sign: int = 1) -> Iterator[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+    """What one step adds to the rows above it: (table, key, part); with `sign` -1 what it had added."""
+    agent = span["agent"] or span["opened_agent"]
+    action = span["outcome_action"] or span["action"]
+    outcome = bool(span["outcome_by"])
+    failures = int(span["outcome"] == "failed")
+    tokens = {name: span[name] for name in _TOKENS}
+    money = {"cost_micro_usd": span["cost_micro_usd"], "unpriced": span["unpriced"]}
+    total = {
+        **money,
+        "input_tokens": span["input_tokens"],
+        "output_tokens": span["output_tokens"],
+        "model_calls": int(outcome and action == "model.call"),
+        "tool_runs": int(outcome and action == "tool.call"),
+        "failures": failures,
+        "open_acts": int(is_open(span)),
+    }
+    yield "sessions", (span["session"],), _signed(total, sign)
+    if outcome and action in ("model.call", "embedding"):
+        key = (int(span["outcome_at"]) // HOUR * HOUR, agent, span["model"] or span["outcome_resource"])
+        yield "usage_hourly", key, _signed({"calls": 1, "failures": failures, **tokens, **money}, sign)
+    if outcome and action == "tool.call":
+        key = (int(span["outcome_at"]) // HOUR * HOUR, agent, span["outcome_resource"])
+        part = {"calls": 1, "failures": failures, "duration_us": span["duration_us"]}
+        yield "tool_hourly", key, _signed(part, sign)
+    if span["action"] == "tool.call" and span["effect"] in ("deny", "halt"):
+        key = (int(span["decided_at"]) // HOUR * HOUR, agent, span["resource"])
+        yield "tool_hourly", key, _signed({"denials": 1}, sign)
+
+
+def is_open(span: Mapping[str, Any]) -> bool:
+    """Whether a step was permitted and nothing is written of what came of it."""
+    permitted = span["effect"] in PERMITTED and span["action"] not in SILENT
+    return permitted and not span["outcome_by"] and not (span["run_by"] and span["closed_by"])
+
+
+def _signed(part: dict[str, int], sign: int) -> dict[str, int]:
+    return part if sign > 0 else {name: -value for name, value in part.items()}

@@ -1,0 +1,131 @@
+"""The tables of a SQL store. What their columns mean and how rows are joined stands in `rollups`."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, UniqueConstraint
+
+REVISION = "0001"
+"""The newest migration: an index at this revision is ready without loading Alembic."""
+
+metadata = MetaData()
+_BIG = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _text(*names: str) -> list[Column[str]]:
+    return [Column(name, Text(), nullable=False) for name in names]
+
+
+def _count(*names: str) -> list[Column[int]]:
+    return [Column(name, _BIG, nullable=False) for name in names]
+
+
+def _time(*names: str, nullable: bool = True) -> list[Column[float]]:
+    return [Column(name, Float(53), nullable=nullable) for name in names]
+
+
+def _key(*names: str) -> list[Column[str]]:
+    return [Column(name, Text(), primary_key=True) for name in names]
+
+
+def _tokens() -> list[Column[int]]:
+    return _count("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+
+
+def _hour() -> Column[int]:
+    return Column("hour", _BIG, primary_key=True, autoincrement=False)
+
+
+meta = Table("meta", metadata, *_key("name"), *_text("value"))
+
+events = Table(
+    "events",
+    metadata,
+    Column("position", _BIG, primary_key=True, autoincrement=True),
+    *_text("journal"),
+    *_count("seq"),
+    *_time("at", "clock", nullable=False),
+    *_text("kind", "session", "agent", "body"),
+    UniqueConstraint("journal", "seq", name="events_line"),
+    Index("events_session", "session", "clock"),
+)
+
+spans = Table(
+    "spans",
+    metadata,
+    *_key("session", "span"),
+    *_text("parent"),
+    *_time("started", "ended"),
+    *_text("run_by", "opened_run", "opened_agent", "parent_run"),
+    *_count("depth"),
+    *_text("closed_by", "run_error"),
+    *_text("decided_by", "run", "agent", "action", "resource", "effect", "reason", "policy", "rule", "mode", "would"),
+    *_text("args", "call_id"),
+    *_count("held_micro_usd"),
+    *_time("decided_at", nullable=False),
+    *_text("returned_by", "return_action", "return_effect", "return_reason", "return_policy", "return_rule"),
+    *_text("outcome_by", "outcome", "error", "result", "model", "matched", "outcome_action", "outcome_resource"),
+    *_time("outcome_at", nullable=False),
+    *_tokens(),
+    *_count("decisions", "outcomes", "estimated", "cost_micro_usd", "priced", "unpriced", "duration_us"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    *_key("session"),
+    *_text("external_id", "user", "application", "namespace", "labels"),
+    *_time("started", "last_at", "decided_at"),
+    *_text("ended_by"),
+    *_time("ended"),
+    *_text("how", "halted_by", "halt_reason", "halt_policy", "halt_rule"),
+    *_text("reopened_by", "reopened_who", "reopened_why"),
+    *_count("cost_micro_usd", "unpriced", "input_tokens", "output_tokens"),
+    *_count("decisions", "modified", "escalated", "denied", "halts", "would_deny"),
+    *_count("runs", "model_calls", "tool_runs", "failures", "open_acts"),
+    Index("sessions_started", "started"),
+    Index("sessions_external_id", "external_id"),
+)
+
+session_agents = Table("session_agents", metadata, *_key("session", "agent"), *_time("first_seen", "last_seen"))
+session_journals = Table("session_journals", metadata, *_key("session", "journal"), *_time("first_seen", "last_seen"))
+seen = Table("seen", metadata, *_key("agent", "what", "name"), *_time("first_seen", "last_seen"))
+
+usage_hourly = Table(
+    "usage_hourly",
+    metadata,
+    _hour(),
+    *_key("agent", "model"),
+    *_count("calls", "failures"),
+    *_tokens(),
+    *_count("cost_micro_usd", "unpriced"),
+)
+tool_hourly = Table(
+    "tool_hourly", metadata, _hour(), *_key("agent", "tool"), *_count("calls", "failures", "denials", "duration_us")
+)
+policy_hourly = Table(
+    "policy_hourly", metadata, _hour(), *_key("policy", "rule", "effect", "mode"), *_count("verdicts", "decisions")
+)
+
+journals = Table(
+    "journals",
+    metadata,
+    *_key("journal"),
+    *_time("opened", "closed"),
+    *_text("writer", "host", "boot", "python", "jackline", "opened_by"),
+    *_count("pid"),
+)
+registry_events = Table(
+    "registry_events",
+    metadata,
+    *_key("journal"),
+    Column("seq", _BIG, primary_key=True, autoincrement=False),
+    *_text("stamp", "kind", "body"),
+)
+positions = Table(
+    "positions",
+    metadata,
+    *_key("journal"),
+    *_count("segment", "offset", "seq"),
+    *_text("hash"),
+    *_time("clock", nullable=False),
+)

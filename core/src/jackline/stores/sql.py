@@ -1,0 +1,196 @@
+"""A store in any SQL database that SQLAlchemy speaks to; `sqlite` adds what is SQLite's own."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from jackline.errors import StoreError
+from jackline.stores import schema
+from jackline.stores.queries import Queries
+from jackline.stores.rollups import RULES, Batch, Rules, contributions
+from jackline.stores.rows import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_CHUNK = 200
+"""Keys in one query: SQLite before 3.32 takes 999 parameters at most, and a key has up to five columns."""
+
+
+class SQLStore(Queries):
+    """Rows, rollups and positions in one database, brought to the newest migration when it is opened."""
+
+    def __init__(self, engine: sa.Engine, name: str) -> None:
+        """`name` is how messages call the store; raises StoreError where it cannot be used."""
+        self._engine = engine
+        self._name = name
+        with self._reading() as connection:
+            self.epoch = self._read_epoch(connection) if self._revision(connection) == schema.REVISION else ""
+        if not self.epoch:
+            with self._writing() as connection:
+                self._migrate(connection)
+                self.epoch = self._read_epoch(connection) or self._new_epoch(connection)
+
+    def positions(self) -> dict[str, Position]:
+        """How far each journal is ingested."""
+        with self._reading() as connection:
+            return self._positions(connection)
+
+    def apply(self, batch: Batch) -> None:
+        """Take a batch in, all of it or nothing."""
+        with self._writing() as connection:
+            self._prove_order(connection, batch)
+            if batch.events:
+                connection.execute(schema.events.insert(), batch.events)
+            # Spans first: what they add to sessions and hours is known only when they are joined.
+            for table in RULES:
+                self._join(connection, table, batch)
+            names = list(batch.positions)
+            for chunk in _chunks(names):
+                connection.execute(schema.positions.delete().where(schema.positions.c.journal.in_(chunk)))
+            if names:
+                rows = [position.plain() for position in batch.positions.values()]
+                connection.execute(schema.positions.insert(), rows)
+
+    def clear(self) -> None:
+        """Forget everything; the epoch changes."""
+        with self._writing() as connection:
+            for table in schema.metadata.sorted_tables:
+                connection.execute(table.delete())
+            self.epoch = self._new_epoch(connection)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def _join(self, connection: sa.Connection, name: str, batch: Batch) -> None:
+        table, rules, rows = schema.metadata.tables[name], RULES[name], batch.rows[name]
+        found = self._find(connection, table, rules, list(rows))
+        new: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        gone: list[dict[str, Any]] = []
+        for key, part in rows.items():
+            row = found.get(key)
+            if row is None:
+                row, sort = part, new
+            else:
+                if name == "spans":
+                    _credit(batch, row, -1)
+                rules.join(row, part)
+                sort = changed
+            if name == "spans":
+                _credit(batch, row, 1)
+            if not rules.is_void(row):
+                sort.append(row)
+            elif sort is changed:
+                gone.append(row)
+        same = sa.and_(*(table.c[column] == sa.bindparam(f"_{column}") for column in rules.key))
+        if new:
+            connection.execute(table.insert(), new)
+        if changed:
+            values: dict[str, Any] = {column: sa.bindparam(f"_{column}") for column in rules.blank}
+            connection.execute(table.update().where(same).values(values), _bound(changed))
+        if gone:
+            connection.execute(table.delete().where(same), _bound(gone))
+
+    def _find(
+        self, connection: sa.Connection, table: sa.Table, rules: Rules, keys: list[tuple[Any, ...]]
+    ) -> dict[tuple[Any, ...], dict[str, Any]]:
+        columns = [table.c[column] for column in rules.key]
+        found = {}
+        for chunk in _chunks(keys):
+            for row in connection.execute(sa.select(table).where(sa.tuple_(*columns).in_(chunk))).mappings():
+                found[tuple(row[column] for column in rules.key)] = dict(row)
+        return found
+
+    def _positions(self, connection: sa.Connection) -> dict[str, Position]:
+        rows = connection.execute(sa.select(schema.positions)).mappings()
+        return {row["journal"]: Position(**row) for row in rows}
+
+    def _prove_order(self, connection: sa.Connection, batch: Batch) -> None:
+        """Refuse lines that are in already: the file lock cannot be relied on where the home is a network's."""
+        table = schema.positions
+        for chunk in _chunks(list(batch.since)):
+            query = sa.select(table.c.journal, table.c.seq).where(table.c.journal.in_(chunk))
+            known: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
+            for journal in chunk:
+                if known.get(journal, 0) != batch.since[journal]:
+                    raise StoreError(
+                        f"{self._name} was filled by another ingest meanwhile: nothing was written. Run it again"
+                    )
+
+    def _read_epoch(self, connection: sa.Connection) -> str:
+        table = schema.meta
+        return connection.execute(sa.select(table.c.value).where(table.c.name == "epoch")).scalar() or ""
+
+    def _new_epoch(self, connection: sa.Connection) -> str:
+        epoch = secrets.token_hex(8)
+        connection.execute(schema.meta.insert(), {"name": "epoch", "value": epoch})
+        return epoch
+
+    def _revision(self, connection: sa.Connection) -> str:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return ""
+        table = sa.table("alembic_version", sa.column("version_num"))
+        return connection.execute(sa.select(table.c.version_num)).scalar() or ""
+
+    def _migrate(self, connection: sa.Connection) -> None:
+        """Bring the tables to the newest revision; Alembic loads only where there is something to do."""
+        from alembic import command  # noqa: PLC0415 - 100 ms that a ready index does not need
+        from alembic.config import Config  # noqa: PLC0415
+        from alembic.util import CommandError  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(
+                f"{self._name} was made by a newer Jackline ({error}): upgrade Jackline to read it"
+            ) from error
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with self._told(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with (
+            self._told(),
+            self._engine.connect().execution_options(jackline_write=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say a database's error as one that says what to do."""
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise StoreError(self._explain(error)) from error
+
+    def _explain(self, error: sa.exc.DBAPIError) -> str:
+        return f"{self._name} cannot be used: {error.orig}. The journals hold everything; ingest again when it is back"
+
+
+def _credit(batch: Batch, span: dict[str, Any], sign: int) -> None:
+    for table, key, part in contributions(span, sign):
+        batch.add(table, key, part)
+
+
+def _bound(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows under names that no column has: SQLAlchemy keeps those for values of its own making."""
+    return [{f"_{column}": value for column, value in row.items()} for row in rows]
+
+
+def _chunks(keys: list[Any]) -> Iterable[list[Any]]:
+    return (keys[at : at + _CHUNK] for at in range(0, len(keys), _CHUNK))
