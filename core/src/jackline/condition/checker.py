@@ -57,9 +57,14 @@ class _Checker:
             return root.type
         if node.name in TYPES:
             return t.TYPE
-        known = [*self.schema.roots, *self.variables]
-        meant = _CONSTANTS.get(node.name) or closest(node.name, known)
-        raise self.wrong(node, f"there is no '{node.name}'; known are {', '.join(sorted(known))}", meant)
+        known = sorted({*self.schema.roots, *self.variables})
+        meant = _CONSTANTS.get(node.name) or self._elsewhere(node.name) or closest(node.name, known)
+        raise self.wrong(node, f"there is no '{node.name}'; known are {', '.join(known)}", meant)
+
+    def _elsewhere(self, name: str) -> str | None:
+        """Find the one root that has a field of this name."""
+        homes = [root for root, field in self.schema.roots.items() if name in field.type.fields and root != "original"]
+        return f"{homes[0]}.{name}" if len(homes) == 1 else None
 
     def select(self, node: syntax.Select | syntax.Has) -> Type:
         kind = self.field(node)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jackline.condition import checker, emitter, evaluator, parser
 from jackline.condition.conjuncts import Conjuncts, conjuncts
 from jackline.condition.errors import BudgetExceeded, EvaluationError, position
+from jackline.condition.values import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,6 +46,13 @@ class Condition:
             raise
         except Exception:  # noqa: BLE001 - whatever the fast way stumbled over, the slow way decides
             return self._explain(facts)
+
+    def holds(self, facts: Mapping[str, Any]) -> bool:
+        """Answer true or false. Raises EvaluationError also where the value is neither, as a `dyn` one may be."""
+        value = self.evaluate(facts)
+        if value is True or value is False:
+            return value is True
+        raise EvaluationError(f"a condition gives true or false, not a {kind_of(value)}: {self.source}")
 
     def _first(self, facts: Mapping[str, Any]) -> Any:
         try:

@@ -15,6 +15,8 @@ ELEMENTS: Final = 10_000
 
 _ABSENT: Final = object()
 _PIECE: Final = 1_000
+_KEYS: Final = frozenset((str, bool, int, Uint, float))
+"""What can be looked up in a map; a double finds the integer that it equals."""
 
 
 class Budget:
@@ -101,6 +103,8 @@ def member(value: Any, container: Any) -> bool:
     """CEL's `value in container`."""
     kind = type(container)
     if kind is dict:
+        if type(value) not in _KEYS:
+            raise no_overload("in", value, container)
         return look_up(container, value) is not _ABSENT
     if kind is list:
         return any(equals(value, each) for each in container)

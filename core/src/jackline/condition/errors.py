@@ -16,7 +16,7 @@ class ConditionError(JacklineError):
         """1-based, in characters, within the expression's line."""
         self.suggestion = suggestion
         """What was probably meant, as it would be written; None where nothing is close."""
-        meant = f"; did you mean '{suggestion}'?" if suggestion else ""
+        meant = f"; did you mean {suggestion}?" if suggestion else ""
         super().__init__(f"line {line}, column {column}: {message}{meant}")
 
 

@@ -107,7 +107,7 @@ def _split(text: str, separator: str, limit: int = -1) -> list[str]:
         return text.split(separator, limit - 1 if limit > 0 else -1)
     if 0 < limit < len(text):
         return [*text[: limit - 1], text[limit - 1 :]]
-    return list(text)
+    return list(text) or [""]
 
 
 def _join(parts: list[Any], separator: str = "") -> str:

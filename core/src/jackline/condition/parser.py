@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from jackline.condition import lexer
-from jackline.condition.errors import ConditionError, closest, located
+from jackline.condition.errors import ConditionError, located
 from jackline.condition.syntax import (
     Binary,
     Call,
@@ -29,9 +29,8 @@ MAX_DEPTH: Final = 64
 
 MACROS: Final = ("all", "exists", "exists_one", "filter", "map")
 CONSTANTS: Final = {"true": True, "false": False, "null": None}
-RESERVED: Final = frozenset(
-    "as,break,const,continue,else,for,function,if,import,let,loop,namespace,package,return,var,void,while".split(",")
-)
+_UNUSABLE = "as break const continue else for function if import let loop namespace package return var void while"
+RESERVED: Final = frozenset(_UNUSABLE.split(" "))
 _RANK: Final = {
     **dict.fromkeys(("*", "/", "%"), 6),
     **dict.fromkeys(("+", "-"), 5),
@@ -39,7 +38,10 @@ _RANK: Final = {
     "&&": 3,
     "||": 2,
 }
-_WORDS: Final = {"and": "&&", "or": "||", "not": "!", "is": "==", "AND": "&&", "OR": "||", "NOT": "!"}
+_WORDS: Final = {
+    **{"and": "&&", "or": "||", "not": "!", "is": "==", "AND": "&&", "OR": "||", "NOT": "!", "IN": "in"},
+    **{name: f".{name}(...)" for name in ("contains", "startsWith", "endsWith", "matches")},
+}
 
 
 def parse(source: str) -> Node:
@@ -291,9 +293,9 @@ class _Parser:
             shown = f"{token.value}u" if type(token.value) is Uint else repr(token.value)
         else:
             shown = f"'{token.value}'"
-        word = _WORDS.get(str(token.value)) if token.kind == "name" else None
-        if word is None and token.kind == "name" and str(token.value).isupper():
-            word = closest(str(token.value), ["in"])
+        before = self.tokens[self.at - 1] if self.at else token
+        words = [_WORDS.get(str(each.value)) for each in (token, before) if each.kind == "name"]
+        word = next((each for each in words if each), None)
         return self.wrong(f"did not expect {shown} here: expected {wanted}", word)
 
     def wrong(self, message: str, suggestion: str | None = None) -> ConditionError:

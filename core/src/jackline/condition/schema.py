@@ -131,6 +131,10 @@ class Schema:
             type = t.NAMED[type]  # noqa: A001 - the same
         return Schema({**self.roots, name: Field(type, summary)})
 
+    def only(self, *names: str) -> Schema:
+        """Keep these roots alone: what an agent query may name, say."""
+        return Schema({name: self.roots[name] for name in names})
+
     def entries(self) -> Iterator[Entry]:
         """List every root and field, depth first, in the order of the table."""
         yield from _entries("", self.roots)

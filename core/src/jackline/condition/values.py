@@ -12,10 +12,9 @@ from jackline.condition.errors import EvaluationError
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1
 UINT_MAX: Final = 2**64 - 1
-# The same bounds as google.protobuf.Timestamp and Duration have, in nanoseconds.
+# The years 1 to 9999, as google.protobuf.Timestamp has them, in nanoseconds.
 TIME_MIN: Final = -62_135_596_800 * 10**9
 TIME_MAX: Final = 253_402_300_800 * 10**9 - 1
-SPAN_MAX: Final = 315_576_000_000 * 10**9 + 999_999_999
 
 
 class Uint(int):
@@ -275,7 +274,7 @@ def moment(ns: int) -> Timestamp:
 
 
 def span(ns: int) -> Duration:
-    """Check that a duration is no longer than 10,000 years."""
-    if -SPAN_MAX <= ns <= SPAN_MAX:
+    """Check that a duration fits 64 bits of nanoseconds."""
+    if INT_MIN <= ns <= INT_MAX:
         return Duration(ns)
-    raise EvaluationError("duration overflow: at most 10,000 years are known")
+    raise EvaluationError("duration overflow: at most 292 years are known")
