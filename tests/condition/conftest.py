@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SCORE: dict[str, tuple[int, int, int]] = {}
 
 
 @pytest.fixture(scope="session")
-def spec_score() -> Iterator[dict[str, tuple[int, int, int]]]:
+def spec_score() -> dict[str, tuple[int, int, int]]:
     """File name -> (passed, in scope, out of scope)."""
-    SCORE.clear()
-    yield SCORE
+    return SCORE
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

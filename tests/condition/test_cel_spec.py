@@ -12,7 +12,6 @@ import yaml
 from jackline.condition import ConditionError, EvaluationError, Schema, compile_condition
 from jackline.condition import types as t
 from jackline.condition.containers import make_map
-from jackline.condition.schema import Field
 from jackline.condition.values import TypeValue, Uint
 
 FILES = [
@@ -118,7 +117,7 @@ def cases(text: str) -> list[Case]:
     for field, section in read_textproto(text):
         if field != "section":
             continue
-        title = dict((key, value) for key, value in section if key == "name")["name"].decode()
+        title = next(value for key, value in section if key == "name").decode()
         for inner, test in section:
             if inner == "test":
                 name = next(value for key, value in test if key == "name").decode()
@@ -199,7 +198,7 @@ def outcome(case: Case) -> str:
     source = case.one("expr").decode()
     wants_error = bool(case.all("eval_error"))
     try:
-        schema = Schema({name: Field(type_) for name, type_ in map(declared, case.all("type_env"))})
+        schema = Schema({name: t.Field(type_) for name, type_ in map(declared, case.all("type_env"))})
         facts = {dict(each)["key"].decode(): plain(dict(dict(each)["value"])["value"]) for each in case.all("bindings")}
         expected = plain(case.one("value")) if case.one("value") is not None else True
         condition = compile_condition(source, None if case.one("disable_check") == "true" else schema)
