@@ -9,7 +9,7 @@ import yaml
 
 from jackline.errors import BundleError, Problem
 from jackline.yaml_scalars import NumberError, Place, place_within, resolve
-from jackline.yaml_syntax import explain
+from jackline.yaml_syntax import explain, marked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ class Node:
 
     def __init__(self, value: Any, event: Event) -> None:
         self.value = value
-        self.place = _start(event)
+        self.place = marked(event.start_mark)
         self.start: int = getattr(event.start_mark, "index", 0)
         self.end: int = getattr(event.end_mark, "index", 0)
         self.children: dict[str | int, Node] = {}
@@ -127,16 +127,8 @@ def _syntax(text: str, file: str, error: yaml.YAMLError) -> Problem:
             pass
     except yaml.YAMLError as plain_error:
         error = plain_error
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    return Problem(file, *_marked(mark), *explain(error))
-
-
-def _start(event: Event) -> Place:
-    return _marked(event.start_mark)
-
-
-def _marked(mark: Any) -> Place:
-    return Place(mark.line + 1, mark.column + 1) if mark is not None else Place(1, 1)
+    place, message, hint = explain(error)
+    return Problem(file, *place, message, hint)
 
 
 class _Composer:
@@ -251,7 +243,7 @@ class _Composer:
         return True
 
     def _note(self, event: Event, message: str, hint: str = "") -> None:
-        self.problems.append(Problem(self._file, *_start(event), message, hint))
+        self.problems.append(Problem(self._file, *marked(event.start_mark), message, hint))
 
     def _refusal(self, event: Event, message: str, hint: str = "") -> BundleError:
         self._note(event, message, hint)
