@@ -96,6 +96,6 @@ def _user(request: Request) -> str:
 def shown(amount: Amount) -> str:
     """An amount as a person writes it: `0.50 USD`, `20000 tokens`."""
     if amount.unit != "usd":
-        return f"{amount.value} {amount.unit}"
+        return f"{amount.value} {amount.unit if amount.value != 1 else amount.unit[:-1]}"
     dollars = Decimal(amount.value) / 1_000_000
     return f"{dollars:.2f} USD" if dollars == round(dollars, 2) else f"{dollars.normalize():f} USD"
