@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import tarfile
@@ -157,10 +158,11 @@ def wheels(session: nox.Session) -> None:
     wanted = [*map(str, built), "langchain>=1.2,<2"]
     session.run(python, "-m", "pip", "install", *wanted, external=True, silent=True)
     listed = session.run(str(clean / "bin" / "jackline"), "plugins", "--json", external=True, silent=True)
-    for path in DISTRIBUTIONS:
-        name = nox.project.load_toml(ROOT / path / "pyproject.toml")["project"]["name"]
-        if f'"{name}"' not in str(listed):
-            session.error(f"`jackline plugins --json` of the installed wheels does not list {name}: {listed}")
+    registered = json.loads(str(listed))["registered"]
+    found = {target["distribution"].partition(" ")[0] for target in registered}
+    names = {nox.project.load_toml(ROOT / path / "pyproject.toml")["project"]["name"] for path in DISTRIBUTIONS}
+    if found != names:
+        session.error(f"`jackline plugins --json` lists targets of {found}, expected of {names}")
     session.run(python, "tests/docs/examples.py", "README.md", external=True)
 
 
