@@ -53,13 +53,13 @@ class Rules:
             elif name in self._least:
                 if row[name] is None or (value is not None and value < row[name]):
                     row[name] = value
-            elif name in self._most and (row[name] is None or (value is not None and value > row[name])):
+            elif name in self._most:
+                if row[name] is None or (value is not None and value > row[name]):
+                    row[name] = value
+            elif name in self.latest and value > row[name]:
                 row[name] = value
-        for stamp, columns in self.latest.items():
-            if part.get(stamp, "") > row[stamp]:
-                row[stamp] = part[stamp]
-                for name, blank in columns.items():
-                    row[name] = part.get(name, blank)
+                for column, blank in self.latest[name].items():
+                    row[column] = part.get(column, blank)
 
 
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")

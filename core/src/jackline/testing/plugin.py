@@ -9,6 +9,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytest.register_assert_rewrite("jackline.testing.stores")
+
 
 @pytest.fixture
 def jackline_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
