@@ -6,11 +6,12 @@ from importlib import import_module
 from typing import Any
 
 _WHERE = {
+    "PolicySuite": "jackline.testing.policies",
     "StoreSuite": "jackline.testing.stores",
     "allow_journal_writes": "jackline.testing.blocking",
 }
 
-__all__ = ["StoreSuite", "allow_journal_writes"]
+__all__ = ["PolicySuite", "StoreSuite", "allow_journal_writes"]
 
 
 def __getattr__(name: str) -> Any:

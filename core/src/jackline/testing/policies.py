@@ -180,7 +180,7 @@ def _reached(reach: Reach, asked: Request) -> bool:
     if reach.tools is None and not reach.tool_prefixes:
         return True
     name = asked.tool.name if asked.tool is not None else None
-    return name is not None and (name in (reach.tools or ()) or name.startswith(reach.tool_prefixes or ("\0",)))
+    return name is not None and (name in (reach.tools or ()) or name.startswith(reach.tool_prefixes))
 
 
 def _contents(asked: Request) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from jackline.decision import Claim, Effect, Verdict
 from jackline.policy import Phase, Reach
 from jackline_budget.bound import FixedPrice, Output, Priced, input_tokens, output_tokens, tightened
+from jackline_budget.memory import Memory
 from jackline_budget.options import BudgetOptions
 from jackline_budget.scopes import Scope, shown
-from jackline_budget.warnings import Memory
 from jackline_budget.widening import widened
 
 if TYPE_CHECKING:
