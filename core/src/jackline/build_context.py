@@ -117,7 +117,7 @@ def condition_problem(document: Document, path: Path, source: str, error: Condit
     """Place a condition's error: its line and column within the text become the file's."""
     lines = source.split("\n")
     offset = sum(len(line) + 1 for line in lines[: error.line - 1]) + error.column - 1
-    hint = f"did you mean '{error.suggestion}'?" if error.suggestion else ""
+    hint = f"did you mean {error.suggestion}?" if error.suggestion else ""
     return Problem(document.file, *document.place_within(path, offset), error.message, hint)
 
 

@@ -52,7 +52,7 @@ class Entry(NamedTuple):
         if self.agents is None:
             return True
         try:
-            return self.agents.evaluate(agent_facts(agent)) is not False
+            return self.agents.holds(agent_facts(agent))
         except EvaluationError:
             return True
 

@@ -68,7 +68,7 @@ class Loader:
         self._prices = prices
         self._tool_schemas = tool_schemas
         self._schema = Schema.default()
-        self._agent_schema = Schema({"agent": self._schema.roots["agent"]})
+        self._agent_schema = self._schema.only("agent")
         self._problems: list[Problem] = list(self.document.problems)
         self._placed: list[Placed] = []
 

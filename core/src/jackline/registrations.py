@@ -116,7 +116,7 @@ class Registrations:
         if found:
             origins = " and ".join(target.origin for target in found)
             raise PluginError(f"{kind} '{name}' is registered by {origins}; uninstall one of them")
-        hint = self._failed() or nearest(name, self.names(kind))
+        hint = self._failed() or self._nearest(kind, name)
         raise PluginError(f"unknown {kind} '{name}'; {hint}" if hint else f"unknown {kind} '{name}'")
 
     def policy(self, name: str) -> Any:
@@ -151,6 +151,13 @@ class Registrations:
         """Whether a policy comes from this project: its distribution is trusted to answer quickly."""
         distribution = self.target("policy", name).distribution.partition(" ")[0]
         return distribution == PACKS.get(name, "jackline")
+
+    def _nearest(self, kind: str, name: str) -> str:
+        """Say what was probably meant, among what is installed and what this project has."""
+        packs = set(PACKS) - set(self.names(kind)) if kind == "policy" else set()
+        hint = nearest(name, {*self.names(kind), *packs})
+        missing = next((pack for pack in packs if hint == f"did you mean '{pack}'?"), None)
+        return f"{hint} It is not installed: pip install {PACKS[missing]}" if missing else hint
 
     def _failed(self, distributions: Iterable[str] = ()) -> str:
         """Say which plugins failed, of these distributions or of all: one may have brought what is missing."""

@@ -10,6 +10,7 @@ from jackline.facts import facts
 from jackline.options import Duration, Names, Options
 from jackline.policy import Phase, Reach
 from jackline.request import ACTIONS, Action
+from jackline.wording import shown
 
 if TYPE_CHECKING:
     from jackline.build_context import BuildContext
@@ -105,7 +106,7 @@ class Rule:
             return self._verdict
         if found is False:
             return None
-        return self._unevaluated(EvaluationError(f"the condition gave {type(found).__name__}, expected bool"))
+        return self._unevaluated(EvaluationError(f"it gives {shown(found)}, expected true or false"))
 
     def observe(self, event: Event, state: State) -> None:
         """Keep nothing: a rule judges each request by itself."""
@@ -120,7 +121,7 @@ class Rule:
             return None
         return Verdict(
             effect=effect,
-            reason=f"{self._verdict.reason} (counted as true, since it cannot be evaluated: {error})",
+            reason=f"{self._verdict.reason} (counted as true, since it cannot be evaluated: {error.message})",
             rule="error",
             policy=self._verdict.policy,
             mode=self._verdict.mode,
