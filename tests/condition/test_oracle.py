@@ -146,9 +146,15 @@ def variable(draw: Any) -> str:
 def macro(name: str, kind: str) -> Any:
     def form(draw: Any, part: Any, atom: Any, sure: Any) -> str:
         name_ = variable(draw)
-        return f"{atom(pick(draw, 'list', 'list', 'map'))}.{name}({name_}, {part(kind, (name_,))})"
+        # The order of a map's keys is nobody's promise, so nothing that keeps an order goes through a map.
+        items = atom(pick(draw, "list", "list", "map")) if kind == "bool" and name != "filter" else rows(draw, part)
+        return f"{items}.{name}({name_}, {part(kind, (name_,))})"
 
     return form
+
+
+def rows(draw: Any, part: Any) -> str:
+    return pick(draw, "l", f"[{part('any')}, {part('int')}, {part('string')}]", f"[{part('bool')}]", "(l + [2.5, 'a'])")
 
 
 def mapping(draw: Any, part: Any, atom: Any, sure: Any) -> str:
@@ -261,7 +267,7 @@ FORMS: dict[str, list[Any]] = {
         lambda draw, part, atom, sure: f"{atom('string')}.split({part('string')}, {pick(draw, '-1', '0', '1', '2')})",
         macro("filter", "bool"),
         macro("map", "any"),
-        lambda draw, part, atom, sure: f"{atom('list')}.map(e, {part('bool', ('e',))}, {part('int', ('e',))})",
+        lambda draw, part, atom, sure: f"{rows(draw, part)}.map(e, {part('bool', ('e',))}, {part('int', ('e',))})",
     ],
     "map": [mapping],
     "time": [

@@ -74,24 +74,29 @@ _STORE: Final = ast.Store()
 
 def build(tree: syntax.Node) -> Callable[[Mapping[str, Any]], Any]:
     """Make the function of a tree. It may raise anything; the evaluator then decides."""
+    root, objects = expression(tree)
+    code = compile(root, "<condition>", "eval", dont_inherit=True, optimize=0)
+    names = {**GLOBALS, **objects} if objects else GLOBALS
+    verify(code, names)
+    return eval(code, names)  # type: ignore[no-any-return]  # noqa: S307 - the code was made here, node by node
+
+
+def expression(tree: syntax.Node) -> tuple[ast.Expression, dict[str, Any]]:
+    """Make the Python expression of a tree, and the objects that it names beside the table's."""
     emitter = _Emitter()
     body, _ = emitter.emit(tree)
     if emitter.uses_budget:
         body = _call(_function(["b"], body), [_call(_name("budget"), [])])
-    root = ast.Expression(_function(["facts"], body))
-    code = compile(root, "<condition>", "eval", dont_inherit=True, optimize=0)
-    names = {**GLOBALS, **emitter.objects} if emitter.objects else GLOBALS
-    _verify(code, names)
-    return eval(code, names)  # type: ignore[no-any-return]  # noqa: S307 - the code was made here, node by node
+    return ast.Expression(_function(["facts"], body)), emitter.objects
 
 
-def _verify(code: CodeType, names: Mapping[str, Any]) -> None:
+def verify(code: CodeType, names: Mapping[str, Any]) -> None:
     """Attributes and globals share one table of names in a code object: none may be outside of ours."""
     if not names.keys() >= set(code.co_names):
         raise AssertionError(f"the emitter named {sorted(set(code.co_names) - names.keys())}")
     for constant in code.co_consts:
         if isinstance(constant, type(code)):
-            _verify(constant, names)
+            verify(constant, names)
 
 
 def _name(name: str) -> ast.expr:
@@ -126,7 +131,7 @@ def _function(parameters: list[str], body: ast.expr) -> ast.expr:
 
 
 Emitted = tuple[ast.expr, str]
-"""An expression, and what its value surely is when it does not raise: `bool`, `string`, `number`, or nothing."""
+"""An expression, and what its value surely is when it does not raise: `bool`, `string`, or nothing."""
 
 
 class _Emitter:
@@ -164,8 +169,8 @@ class _Emitter:
         kind = type(node.value)
         if kind is values.Uint:
             self.objects[f"u{node.value:d}"] = node.value
-            return _name(f"u{node.value:d}"), "number"
-        return _constant(node.value), {bool: "bool", str: "string", int: "number", float: "number"}.get(kind, "")
+            return _name(f"u{node.value:d}"), ""
+        return _constant(node.value), {bool: "bool", str: "string"}.get(kind, "")
 
     def ident(self, node: syntax.Ident) -> Emitted:
         if node.name in self.variables:
@@ -203,7 +208,7 @@ class _Emitter:
     def unary(self, node: syntax.Unary) -> Emitted:
         if node.operator == "!":
             return ast.UnaryOp(ast.Not(), self.boolean(node.operand), **_PLACE), "bool"
-        return _call(_name("negate"), [self.plain(node.operand)]), "number"
+        return _call(_name("negate"), [self.plain(node.operand)]), ""
 
     def logic(self, node: syntax.Logic) -> Emitted:
         operator = ast.And() if node.operator == "&&" else ast.Or()

@@ -39,7 +39,14 @@ _RANK: Final = {
     "||": 2,
 }
 _WORDS: Final = {
-    **{"and": "&&", "or": "||", "not": "!", "is": "==", "AND": "&&", "OR": "||", "NOT": "!", "IN": "in"},
+    "and": "&&",
+    "or": "||",
+    "not": "!",
+    "is": "==",
+    "AND": "&&",
+    "OR": "||",
+    "NOT": "!",
+    "IN": "in",
     **{name: f".{name}(...)" for name in ("contains", "startsWith", "endsWith", "matches")},
 }
 

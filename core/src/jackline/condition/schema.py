@@ -20,7 +20,7 @@ TOOL = t.record(
     {
         "name": Field(t.STRING, "its exact name"),
         "fingerprint": Field(t.STRING, "16 hex digits of its schema's SHA-256"),
-        "status": Field(t.one_of(*get_args(ToolStatus)), "as the registry knows it"),
+        "status": Field(t.one_of(*get_args(ToolStatus)), f"in the registry: {', '.join(get_args(ToolStatus))}"),
         "read_only": Field(or_null(t.BOOL), "what it declares about itself; null where it declares nothing"),
         "provider": Field(t.BOOL, "it runs at the model's provider"),
         "labels": Field(_LABELS, "labels given in the registry"),
@@ -45,7 +45,7 @@ AGENT = t.record(
         "framework_version": Field(t.STRING, "of the framework"),
         "team": Field(t.STRING, "who answers for it"),
         "environment": Field(t.STRING, "where it runs"),
-        "status": Field(t.one_of(*get_args(AgentStatus)), "as the registry knows it"),
+        "status": Field(t.one_of(*get_args(AgentStatus)), f"in the registry: {', '.join(get_args(AgentStatus))}"),
         "key": Field(t.STRING, "name, or name@version"),
         "managed": Field(t.BOOL, "false for an agent that only reports"),
         "labels": Field(_LABELS, "labels given in the registry"),
@@ -78,7 +78,7 @@ HTTP = t.record(
     },
 )
 _ROOTS = {
-    "action": Field(t.one_of(*ACTIONS), "what is asked for"),
+    "action": Field(t.one_of(*ACTIONS), f"what is asked for: {', '.join(ACTIONS)}"),
     "resource": Field(t.STRING, "the tool's, model's, agent's, retriever's or host's name"),
     "args": Field(t.MAP, "what the body will receive, by name"),
     "original": Field(t.MAP, "args before any policy changed them"),
