@@ -231,7 +231,7 @@ class _Emitter:
         return _call(_name(_ARITHMETIC[operator]), [self.plain(node.left), self.plain(node.right)]), ""
 
     def equality(self, node: syntax.Binary) -> ast.expr:
-        python, helper = _COMPARE[node.operator]
+        python, function = _COMPARE[node.operator]
         left, right = node.left, node.right
         if isinstance(left, syntax.Literal):
             left, right = right, left
@@ -242,10 +242,10 @@ class _Emitter:
         # Only 0 and 1 are equal to a boolean in Python; beyond 2**53 a double beside an int is rounded.
         if type(value) in {str, bytes} or (type(value) in {int, float} and value not in {0, 1} and abs(value) < _EXACT):
             return _compare(self.plain(left), python(), _constant(value))
-        return _call(_name(helper), [self.plain(node.left), self.plain(node.right)])
+        return _call(_name(function), [self.plain(node.left), self.plain(node.right)])
 
     def order(self, node: syntax.Binary) -> ast.expr:
-        python, helper = _COMPARE[node.operator]
+        python, function = _COMPARE[node.operator]
         if _small(node.right) and not isinstance(node.left, syntax.Literal):
             keep, again = self.kept(self.plain(node.left))
             return self.number(keep, again, _compare(again, python(), self.plain(node.right)))
@@ -256,7 +256,7 @@ class _Emitter:
         right, other = self.emit(node.right)
         if "string" in {kind, other}:
             return _compare(left, python(), right)
-        return _call(_name(helper), [left, right])
+        return _call(_name(function), [left, right])
 
     def number(self, keep: ast.expr, again: ast.expr, then: ast.expr) -> ast.expr:
         """Python orders booleans as numbers; any other type beside a number raises by itself."""
