@@ -5,7 +5,6 @@ All of a document's examples run in order in one new folder.
 - ```python blocks share one namespace.
 - In ```console blocks each line after `$ ` is run and must exit 0 (or with N, where the line ends in `# exit N`), and the
   lines under it must appear in what it prints.
-- Each line of a ```cel block is a condition that loads.
 """
 
 from __future__ import annotations
@@ -17,8 +16,6 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-
-from jackline.condition import Schema, compile_condition
 
 BLOCK = re.compile(r"^```(?P<language>\w+)(?P<options>[^\n]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 TITLE = re.compile(r'title="([^"]+)"')
@@ -71,9 +68,6 @@ def run(path: Path) -> int:
             exec(compile(code, str(path), "exec", dont_inherit=True), namespace)
         elif block.language == "console":
             run_console(block, path.name)
-        elif block.language == "cel":
-            for line in block.text.splitlines():
-                compile_condition(line, Schema.default())
         else:
             continue
         ran += 1
