@@ -78,5 +78,7 @@ def output_tokens(model: Model | None, assumed: int) -> Output:
     """The output that a call wants: as it declares, else `assumed`, which is passed on where that is possible."""
     if model is None:
         return Output(assumed, shrink=False, choices=1)
-    declared = model.max_tokens if model.max_tokens is not None and model.max_tokens > 0 else assumed
-    return Output(declared, shrink=model.can_limit, choices=max(model.choices, 1))
+    declared = model.max_tokens
+    if declared is None or declared <= 0:
+        declared = assumed
+    return Output(declared, model.can_limit, model.choices if model.choices > 0 else 1)

@@ -31,12 +31,15 @@ class Memory:
         self, claims: Sequence[Claim], labels: dict[Unit, str], memory: dict[str, Any], detail: dict[str, Any]
     ) -> tuple[Finding, ...]:
         """Findings for thresholds that were passed since the last warning; `detail` says which, for `observe`."""
-        if not self._thresholds or not memory:
+        spent = memory.get("spent")
+        if not spent or not self._thresholds:
             return ()
         found: list[Finding] = []
         for claim in claims:
-            share = memory.get("spent", {}).get(claim.scope, 0) / claim.cap
-            passed = max((threshold for threshold in self._thresholds if share >= threshold), default=0.0)
+            share = spent.get(claim.scope, 0) / claim.cap
+            if share < self._thresholds[0]:
+                continue
+            passed = max(threshold for threshold in self._thresholds if share >= threshold)
             if passed > memory.get("warned", {}).get(claim.scope, 0.0):
                 note = f"{int(share * 100)} % of {labels[claim.unit]}"
                 found.append(Finding(kind="budget", place=claim.scope, note=note))

@@ -10,6 +10,7 @@ from jackline.condition import EvaluationError
 from jackline.decision import Effect, Finding, Verdict
 from jackline.facts import facts
 from jackline_tool_access.lookalike import disguised
+from jackline_tool_access.patterns import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -81,17 +82,15 @@ class Access:
         key = (tool.name, tool.fingerprint, tool.status, tool.read_only, agent)
         plan = self._plans.get(key)
         if plan is None:
-            plan = self._remember(key, tuple(self._steps(tool, agent)))
+            plan = tuple(self._steps(tool, agent))
+            if len(self._plans) >= _CACHED:
+                self._plans.clear()
+            if len(tool.name) <= LONG:
+                self._plans[key] = plan
         condition, _, verdict = plan[0]
         if condition is None:
             return verdict
         return _walk(plan, facts(request))
-
-    def _remember(self, key: tuple[object, ...], plan: tuple[Step, ...]) -> tuple[Step, ...]:
-        if len(self._plans) >= _CACHED:
-            self._plans.clear()
-        self._plans[key] = plan
-        return plan
 
     def _steps(self, tool: Tool, agent: str) -> Iterator[Step]:
         """Yield the answers in the order in which they count; a step without a condition ends the plan."""

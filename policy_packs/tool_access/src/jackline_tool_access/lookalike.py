@@ -52,14 +52,14 @@ def _invisible(char: str) -> bool:
     return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"} or char in _BLANK
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=64)
 def skeleton(name: str) -> str:
     """What a reader may take `name` for: names with equal skeletons are confusable."""
     shown = "".join(char for char in unicodedata.normalize("NFKC", name) if not _invisible(char))
     return unicodedata.normalize("NFKC", shown.translate(_TABLE).casefold()).translate(_TABLE)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=64)
 def disguised(name: str) -> bool:
     """Whether a name is written so that it is taken for another.
 

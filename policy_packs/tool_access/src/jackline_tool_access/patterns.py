@@ -11,6 +11,9 @@ _CLASS = re.compile(r"\[!?\]?[^\]]*\]")
 _CACHED = 1024
 """Names remembered per list; a model that invents names must not fill the memory."""
 
+LONG = 200
+"""Characters of a name that is remembered; a longer one is looked at each time."""
+
 
 def objection(text: str) -> tuple[str, str] | None:
     """Say why `text` is no name and no glob, and what would be right; None where it is one."""
@@ -69,13 +72,15 @@ class Names:
             return self._known[name]
         except KeyError:
             pass
-        if len(self._known) >= _CACHED:
-            self._known.clear()
         plain = not disguised(name)
         found = (
             rule
             for pattern, rule in self._rules
             if pattern.matches(name) and (plain or pattern.exact or pattern.text == "*")
         )
-        self._known[name] = next(found, None)
-        return self._known[name]
+        answer = next(found, None)
+        if len(self._known) >= _CACHED:
+            self._known.clear()
+        if len(name) <= LONG:
+            self._known[name] = answer
+        return answer
