@@ -169,7 +169,7 @@ class Loader:
         context.options = options
         try:
             policy = policy_class.build(entry.name, options, context)
-            fault = _fault(policy) or _narrow(policy, context.on)
+            fault = None if context.problems else _fault(policy) or _narrow(policy, context.on)
         except ValueError as error:
             fault = str(error)
         except Exception as error:  # noqa: BLE001 - a pack's fault is a problem of the bundle that uses it
@@ -236,7 +236,8 @@ def _narrow(policy: Policy, on: frozenset[Action] | None) -> str | None:
     reach = policy.reach
     actions = on if reach.actions is None else frozenset(reach.actions & on)
     if not actions:
-        return f"it answers only {', '.join(sorted(reach.actions or ()))}, none of which `on` names"
+        answered = ", ".join(sorted(reach.actions or ())) or "nothing"
+        return f"it answers only {answered}, none of which `on` names"
     if actions == reach.actions:
         return None
     policy.reach = Reach(actions=actions, tools=reach.tools, tool_prefixes=reach.tool_prefixes)

@@ -79,6 +79,7 @@ class Rule:
         reach = _reach(context.on, condition)
         if condition is not None:
             _check_roots(condition, reach, context)
+            _check_reached(condition, context)
         if options.effect != "escalate":
             for key in ("to", "expires"):
                 if getattr(options, key) is not None:
@@ -156,6 +157,25 @@ def _check_roots(condition: Condition, reach: Reach, context: BuildContext) -> N
             )
 
 
+def _check_reached(condition: Condition, context: BuildContext) -> None:
+    """Refuse a rule that can never be true on any action or of any tool."""
+    known = condition.conjuncts
+    if known.actions is not None and not known.actions & (context.on or _ANY):
+        asks = ", ".join(sorted(known.actions)) or "two actions at once"
+        names = f", and `on` names {', '.join(sorted(context.on))}" if context.on and known.actions else ""
+        context.problem(
+            f"the rule is never asked: its condition asks for {asks}{names}",
+            path="when",
+            hint="name an action in `on` that the condition asks for" if names else "compare `action` with one of them",
+        )
+    elif known.tools is not None and not known.tools and not known.tool_prefixes:
+        context.problem(
+            "the rule is never asked: no tool has all the names that its condition asks for",
+            path="when",
+            hint="write tool.name in ['a', 'b'], or combine them with ||",
+        )
+
+
 def _detail(options: RuleOptions) -> dict[str, Any]:
     detail: dict[str, Any] = {}
     if options.to is not None:
@@ -174,7 +194,7 @@ def _widened(new: Rule, old: Rule) -> list[str]:
         found.append(f"effect {now.effect} instead of {was.effect}")
     if now.when is not None and now.when != was.when:
         found.append(f"another condition: {now.when}")
-    added = sorted(set(now.to or ()) - set(was.to or ()))
-    if added and was.effect == now.effect == "escalate":
-        found.append(f"also answered by {', '.join(added)}")
+    if was.effect == now.effect == "escalate" and was.to is not None:
+        added = sorted(set(now.to or ()) - set(was.to)) if now.to is not None else ["anyone"]
+        found += [f"also answered by {', '.join(added)}"] if added else []
     return found
