@@ -1,0 +1,78 @@
+"""The adapter as Jackline's core knows it: attach one agent, or govern the whole process."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from langchain_core.embeddings import Embeddings
+from langchain_core.runnables import Runnable
+
+from jackline_langchain import following
+from jackline_langchain.handler import JacklineCallbackHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jackline.guard import Guard
+
+T = TypeVar("T")
+
+GAPS: Mapping[str, str] = {
+    "tool.func": "the plain function below a tool is called without LangChain; decorate it with guard.tool",
+    "completion models": "prompts and answers of text completion models are judged and refused, never changed",
+    "return_direct": "what a tool returns as the agent's last word is judged before invoke returns, not before a stream",
+    "RemoteGraph": "a graph that runs on a server is governed there",
+}
+
+
+class LangChainAdapter:
+    """Governs LangChain and LangGraph."""
+
+    name = "langchain"
+
+    def accepts(self, agent: object) -> bool:
+        """Agents, graphs, chains, tools, models, retrievers: whatever takes callbacks."""
+        return isinstance(agent, Runnable)
+
+    def attach(self, guard: Guard, agent: T) -> T:
+        """A governed copy; the object that is given is left alone."""
+        handler = JacklineCallbackHandler(guard)
+        native: Any = agent
+        fields = getattr(type(native), "model_fields", {})
+        if "callbacks" in fields:
+            callbacks = native.callbacks
+            if callbacks is None or isinstance(callbacks, list):
+                return cast("T", native.model_copy(update={"callbacks": [*(callbacks or ()), handler]}))
+            manager = callbacks.copy()
+            manager.add_handler(handler, inherit=True)
+            return cast("T", native.model_copy(update={"callbacks": manager}))
+        return cast("T", native.with_config({"callbacks": [handler]}))
+
+    def enable(self, guard: Guard) -> None:
+        """Govern every call of this process, of agents built earlier too."""
+        handler = JacklineCallbackHandler(guard)
+        following.widen(following.join(guard, handler))
+
+    def disable(self, guard: Guard) -> None:
+        """Undo `enable`."""
+        follower = following.follower_of(guard)
+        if follower is not None:
+            following.narrow(follower)
+
+    def gaps(self) -> Mapping[str, str]:
+        """What cannot be guaranteed, by path."""
+        return GAPS
+
+
+def enable(guard: Guard) -> None:
+    """Govern every LangChain agent of this process with `guard`, until it is closed or `disable` is called."""
+    guard.enable(LangChainAdapter())
+
+
+def disable(guard: Guard) -> None:
+    """Undo `enable`."""
+    LangChainAdapter().disable(guard)
+
+
+_ = copy, Embeddings

@@ -1,0 +1,88 @@
+"""What the patched entrances of LangChain know of a call, handed to the callbacks and the bodies below them.
+
+A callback gets a copy of a call's input and no object; the entrance has the object. A callback that finds an entrance
+adds its act there, and the body asks the guard with what it really receives. A callback that finds none asks itself.
+"""
+
+from __future__ import annotations
+
+import weakref
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from jackline_langchain.enforce import ModelAct, QueryAct, ToolAct
+    from jackline_langchain.runs import Runs
+
+
+class GraphEntrance:
+    """A graph that is about to start; each guard takes it once."""
+
+    __slots__ = ("judged", "native", "taken")
+
+    def __init__(self, native: Any) -> None:
+        self.native = native
+        self.taken: list[Runs] = []
+        self.judged: dict[int, Any] = {}
+        """By guard: the act of a start that was already decided, where that had to be awaited."""
+
+    def take(self, runs: Runs) -> bool:
+        """Whether `runs` had not taken it before."""
+        if runs in self.taken:
+            return False
+        self.taken.append(runs)
+        return True
+
+
+class ToolEntrance:
+    """A tool's run, from its public entrance to its body."""
+
+    __slots__ = ("acts", "entered", "native", "raw")
+
+    def __init__(self, native: Any, raw: Any) -> None:
+        self.native = native
+        self.raw = raw
+        self.acts: list[ToolAct] = []
+        self.entered = False
+        """The body was reached: what starts from now on is another call."""
+
+
+class ModelEntrance:
+    """One call of a model, which may carry several prompts."""
+
+    __slots__ = ("__weakref__", "acts", "judged", "native", "streaming")
+
+    def __init__(self, native: Any) -> None:
+        self.native = native
+        self.acts: dict[UUID, list[ModelAct]] = {}
+        self.judged = False
+        """The acts were permitted above; below, only the answer is looked at."""
+        self.streaming = False
+        """A stream of this call is being watched: a stream inside of it is part of it."""
+
+    def all(self) -> list[ModelAct]:
+        """The acts of every prompt."""
+        return [act for acts in self.acts.values() for act in acts]
+
+
+class QueryEntrance:
+    """A retriever's call."""
+
+    __slots__ = ("acts", "entered", "native")
+
+    def __init__(self, native: Any) -> None:
+        self.native = native
+        self.acts: list[QueryAct] = []
+        self.entered = False
+
+
+GRAPH: ContextVar[GraphEntrance | None] = ContextVar("jackline_graph", default=None)
+TOOL: ContextVar[ToolEntrance | None] = ContextVar("jackline_tool", default=None)
+MODEL: ContextVar[ModelEntrance | None] = ContextVar("jackline_model", default=None)
+QUERY: ContextVar[QueryEntrance | None] = ContextVar("jackline_query", default=None)
+EMBEDDING: ContextVar[bool] = ContextVar("jackline_embedding", default=False)
+"""Within an embedding: what an implementation calls of its own is part of it."""
+EXPECTED: weakref.WeakValueDictionary[UUID, ModelEntrance] = weakref.WeakValueDictionary()
+"""By run id: entrances of streams that start when they are read, in whatever context that is."""

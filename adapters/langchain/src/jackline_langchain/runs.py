@@ -1,0 +1,204 @@
+"""The tree of LangChain's runs that one guard follows: whose act each is, in which session, and what is still open."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from jackline.session import CURRENT, Scope
+
+from jackline_langchain import translate
+from jackline_langchain.enforce import Act
+from jackline_langchain.tools import Tools
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextvars import Token
+    from uuid import UUID
+
+    from jackline.guard import Guard
+    from jackline.request import Agent
+    from jackline.session import Session
+
+_NAMED = 10_000
+"""Sessions named by metadata whose scope is kept."""
+
+VERSIONS = {name: importlib.metadata.version(name) for name in ("langchain-core", "langgraph")}
+USERS = ("jackline_user_id", "user_id")
+"""Metadata that names for whom a session is."""
+
+
+class Node:
+    """One run of LangChain's: an agent, a step of a graph, a chain, a tool, a model, a retriever."""
+
+    __slots__ = ("act", "agent", "answered", "graph", "inner", "members", "parent", "root", "scope", "session", "token")
+
+    def __init__(self, scope: Scope, parent: Node | None) -> None:
+        self.scope = scope
+        """Where this run's own acts happen."""
+        self.parent = parent
+        self.root: Node = parent.root if parent is not None else self
+        self.act: Any = None
+        self.agent = False
+        """Whether this run began a run of Jackline's: an agent's, or that of a chain at the root."""
+        self.graph = False
+        """Whether it is an agent's: what it answers goes outside."""
+        self.inner = parent.inner if parent is not None else False
+        """Whether a tool or another agent stands between this run and its root: its text goes to that, not outside."""
+        self.session: Session | None = None
+        """The session that ends with this run."""
+        self.token: Token[Scope | None] | None = None
+        self.members: dict[UUID, Node] = {}
+        """Of a root: every run below it that has not ended."""
+        self.answered: object = None
+        """Of a root: the last text that was judged as its output."""
+
+
+class SpawnAct(Act):
+    """A sub-agent is started by another agent."""
+
+    def ask(self, name: str, inputs: Any) -> Any:
+        """The request about starting the agent `name`."""
+        args = {"input": translate.value(inputs)}
+        return self.built(lambda: self.guard.request("agent.spawn", name, args, scope=self.scope))
+
+
+class Runs:
+    """Every live run that one guard follows. Thread-safe: runs are keyed by id, and each is one thread's at a time."""
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self.off = False
+        """The guard is closed."""
+        self.tools = Tools(guard)
+        self.nodes: dict[UUID, Node] = {}
+        self._named: OrderedDict[str, Scope] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def around(self, parent_run_id: UUID | None) -> tuple[Node | None, Scope | None]:
+        """The run above, and the scope that a new run starts in; neither where it is a root."""
+        parent = self.nodes.get(parent_run_id) if parent_run_id is not None else None
+        if parent is not None:
+            return parent, parent.scope if parent.agent or parent.act is None else parent.act.inner
+        scope = CURRENT.get()
+        return None, scope if scope is not None and scope.guard is self.guard else None
+
+    def leaf(self, run_id: UUID, parent_run_id: UUID | None, metadata: Mapping[str, Any]) -> Node:
+        """A tool's, model's or retriever's run."""
+        parent, scope = self.around(parent_run_id)
+        node = Node(scope if scope is not None else self._bare(metadata), parent)
+        return self._add(run_id, node)
+
+    def step(self, run_id: UUID, parent: Node | None, scope: Scope, *, current: bool) -> Node:
+        """A chain that belongs to the agent around it; `current`: what its code does is done in this scope."""
+        node = Node(scope, parent)
+        if current:
+            node.token = CURRENT.set(scope)
+        return self._add(run_id, node)
+
+    def chain(self, run_id: UUID, metadata: Mapping[str, Any]) -> Node:
+        """A chain at the root: this program acts, in a session that ends with it unless it is named."""
+        agent = self.guard.agent()
+        session, ends = self._session(metadata)
+        base = Scope(guard=self.guard, session=session, run="", span="", agent=agent)
+        return self._began(run_id, self.guard.begin_run(agent, base, root=True), None, session if ends else None)
+
+    def agent(
+        self, run_id: UUID, parent: Node | None, scope: Scope | None, act: SpawnAct | None, agent: Agent,
+        metadata: Mapping[str, Any],
+    ) -> Node:
+        """An agent's run: at the root of its session, or below whoever started it."""
+        if scope is None:
+            session, ends = self._session(metadata)
+            base = Scope(guard=self.guard, session=session, run="", span="", agent=agent)
+            node = self._began(run_id, self.guard.begin_run(agent, base, root=True), None, session if ends else None)
+        elif act is None or act.request is None:
+            node = self._began(run_id, self.guard.begin_run(agent, scope, root=True), parent, None)
+        else:
+            node = self._began(run_id, self.guard.begin_run(agent, scope, span=act.request.span), parent, None)
+            node.act, node.inner = act, True
+        node.graph = True
+        return node
+
+    def identify(self, name: str, graph: Any, metadata: Mapping[str, Any]) -> Agent:
+        """The agent that a graph is, registered with the tools that the graph gives it."""
+        chained = metadata.get("ls_integration") == "langchain_create_agent"
+        package = "langchain-core" if chained or graph is None else "langgraph"
+        return self.guard.agent(
+            name,
+            tools=self.tools.declared(name, graph),
+            framework=package.partition("-")[0],
+            framework_version=VERSIONS[package],
+        )
+
+    def spawns(self, scope: Scope | None) -> bool:
+        """Whether a new agent is started by an agent: this program itself starts its agents without being asked."""
+        return scope is not None and (bool(scope.ancestors) or scope.agent.key != self.guard.agent().key)
+
+    def ended(self, run_id: UUID, error: BaseException | None = None) -> Node | None:
+        """Take a run out; close what it left open. None where it is not known (any more)."""
+        node = self.nodes.pop(run_id, None)
+        if node is None:
+            return None
+        node.root.members.pop(run_id, None)
+        if node.token is not None:
+            token, node.token = node.token, None
+            with contextlib.suppress(ValueError):  # ended in another context than it began in
+                CURRENT.reset(token)
+        if node.agent:
+            self._close(node, error)
+        return node
+
+    def _close(self, node: Node, error: BaseException | None) -> None:
+        if node.root is node:
+            for run_id, member in list(node.members.items()):
+                self.nodes.pop(run_id, None)
+                if member.act is not None:
+                    member.act.fail("outcome unknown")
+                if member.agent:
+                    self.guard.end_run(member.scope, "outcome unknown")
+            node.members.clear()
+        if node.act is not None:
+            if error is None:
+                node.act.complete(None)
+            else:
+                node.act.fail(error)
+        self.guard.end_run(node.scope, type(error).__qualname__ if error is not None else "")
+        if node.session is not None:
+            self.guard.close_session(node.session, "root" if error is None else "error")
+
+    def _began(self, run_id: UUID, scope: Scope, parent: Node | None, session: Session | None) -> Node:
+        node = Node(scope, parent)
+        node.agent, node.session = True, session
+        return self._add(run_id, node)
+
+    def _add(self, run_id: UUID, node: Node) -> Node:
+        self.nodes[run_id] = node
+        if node.root is not node:
+            node.root.members[run_id] = node
+        return node
+
+    def _session(self, metadata: Mapping[str, Any]) -> tuple[Session, bool]:
+        """The session that the caller names, which goes on; or one of its own, which ends with the run."""
+        external = translate.external_session(metadata)
+        user = next((str(metadata[key]) for key in USERS if metadata.get(key)), "")
+        return self.guard.open_session(external or None, user=user), not external
+
+    def _bare(self, metadata: Mapping[str, Any]) -> Scope:
+        """The scope of an act that no chain or agent does: the named session's, or this process's."""
+        external = translate.external_session(metadata)
+        if not external:
+            return self.guard.scope()
+        with self._lock:
+            found = self._named.get(external)
+            if found is None:
+                agent = self.guard.agent()
+                session, _ = self._session(metadata)
+                base = Scope(guard=self.guard, session=session, run="", span="", agent=agent)
+                found = self._named[external] = self.guard.begin_run(agent, base, root=True)
+                if len(self._named) > _NAMED:
+                    self.guard.end_run(self._named.popitem(last=False)[1])
+            return found

@@ -1,0 +1,144 @@
+"""Which tools an agent has: their identity, found once, and how their bodies take their arguments."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from jackline.plain import fingerprint
+from jackline.request import Agent, Tool
+from langchain_core.tools import BaseTool
+from langgraph.prebuilt import ToolNode
+
+from jackline_langchain import translate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from jackline.guard import Guard
+
+_CAPACITY = 4096
+"""Tool objects remembered; the memory is emptied when it is full."""
+
+_CONFIG = frozenset({"config", "run_manager", "callbacks"})
+"""What BaseTool adds to every body's arguments."""
+
+
+class KnownTool:
+    """One tool object: its identity and its parameters."""
+
+    __slots__ = ("_description", "_hidden", "_reference", "_schema", "names", "tool")
+
+    def __init__(self, native: BaseTool) -> None:
+        self._reference = weakref.ref(native)
+        self._description = native.description
+        self._schema = native.args_schema
+        self._hidden: dict[tuple[str, ...], frozenset[str]] = {}
+        self.names = _names(native)
+        self.tool = Tool(
+            name=native.name, fingerprint=fingerprint(translate.schema(native)), read_only=translate.read_only(native)
+        )
+
+    def describes(self, native: BaseTool) -> bool:
+        """Whether this is still what `native` says of itself."""
+        return (
+            self._reference() is native
+            and self._schema is native.args_schema
+            and self._description == native.description
+            and self.tool.name == native.name
+        )
+
+    def hidden(self, kwargs: Mapping[str, Any]) -> frozenset[str]:
+        """The names of what LangChain adds to a call: config, callbacks, injected state."""
+        key = tuple(kwargs)
+        found = self._hidden.get(key)
+        if found is None:
+            native = self._reference()
+            shown = native._filter_injected_args(dict(kwargs)) if native is not None else kwargs  # noqa: SLF001
+            taken = {name for name in _CONFIG if name in kwargs and name not in self.names}
+            found = frozenset((set(kwargs) - set(shown)) | taken)
+            self._hidden[key] = found
+        return found
+
+
+class NamedTool:
+    """A tool of which only the name is known, where a callback tells no more."""
+
+    __slots__ = ("tool",)
+    names: tuple[str, ...] = ()
+
+    def __init__(self, tool: Tool) -> None:
+        self.tool = tool
+
+    def hidden(self, kwargs: Mapping[str, Any]) -> frozenset[str]:  # noqa: ARG002 - as KnownTool's
+        """Nothing: callbacks are given what is left after LangChain took its own."""
+        return frozenset()
+
+
+def _names(native: BaseTool) -> tuple[str, ...]:
+    """The parameters that a positional argument can mean, in order."""
+    try:
+        return tuple(native.args)
+    except Exception:  # noqa: BLE001 - a schema that cannot be made has no names; positional values are numbered
+        return ()
+
+
+class Tools:
+    """The tools of one guard's agents."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._known: dict[int, KnownTool] = {}
+        self._declared: dict[str, dict[str, Tool]] = {}
+        self._graphs: dict[int, weakref.ref[Any]] = {}
+        self._lock = threading.Lock()
+
+    def known(self, native: BaseTool) -> KnownTool:
+        """What is known of a tool object."""
+        found = self._known.get(id(native))
+        if found is None or not found.describes(native):
+            if len(self._known) >= _CAPACITY:
+                self._known.clear()
+            found = self._known[id(native)] = KnownTool(native)
+        return found
+
+    def declared(self, agent: str, graph: Any) -> tuple[Tool, ...] | None:
+        """The tools that a graph gives its agent, when the graph is first seen; None where it says nothing new."""
+        if graph is None:
+            return None
+        with self._lock:
+            if len(self._graphs) >= _CAPACITY:
+                self._graphs.clear()
+            seen = self._graphs.get(id(graph))
+            if seen is not None and seen() is graph:
+                return None
+            self._graphs[id(graph)] = weakref.ref(graph)
+        tools = {known.tool.name: known.tool for known in map(self.known, _tools_of(graph))}
+        if not tools:
+            return None
+        self._declared.setdefault(agent, {}).update(tools)
+        return tuple(tools.values())
+
+    def offered(self, agent: Agent, offers: Iterable[tuple[str, bool]]) -> Iterator[Tool]:
+        """The tools that a model call offers. Schemas as providers are sent them vary; the tools' own are compared."""
+        declared = self._declared.get(agent.name, {})
+        for name, provider in offers:
+            if provider:
+                yield self._guard.registry.tool(agent, Tool(name=name, provider=True))
+            elif name in declared:
+                yield self._guard.registry.tool(agent, declared[name])
+            else:
+                yield Tool(name=name)
+
+    def seen(self, agent: Agent, name: str) -> None:
+        """Take note of a tool that a model asked for and that nobody offered."""
+        if name not in self._declared.get(agent.name, {}):
+            self._guard.registry.tool(agent, Tool(name=name))
+
+
+def _tools_of(graph: Any) -> Iterator[BaseTool]:
+    for node in graph.nodes.values():
+        bound = getattr(node, "bound", None)
+        if isinstance(bound, ToolNode):
+            yield from bound.tools_by_name.values()
