@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any, NamedTuple
+from typing import Any
 
 import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import jackline_budget
 from jackline.bundle import load_bundle
@@ -15,29 +16,34 @@ from jackline.errors import BundleError
 from jackline.events import Completed, Decided, Failed, SessionStarted, Usage
 from jackline.plugins import installed_plugins
 from jackline.policy import State
+from jackline.prices import Price, Rates
+from jackline.prices import Prices as PriceTable
 from jackline.request import Agent, Model, Subject, Tool
 from jackline.testing.policies import Context, request
 from jackline_budget import Budget
-from jackline_budget.bound import FixedPrice, input_tokens, output_tokens, tightened
+from jackline_budget.bound import default_price, input_tokens, output_tokens, tightened
 from jackline_budget.scopes import Day, Scope, shown, zone
 
 SESSION = "ceiling/session/" + "5e" * 16 + "/usd"
 AT = 1_780_000_000.0
 
 
-class Price(NamedTuple):
-    """Three dollars for a million input tokens, fifteen for a million of output."""
-
-    matched: str = "gpt-5-mini"
-    per_output: int = 15_000_000
-
-    def worst(self, tokens: int) -> int:
-        return 3 * tokens
+KNOWN = replace(default_price(3_000_000, 15_000_000), matched="gpt-5-mini")
 
 
 class Prices:
     def price(self, model: str, provider: str, at: float) -> Price | None:
-        return Price() if model.startswith("gpt") else None
+        return KNOWN if model.startswith("gpt") else None
+
+
+class Fixed:
+    """A table of one price."""
+
+    def __init__(self, known: Price) -> None:
+        self.known = known
+
+    def price(self, model: str, provider: str, at: float) -> Price:
+        return self.known
 
 
 def budget(prices: Any = Prices(), **options: Any) -> Budget:  # noqa: B008 - it has no state
@@ -223,17 +229,54 @@ def test_tightened_never_exceeds_the_bound() -> None:
     assert tightened(1000, 5.0) == 1000
 
 
-@given(
-    price=st.builds(FixedPrice, st.integers(1, 10**9), st.integers(1, 10**9)),
-    bound=st.integers(0, 10**6), used=st.floats(0, 1), granted=st.integers(1, 10**6), written=st.floats(0, 1), choices=st.integers(1, 8),
-)  # fmt: skip
-def test_no_call_within_its_bounds_costs_more_than_was_held(
-    price: FixedPrice, bound: int, used: float, granted: int, written: float, choices: int
+def rates(above: int) -> st.SearchStrategy[Rates]:
+    """Rates as a table could have them: the dearest is at least every other."""
+    return st.lists(st.integers(0, 10**9), min_size=7, max_size=7).map(
+        lambda n: Rates(
+            above=above, input=n[0], cache_read=n[1], cache_write=n[2], dearest_input=max(n[:3]),
+            output=n[3], reasoning=n[4], dearest_output=max(n[3:5]), per_call=n[5],
+        )
+    )  # fmt: skip
+
+
+PRICES = st.tuples(rates(0), rates(1000), rates(200_000)).map(lambda tiers: Price(tiers=tiers))
+REAL = ("gpt-5", "gpt-5-mini", "claude-sonnet-4-5", "claude-opus-4-1", "gemini-2.5-pro", "gpt-4o")
+
+
+@pytest.fixture(scope="module")
+def table() -> PriceTable:
+    return PriceTable.load()
+
+
+@given(data=st.data(), price=PRICES)
+def test_no_call_within_its_bounds_costs_more_than_was_held(data: st.DataObject, price: Price) -> None:
+    never_dearer(data, price)
+
+
+@pytest.mark.parametrize("model", REAL)
+@given(data=st.data())
+def test_no_real_call_within_its_bounds_costs_more_than_was_held(
+    table: PriceTable, model: str, data: st.DataObject
 ) -> None:
-    held = price.worst(bound) + -(-granted * price.per_output * choices // 1_000_000)
-    tokens_in, tokens_out = int(bound * used), int(granted * written) * choices
-    cost = -(-(tokens_in * price.per_input + tokens_out * price.per_output) // 1_000_000)
-    assert cost <= held
+    price = table.price(model, "", AT)
+    assert price is not None
+    never_dearer(data, price)
+
+
+def never_dearer(data: st.DataObject, price: Price) -> None:
+    """Whatever the call turns out to use, within its bounds, is paid from what was held."""
+    size, granted, choices = (data.draw(st.integers(*span)) for span in ((0, 400_000), (1, 50_000), (1, 4)))
+    model = Model(name="gpt-5", input_bytes=size, max_tokens=granted, choices=choices)
+    policy = budget(Fixed(price), limit="1000000 USD")
+    claim = answer(policy, model=model).claims[0]
+    held = claim.fixed + -(-granted * claim.per_output // 1_000_000)
+    tokens = data.draw(st.integers(0, input_tokens(request("model.call", model=model))))
+    read = data.draw(st.integers(0, tokens))
+    written = data.draw(st.integers(0, tokens - read))
+    output = data.draw(st.integers(0, granted * choices))
+    reasoning = data.draw(st.integers(0, output))
+    usage = Usage(input=tokens, cache_read=read, cache_write=written, output=output, reasoning=reasoning)
+    assert price.cost(usage) <= held
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))

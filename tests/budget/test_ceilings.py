@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from jackline.bundle import load_bundle
 from jackline.decision import Refusal, Reservation
@@ -15,26 +16,23 @@ from jackline.ledger import Ledger
 from jackline.outcome import Claims, booked
 from jackline.request import Agent, Model, Request, Subject
 from jackline.testing.policies import request
+from jackline_budget.bound import default_price
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from jackline.engine import Engine
+    from jackline.prices import Price
 
 AT = 1_780_000_000.0
 
 
-class Price(NamedTuple):
-    matched: str = "gpt-5"
-    per_output: int = 10_000_000
-
-    def worst(self, tokens: int) -> int:
-        return 2 * tokens
+PRICE = replace(default_price(2_000_000, 10_000_000), matched="the test's model")
 
 
 class Prices:
     def price(self, model: str, provider: str, at: float) -> Price:
-        return Price()
+        return PRICE
 
 
 def engine(*options: str) -> Engine:

@@ -1,24 +1,22 @@
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from jackline.testing.policies import PolicySuite
 from jackline_budget import Budget
+from jackline_budget.bound import default_price
 
+if TYPE_CHECKING:
+    from jackline.prices import Price
 
-class Price(NamedTuple):
-    """Three dollars for a million input tokens, fifteen for a million of output."""
-
-    matched: str = "gpt-5-mini"
-    per_output: int = 15_000_000
-
-    def worst(self, tokens: int) -> int:
-        return 3 * tokens
+PRICE = replace(default_price(3_000_000, 15_000_000), matched="the test's model")
 
 
 class Prices:
     def price(self, model: str, provider: str, at: float) -> Price | None:
-        return Price() if model.startswith(("gpt", "text-")) else None
+        return PRICE if model.startswith(("gpt", "text-")) else None
 
 
 class TestBudget(PolicySuite):

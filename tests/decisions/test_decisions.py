@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from jackline.bundle import load_bundle
 from jackline.request import Agent, Model, Subject, Tool
 from jackline.testing.policies import request
+from jackline_budget.bound import default_price
+
+if TYPE_CHECKING:
+    from jackline.prices import Price
 
 FILES = sorted(Path(__file__).parent.glob("*.yaml"))
 CASES = [
@@ -22,19 +27,12 @@ CASES = [
 PARTS = {"tool": Tool, "model": Model, "agent": Agent, "subject": Subject, "ancestors": tuple[Agent, ...]}
 
 
-class Price(NamedTuple):
-    """Three dollars for a million input tokens, fifteen for a million of output."""
-
-    matched: str = "the test's model"
-    per_output: int = 15_000_000
-
-    def worst(self, tokens: int) -> int:
-        return 3 * tokens
+PRICE = replace(default_price(3_000_000, 15_000_000), matched="the test's model")
 
 
 class Prices:
     def price(self, model: str, provider: str, at: float) -> Price | None:
-        return None if model == "unheard-of" else Price()
+        return None if model == "unheard-of" else PRICE
 
 
 def asked(given: dict[str, Any]) -> Any:

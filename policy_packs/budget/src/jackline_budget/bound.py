@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jackline.plain import canonical
+from jackline.prices import Price, Rates
 
 if TYPE_CHECKING:
     from jackline.request import Model, Request
@@ -22,26 +23,18 @@ TOOL_PROMPT_TOKENS = 600
 TIGHT_MARGIN = 1.15
 
 
-class Priced(Protocol):
-    """What the bound needs to know of a price; `jackline.prices.Price` and `FixedPrice` say it."""
-
-    @property
-    def per_output(self) -> int:
-        """Pico-dollars for an output token, at the dearest tier."""
-
-    def worst(self, tokens: int) -> int:
-        """Micro-dollars that so many input tokens cost at most, whatever tier or cache they fall into."""
-
-
-class FixedPrice(NamedTuple):
-    """A price that the bundle gives for models that the price table does not know: pico-dollars for a token."""
-
-    per_input: int
-    per_output: int
-
-    def worst(self, tokens: int) -> int:
-        """Micro-dollars for input tokens, rounded up."""
-        return -(-tokens * self.per_input // 1_000_000)
+def default_price(per_input: int, per_output: int) -> Price:
+    """The price that a bundle gives for models that the price table does not know: pico-dollars for a token."""
+    rates = Rates(
+        input=per_input,
+        cache_read=per_input,
+        cache_write=per_input,
+        dearest_input=per_input,
+        output=per_output,
+        reasoning=per_output,
+        dearest_output=per_output,
+    )
+    return Price(tiers=(rates,), source="configured default")
 
 
 class Output(NamedTuple):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from jackline.decision import Claim, Effect, Verdict
 from jackline.policy import Phase, Reach
-from jackline_budget.bound import FixedPrice, Output, Priced, input_tokens, output_tokens, tightened
+from jackline_budget.bound import Output, default_price, input_tokens, output_tokens, tightened
 from jackline_budget.memory import Memory
 from jackline_budget.options import BudgetOptions
 from jackline_budget.scopes import Scope, shown
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jackline.decision import Unit
     from jackline.events import Event
     from jackline.policy import State
+    from jackline.prices import Price, Prices
     from jackline.request import Action, Request
 
 _ASKING: tuple[Action, ...] = ("model.call", "embedding")
@@ -36,6 +37,7 @@ class Budget:
         self.options = options
         self._mode = context.mode
         self._prices = context.prices
+        self._table: Prices | None = None
         self._scope = Scope(name, options.per, options.timezone)
         self._caps: dict[Unit, int] = {amount.unit: amount.value for amount in options.amounts}
         self._labels: dict[Unit, str] = {
@@ -43,9 +45,8 @@ class Budget:
         }
         self._refusal: Effect = "halt" if options.on_exceed == "halt" else "deny"
         self._escalates = options.on_exceed == "escalate"
-        self._default: FixedPrice | None = None
-        if options.unknown_price is not None:
-            self._default = FixedPrice(options.unknown_price.input, options.unknown_price.output)
+        unknown = options.unknown_price
+        self._default = None if unknown is None else default_price(unknown.input, unknown.output)
         self._memory = Memory(name, self._scope.prefix, tuple(options.warn_at), tight=options.bound == "tight")
         self.observes = self._memory.used
         self.reach = Reach(actions=frozenset(self._actions()))
@@ -129,24 +130,22 @@ class Budget:
         price = self._price(request, detail)
         if price is None:
             return self._deny("unknown_price", self._unpriced(request))
-        claims.append(self._claim("usd", key, price.worst(most), choices * price.per_output))
+        worst = price.worst(most)
+        claims.append(self._claim("usd", key, worst.fixed, choices * worst.per_output))
         return None
 
-    def _price(self, request: Request, detail: dict[str, Any]) -> Priced | None:
+    def _price(self, request: Request, detail: dict[str, Any]) -> Price | None:
         model = request.model
         name, provider = (request.resource, "") if model is None else (model.name, model.provider)
-        prices = self._prices()
-        price: Priced | None = None if prices is None else prices.price(name, provider, request.at)
-        if price is not None:
-            detail["price"] = getattr(price, "matched", name)
-        elif self._default is not None:
-            price = self._default
-            detail["price"] = {
-                "source": "configured default",
-                "input": self._default.per_input,
-                "output": self._default.per_output,
-            }
-        return price
+        if self._table is None:
+            self._table = self._prices()
+        found = None if self._table is None else self._table.price(name, provider, request.at)
+        if found is not None:
+            detail["price"] = found.matched
+            return found
+        if self.options.unknown_price is not None and self._default is not None:
+            detail["price"] = {"source": self._default.source, **self.options.unknown_price.model_dump()}
+        return self._default
 
     def _claim(self, unit: Unit, key: str, fixed: int, per_output: int = 0) -> Claim:
         label = self._labels[unit]
