@@ -84,19 +84,20 @@ def _problem(
 
 def _wording(detail: ErrorDetails, name: str) -> tuple[str, str]:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    what = f"`{name}`" if name else "this"
     if kind == "jackline":
-        return (f"`{name}`: " if name else "") + str(context["message"]), str(context["hint"])
+        return (f"{what}: " if name else "") + str(context["message"]), str(context["hint"])
     if kind in _EXPECTED:
-        return f"`{name}` is {shown(value)}, expected {_EXPECTED[kind]}", _mended(kind, value)
+        return f"{what} is {shown(value)}, expected {_EXPECTED[kind]}", _mended(kind, value)
     if kind == "literal_error":
         known = re.findall(r"'([^']*)'", str(context["expected"]))
-        return f"`{name}` is {shown(value)}", nearest(str(value), known) if known else f"expected {context['expected']}"
+        return f"{what} is {shown(value)}", nearest(str(value), known) if known else f"expected {context['expected']}"
     if kind == "string_pattern_mismatch":
-        return f"`{name}` is {shown(value)}", f"it must match {context['pattern']}"
+        return f"{what} is {shown(value)}", f"it must match {context['pattern']}"
     if kind == "value_error":
-        return f"`{name}`: {context['error']}", ""
+        return f"{what}: {context['error']}", ""
     message = detail["msg"][:1].lower() + detail["msg"][1:]
-    return f"`{name}` is {shown(value)}: {message.replace('input should', 'it should')}", ""
+    return f"{what} is {shown(value)}: {message.replace('input should', 'it should')}", ""
 
 
 def _mended(kind: str, value: Any) -> str:
