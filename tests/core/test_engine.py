@@ -82,7 +82,10 @@ def verdict(effect, **facts):
 
 @given(st.lists(st.sampled_from(EFFECTS), min_size=1, max_size=6))
 def test_the_most_severe_effect_wins_in_any_order(effects):
-    found = {decide(*(Fixed(verdict(e)) for e in order)).effect for order in itertools.islice(itertools.permutations(effects), 6)}
+    found = {
+        decide(*(Fixed(verdict(e)) for e in order)).effect
+        for order in itertools.islice(itertools.permutations(effects), 6)
+    }
     assert found == {max(effects, key=SEVERITY.__getitem__)}
 
 
@@ -134,7 +137,9 @@ def test_an_interrupt_by_the_user_is_not_swallowed():
         decide(Fixed(KeyboardInterrupt()))
 
 
-@pytest.mark.parametrize("junk", ["allow", True, {"effect": "allow"}, 7, Verdict(effect="retry"), Verdict(effect="throttle")])
+@pytest.mark.parametrize(
+    "junk", ["allow", True, {"effect": "allow"}, 7, Verdict(effect="retry"), Verdict(effect="throttle")]
+)
 def test_p15_p16_an_unknown_verdict_denies(junk):
     decision = decide(Fixed(junk))
     assert decision.effect == "deny"
@@ -251,7 +256,9 @@ def test_in_observe_mode_nothing_is_refused_and_what_would_have_been_is_said():
 def test_a_suspended_agent_may_do_nothing(status):
     decision = decide(on=request(agent=Agent(name="support", status=status)))
     assert decision.effect == "deny"
-    assert decision.reason == f"agent 'support' is {status}; permit it with: jackline agents set support --status active"
+    assert (
+        decision.reason == f"agent 'support' is {status}; permit it with: jackline agents set support --status active"
+    )
 
 
 def test_what_unregistered_agents_may_do_is_configured():

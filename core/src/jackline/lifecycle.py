@@ -323,7 +323,7 @@ class Lifecycle:
             self.halt(session, Halt(f"{reason} by {stop.who}: {stop.why}", "control", reason))
         elif mark is not None and session.halt is None:
             session.halt = Halt(mark.reason, mark.policy, mark.rule)
-        elif mark is None and stop is None and session.halt is not None:
+        elif mark is None and stop is None and session.halt is not None and self.control.reopening(session.id):
             session.halt = None
 
     def _activate(self, bundle: Bundle | None) -> None:
@@ -348,14 +348,18 @@ class Lifecycle:
         self.recorder.note(event)
         self._active = Active(engine, bundle, bundle.capture)
 
-    def _watch(self, path: Path) -> Watcher:
+    def _watch(self, path: Path) -> Watcher[Bundle]:
         from jackline.bundle import load_bundle  # noqa: PLC0415 - only where a bundle came from a file
         from jackline.reload import Watcher  # noqa: PLC0415
 
-        def load(changed: Path) -> Bundle:
-            return load_bundle(changed, prices=lambda: self.prices)
+        def load(data: bytes) -> Bundle:
+            return load_bundle(data, file=str(path), prices=lambda: self.prices)
 
-        return Watcher(path, load, loaded=self.reload, failed=self._rejected)
+        watcher = Watcher(
+            path, load, loaded=self.reload, failed=self._rejected, revision=self.revision, clock=self.clock
+        )
+        watcher.start()
+        return watcher
 
     def _rejected(self, error: Exception) -> None:
         bundle = self.bundle

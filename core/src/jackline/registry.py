@@ -37,6 +37,8 @@ class ToolEntry(msgspec.Struct, kw_only=True):
     first_seen: float
     permitted: str | None = None
     """The permitted fingerprint; `*` until the tool is seen; None where nobody permitted it."""
+    since: float = 0.0
+    """Since when the tool stands as it does: first seen, changed, or its permission taken back (Unix seconds)."""
 
     def status(self, fingerprint: str) -> ToolStatus:
         """`known`, or `new` (never permitted), or `changed` (another fingerprint is permitted)."""
@@ -270,14 +272,14 @@ class Registry:
             entry.versions[event.agent.version] = event.agent
             entry.models.update(event.models)
             for tool in event.tools:
-                known = ToolEntry(tool=tool, first_seen=event.at, permitted=tool.fingerprint)
+                known = ToolEntry(tool=tool, first_seen=event.at, since=event.at, permitted=tool.fingerprint)
                 entry.tools.setdefault(tool.name, known)
         elif isinstance(event, ToolSeen):
             self._apply_tool(entry, event)
         elif isinstance(event, ModelSeen):
             entry.models.add(event.model)
         else:
-            self._apply_changes(entry, event.changes)
+            self._apply_changes(entry, event.changes, event.at)
 
     @staticmethod
     def _apply_tool(entry: Entry, event: ToolSeen) -> None:
@@ -285,13 +287,16 @@ class Registry:
         known = entry.tools.get(tool.name)
         if known is None:
             permitted = tool.fingerprint if event.baseline else entry.permits.get(tool.name)
-            known = entry.tools[tool.name] = ToolEntry(tool=tool, first_seen=event.at, permitted=permitted)
+            known = ToolEntry(tool=tool, first_seen=event.at, since=event.at, permitted=permitted)
+            entry.tools[tool.name] = known
+        if known.tool.fingerprint != tool.fingerprint:
+            known.since = event.at
         known.tool = tool
         if known.permitted == "*":
             known.permitted = tool.fingerprint
 
     @staticmethod
-    def _apply_changes(entry: Entry, changes: dict[str, Any]) -> None:
+    def _apply_changes(entry: Entry, changes: dict[str, Any], at: float) -> None:
         for name, fingerprint in changes.get("permit", {}).items():
             entry.permits[name] = fingerprint
             known = entry.tools.get(name)
@@ -301,6 +306,7 @@ class Registry:
             entry.permits.pop(name, None)
             if name in entry.tools:
                 entry.tools[name].permitted = None
+                entry.tools[name].since = at
         labels = {**entry.amended.get("labels", {}), **changes.get("labels", {})}
         entry.amended.update({key: item for key, item in changes.items() if key not in ("permit", "forbid")})
         if labels:
