@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import sys
 from typing import TYPE_CHECKING, Any
@@ -171,3 +172,9 @@ def jackline_register_adapters(register: RegisterAdapter) -> None:
 def jackline_register_stores(register: Register) -> None:
     """The store that needs nothing installed."""
     register("sqlite", "jackline.stores.sqlite:SQLiteStore")
+
+
+@hookspecs.hookimpl
+def jackline_register_commands(cli: typer.Typer) -> None:
+    """The core's verbs. By name: the command line stands above this module."""
+    importlib.import_module("jackline.cli.verbs").register(cli)

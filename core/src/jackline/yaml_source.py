@@ -22,6 +22,7 @@ Path = tuple[str | int, ...]
 MAX_DEPTH = 32
 MAX_NODES = 100_000
 
+_FIRST = {"bundle": "jackline: 1", "manifest": "agents:"}
 _FAST: type[_Loader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -154,7 +155,7 @@ class _Composer:
             elif isinstance(event, yaml.NodeEvent):
                 self._enter(event)
         if self._root is None or self._root.value is None:
-            first = "jackline: 1" if self._kind == "bundle" else "cases:"
+            first = _FIRST.get(self._kind, "cases:")
             problem = Problem(self._file, 1, 1, "the file is empty", f"a {self._kind} starts with `{first}`")
             raise BundleError(problems=(*self.problems, problem))
         return self._root

@@ -234,11 +234,14 @@ class Ledger:
         """Every scope, in no order. Holds the lock while it reads: for people, not for each request."""
         return self._locked(_balances)
 
-    def recover(self) -> list[Recovered]:
-        """Book the holds of processes that are dead as spent; their acts' outcomes are unknown."""
-        return self._locked(self._recover)
+    def recover(self, *, book: bool = True) -> list[Recovered]:
+        """Book the holds of processes that are dead as spent; their acts' outcomes are unknown.
 
-    def _recover(self, cells: Cells) -> list[Recovered]:
+        Without `book` nothing changes: it tells what would be booked.
+        """
+        return self._locked(self._recover, book)
+
+    def _recover(self, cells: Cells, book: bool) -> list[Recovered]:
         alive = {self._owner >> _PID_BITS: True}
         found = []
         for record in reservations.live(cells):
@@ -247,7 +250,8 @@ class Ledger:
             if process not in alive:
                 alive[process] = self._owners.alive(process)
             if not alive[process]:
-                booked = {cells.scope(cell): amount for cell, amount in reservations.finish(cells, number, None)}
+                parts = reservations.finish(cells, number, None) if book else cells.parts(record)
+                booked = {cells.scope(cell): amount for cell, amount in parts}
                 found.append(Recovered(f"{number:016x}", owner & ((1 << _PID_BITS) - 1), at, booked))
         return found
 
