@@ -326,7 +326,7 @@ class Guard(Lifecycle):
             cost = self.prices.cost(name, request.model.provider, usage, request.at)
             if cost is not None:
                 return usage, cost
-        return usage, None
+        return usage, outcome.configured(decision, usage)
 
     def _close_act(self, request: Request, decision: Decision, event: Completed | Failed, actual: Any) -> None:
         """Journal, then settle, then tell the policies."""
