@@ -172,11 +172,9 @@ def booked(
 
 
 def configured(decision: Decision, usage: Usage) -> Cost | None:
-    """The cost by the price that a budget gives for models that the price table does not know; the dearest of several."""
+    """The cost by the price that a budget gives for models that nobody prices; by the dearest of several."""
     given = [verdict.detail.get("price") for verdict in decision.verdicts]
-    pico = [
-        usage.input * price["input"] + usage.output * price["output"] for price in given if isinstance(price, dict)
-    ]
+    pico = [usage.input * price["input"] + usage.output * price["output"] for price in given if isinstance(price, dict)]
     return Cost(micro_usd=-(-max(pico) // 1_000_000), source="configured default") if pico else None
 
 
