@@ -1,0 +1,219 @@
+"""`jackline.init`: the whole process, frameworks imported before and after it."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+import textwrap
+from types import SimpleNamespace
+
+import pytest
+
+import jackline
+from jackline import BundleError, JacklineError
+from jackline.hookspecs import hookimpl
+from jackline.plugins import load_plugins
+
+ENFORCE = "jackline: 1\npolicies: []\n"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, jackline_home):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("JACKLINE_REQUIRE_BUNDLE", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield tmp_path
+    jackline.close()
+    for name in ("fake_framework", "crewai"):
+        sys.modules.pop(name, None)
+
+
+class FakeAdapter:
+    name = "fake"
+    calls: list[str] = []
+
+    def accepts(self, agent):
+        return False
+
+    def attach(self, guard, agent):
+        raise AssertionError
+
+    def enable(self, guard):
+        self.calls.append("enabled")
+
+    def disable(self, guard):
+        self.calls.append("disabled")
+
+    def gaps(self):
+        return {}
+
+
+@pytest.fixture
+def fake(monkeypatch, place):
+    FakeAdapter.calls = []
+    monkeypatch.setitem(sys.modules, "fake_adapter", SimpleNamespace(FakeAdapter=FakeAdapter))
+    monkeypatch.setattr(
+        "jackline.adapters.FRAMEWORKS", {"fake_framework": "jackline-fake", "crewai": "jackline-crewai"}
+    )
+
+    class Plugin:
+        @staticmethod
+        @hookimpl
+        def jackline_register_adapters(register):
+            register("fake", "fake_adapter:FakeAdapter", roots=("fake_framework",), supports="fake>=1")
+
+    loaded = load_plugins([("fake", Plugin)], installed=False)
+    monkeypatch.setattr("jackline.adapters.installed_plugins", lambda: loaded)
+    (place / "fake_framework.py").write_text("VALUE = 1\n")
+    (place / "crewai.py").write_text("VALUE = 2\n")
+    return FakeAdapter
+
+
+def test_without_a_bundle_it_records_refuses_nothing_and_says_so_once(place):
+    with pytest.warns(UserWarning, match="no bundle: jackline.yaml is not in .* nothing is refused") as warned:
+        guard = jackline.init()
+    assert len(warned) == 1
+    assert guard.bundle is None
+    assert guard.tool(lambda: 1, name="look")() == 1
+    assert jackline.current() is guard
+
+
+def test_a_bundle_can_be_required(place, monkeypatch):
+    monkeypatch.setenv("JACKLINE_REQUIRE_BUNDLE", "1")
+    with pytest.raises(BundleError, match="JACKLINE_REQUIRE_BUNDLE=1 asks for one"):
+        jackline.init()
+    assert jackline.current() is None
+
+
+def test_a_bundle_in_the_working_directory_is_found(place):
+    (place / "jackline.yaml").write_text(ENFORCE)
+    assert jackline.init().bundle is not None
+
+
+def test_a_named_bundle_that_is_invalid_raises_and_leaves_the_guard_before(place):
+    (place / "good.yaml").write_text(ENFORCE)
+    guard = jackline.init("good.yaml")
+    (place / "bad.yaml").write_text("jackline: 1\npolicies: 7\n")
+    with pytest.raises(BundleError):
+        jackline.init("bad.yaml")
+    assert jackline.current() is guard
+
+
+def test_init_again_replaces_the_guard(place):
+    (place / "jackline.yaml").write_text(ENFORCE)
+    first = jackline.init()
+    second = jackline.init()
+    assert jackline.current() is second
+    assert first._closed
+    jackline.close()
+    assert jackline.current() is None
+    assert second._closed
+
+
+def test_a_framework_imported_before_is_enabled_at_once(place, fake):
+    (place / "jackline.yaml").write_text(ENFORCE)
+    importlib.import_module("fake_framework")
+    jackline.init()
+    assert fake.calls == ["enabled"]
+    jackline.close()
+    assert fake.calls == ["enabled", "disabled"]
+
+
+def test_a_framework_imported_after_is_enabled_when_it_is(place, fake):
+    (place / "jackline.yaml").write_text(ENFORCE)
+    jackline.init()
+    assert fake.calls == []
+    module = importlib.import_module("fake_framework")
+    assert module.VALUE == 1
+    assert type(module.__spec__.loader).__module__ == "_frozen_importlib_external"
+    assert fake.calls == ["enabled"]
+    jackline.close()
+    assert fake.calls == ["enabled", "disabled"]
+
+
+def test_after_close_nothing_is_watched(place, fake):
+    (place / "jackline.yaml").write_text(ENFORCE)
+    before = list(sys.meta_path)
+    jackline.init()
+    assert sys.meta_path != before
+    jackline.close()
+    assert sys.meta_path == before
+    importlib.import_module("fake_framework")
+    assert fake.calls == []
+
+
+def test_a_framework_without_its_adapter_is_an_error_in_enforce_mode(place, fake):
+    (place / "jackline.yaml").write_text(ENFORCE)
+    jackline.init()
+    with pytest.raises(
+        JacklineError, match="'crewai' is loaded, but its adapter is not installed.*pip install jackline-crewai"
+    ):
+        importlib.import_module("crewai")
+
+
+def test_a_framework_loaded_without_its_adapter_stops_init_in_enforce_mode(place, fake):
+    importlib.import_module("crewai")
+    (place / "jackline.yaml").write_text(ENFORCE)
+    with pytest.raises(JacklineError, match="its agents would act ungoverned"):
+        jackline.init()
+    assert jackline.current() is None
+
+
+def test_where_nothing_is_enforced_a_missing_adapter_is_no_error(place, fake):
+    (place / "jackline.yaml").write_text("jackline: 1\nmode: observe\npolicies: []\n")
+    jackline.init()
+    assert importlib.import_module("crewai").VALUE == 2
+
+
+def test_a_framework_that_does_not_exist_stays_missing(place, fake):
+    (place / "jackline.yaml").write_text(ENFORCE)
+    (place / "fake_framework.py").unlink()
+    jackline.init()
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("fake_framework")
+    (place / "fake_framework.py").write_text("VALUE = 3\n")
+    importlib.invalidate_caches()
+    assert importlib.import_module("fake_framework").VALUE == 3
+    assert fake.calls == ["enabled"]
+
+
+def test_the_public_names_are_found_and_others_are_not():
+    assert "init" in dir(jackline)
+    assert all(getattr(jackline, name) for name in jackline.__all__)
+    with pytest.raises(AttributeError, match="module 'jackline' has no attribute 'missing'"):
+        _ = jackline.missing
+
+
+def test_p30_no_signal_handlers_and_no_change_to_logging(place):
+    (place / "jackline.yaml").write_text(ENFORCE)
+    program = """
+        import logging, signal
+        before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+        level, handlers = logging.root.level, list(logging.root.handlers)
+        import jackline
+        jackline.init("jackline.yaml")
+        assert before == {s: signal.getsignal(s) for s in before}
+        assert (level, handlers) == (logging.root.level, logging.root.handlers)
+        print("same")
+    """
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert found.stdout == "same\n", found.stderr
+
+
+def test_p8_init_needs_no_network(place):
+    (place / "jackline.yaml").write_text(ENFORCE)
+    program = """
+        import socket
+        def refuse(*_): raise AssertionError("network")
+        socket.socket.connect = refuse
+        import jackline
+        guard = jackline.init("jackline.yaml")
+        print(guard.tool(lambda: "ran", name="look")())
+    """
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert found.stdout == "ran\n", found.stderr
