@@ -159,7 +159,7 @@ class _Checker:
         then, otherwise = self.type(node.then), self.type(node.otherwise)
         if "dyn" in {then.kind, otherwise.kind}:
             return t.DYN
-        if not t.comparable(then, otherwise):
+        if not t.comparable(then, otherwise) and t.NULL not in (then, otherwise):
             message = f"both cases must have one type: {then} and {otherwise} do not go together; wrap one in dyn()"
             raise self.wrong(node.otherwise, message)
         return t.join(then, otherwise)
@@ -172,11 +172,11 @@ class _Checker:
         return result
 
     def call(self, node: syntax.Call) -> Type:
-        parts = (*([node.target] if node.target is not None else []), *node.arguments)
-        kinds = [self.type(each) for each in parts]
         function = FUNCTIONS.get(node.function)
         if function is None:
             raise self.unknown(node)
+        parts = (*([node.target] if node.target is not None else []), *node.arguments)
+        kinds = [self.type(each) for each in parts]
         self.fixed(node, parts, kinds)
         problem, result = operands.apply(function, node, parts, kinds)
         if problem:

@@ -52,7 +52,7 @@ class Condition:
         value = self.evaluate(facts)
         if value is True or value is False:
             return value is True
-        raise EvaluationError(f"a condition gives true or false, not a {kind_of(value)}: {self.source}")
+        raise EvaluationError(f"a condition gives true or false, not {kind_of(value)}: {self.source}")
 
     def _first(self, facts: Mapping[str, Any]) -> Any:
         try:

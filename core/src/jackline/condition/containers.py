@@ -41,7 +41,7 @@ def key_of(value: Any) -> Any:
         return value
     if kind is bool:
         return BoolKey(value)
-    raise EvaluationError(f"a {kind_of(value)} cannot be the key of a map")
+    raise EvaluationError(f"{kind_of(value)} cannot be the key of a map")
 
 
 def look_up(mapping: dict[Any, Any], key: Any) -> Any:
@@ -86,7 +86,7 @@ def index(container: Any, key: Any) -> Any:
 def select(container: Any, field: str) -> Any:
     """CEL's `container.field`, on maps."""
     if type(container) is not dict:
-        raise EvaluationError(f"a {kind_of(container)} has no field '{field}'")
+        raise EvaluationError(f"{kind_of(container)} has no field '{field}'")
     if field not in container:
         raise EvaluationError(f"no such key: '{field}'")
     return container[field]
@@ -95,7 +95,7 @@ def select(container: Any, field: str) -> Any:
 def has(container: Any, field: str) -> bool:
     """CEL's `has(container.field)`, on maps."""
     if type(container) is not dict:
-        raise EvaluationError(f"a {kind_of(container)} has no field '{field}'")
+        raise EvaluationError(f"{kind_of(container)} has no field '{field}'")
     return field in container
 
 
@@ -117,14 +117,14 @@ def elements(container: Any) -> Iterable[Any]:
         return container
     if type(container) is dict:
         return [key.value if type(key) is BoolKey else key for key in container]
-    raise EvaluationError(f"a macro needs a list or a map, not a {kind_of(container)}")
+    raise EvaluationError(f"a macro needs a list or a map, not {kind_of(container)}")
 
 
 def truth(value: Any) -> bool:
     """Check that a value is a boolean."""
     if value is True or value is False:
         return bool(value)
-    raise EvaluationError(f"expected true or false, not a {kind_of(value)}")
+    raise EvaluationError(f"expected true or false, not {kind_of(value)}")
 
 
 def exists(budget: Budget, container: Any, test: Callable[[Any], Any]) -> bool:

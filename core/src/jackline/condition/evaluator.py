@@ -99,7 +99,7 @@ class _Evaluator:
         value = self.value(node)
         if value is True or value is False:
             return value is True
-        raise EvaluationError(f"expected true or false, not a {values.kind_of(value)}", node.offset)
+        raise EvaluationError(f"expected true or false, not {values.kind_of(value)}", node.offset)
 
     def unary(self, node: syntax.Unary) -> Any:
         if node.operator == "!":

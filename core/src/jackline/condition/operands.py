@@ -32,7 +32,7 @@ _MIXED: Final = {
     ("-", "timestamp", "timestamp"): t.DURATION,
 }
 _ALONE: Final = {"+": {"timestamp"}, "-": {"timestamp"}}
-_ARTICLE: Final = {"int": "an int", "null_type": "null", "record": "a map", "dyn": "a value"}
+_ARTICLE: Final = {"int": "an int", "bytes": "bytes", "null_type": "null", "record": "a map", "dyn": "a value"}
 
 
 class Problem(Struct, frozen=True):
@@ -215,7 +215,7 @@ def apply(function: Function, node: syntax.Call, parts: tuple[syntax.Node, ...],
         return Problem(node, f"{node.function}() is written {_ways(function, member=member)}", at_operator=True), t.DYN
     fitting = [each for each in sized if all(map(_fits, kinds, each.parameters))]
     if not fitting:
-        return _misfit(function, parts, kinds, sized, member=member), t.DYN
+        return _misfit(function, parts, kinds, sized), t.DYN
     never = _never(node, parts, kinds)
     results = {each.result for each in fitting}
     known = len(results) == 1 and node.function != "dyn"
@@ -234,13 +234,13 @@ def _ways(function: Function, *, member: bool) -> str:
 
 
 def _misfit(
-    function: Function, parts: tuple[syntax.Node, ...], kinds: list[Type], sized: Sequence[Overload], *, member: bool
+    function: Function, parts: tuple[syntax.Node, ...], kinds: list[Type], sized: Sequence[Overload]
 ) -> Problem:
     wanted = [sorted({each.parameters[at] for each in sized}) for at in range(len(parts))]
-    for part, kind, choices in zip(parts, kinds, wanted, strict=True):
-        if not any(_fits(kind, choice) for choice in choices):
-            return Problem(part, f"{function.name}() takes {' or '.join(choices)} here, not {said(part, kind)}")
-    return Problem(parts[-1], f"{function.name}() is written {_ways(function, member=member)}")
+    # The first operand that fits no overload is the one to name; False sorts before True.
+    wrong = min(range(len(parts)), key=lambda at: any(_fits(kinds[at], choice) for choice in wanted[at]))
+    message = f"{function.name}() takes {' or '.join(wanted[wrong])} here, not {said(parts[wrong], kinds[wrong])}"
+    return Problem(parts[wrong], message)
 
 
 _AFFIX: Final = {"startsWith": str.startswith, "endsWith": str.endswith, "contains": str.__contains__}

@@ -64,7 +64,7 @@ KIND: Final[dict[type, str]] = {
 NUMBERS: Final = frozenset({int, Uint, float})
 ORDERED: Final = frozenset({str, bytes, bool, Timestamp, Duration})
 TYPES: Final = {name: TypeValue(name) for name in KIND.values()}
-SHORT: Final = {"google.protobuf.Timestamp": "timestamp", "google.protobuf.Duration": "duration"}
+SHORT: Final = {"google.protobuf.Timestamp": "timestamp", "google.protobuf.Duration": "duration", "null_type": "null"}
 
 
 def kind_of(value: Any) -> str:
