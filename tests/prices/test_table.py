@@ -70,19 +70,19 @@ USAGES = [
 )
 def test_every_model_of_the_table_costs_what_genai_prices_says(at, usages):
     table, compared, unpriced = Table("x"), 0, 0
-    for provider, model in ((provider, model) for provider in PROVIDERS for model in provider.models):
-        entries = table._convert(provider.id, model)
+    for owner, model in ((provider, model) for provider in PROVIDERS for model in provider.models):
+        entries = table._convert(owner.id, model)
         price = choose(entries, at.timestamp())
         unpriced += price is None
         for usage in usages if price is not None else ():
-            calculated = model.calc_price(told(usage), provider, genai_request_timestamp=at)
+            calculated = model.calc_price(told(usage), owner, genai_request_timestamp=at)
             exact, ours = calculated.total_price * 1_000_000, price.cost(usage)
-            assert ours >= exact, (provider.id, model.id, usage)
-            assert ours - exact < 1 + Decimal(usage.input + usage.output) / 1_000_000, (provider.id, model.id, usage)
-            assert ours <= price.worst(usage.input, usage.output).total, (provider.id, model.id, usage)
+            assert ours >= exact, (owner.id, model.id, usage)
+            assert ours - exact < 1 + Decimal(usage.input + usage.output) / 1_000_000, (owner.id, model.id, usage)
+            assert ours <= price.worst(usage.input, usage.output).total, (owner.id, model.id, usage)
             compared += 1
     assert compared > 2_000 * len(usages)
-    assert unpriced < 200
+    assert unpriced < 250, "models priced by minutes, pages or characters, or not at all"
 
 
 @pytest.mark.parametrize("usage", USAGES)
