@@ -41,9 +41,18 @@ class Sound:
 
 
 class NoPolicy(Sound):
-    evaluate = None  # type: ignore[assignment]
-    observe = property()  # type: ignore[assignment]
+    def __getattribute__(self, name: str) -> Any:
+        if name == "observe":
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+
+class Late(Sound):
     phase = "afterwards"
+
+
+class Unreachable(Sound):
+    reach = "tool.call"  # type: ignore[assignment]
 
 
 class Raises(Sound):
@@ -121,14 +130,16 @@ def test_a_sound_policy_passes(behaviour: str) -> None:
 
 
 BROKEN = [
-    (NoPolicy, "test_is_a_policy", AssertionError, "afterwards|phase, reach"),
+    (NoPolicy, "test_is_a_policy", AssertionError, "a policy has phase, reach, evaluate and observe"),
+    (Late, "test_is_a_policy", AssertionError, "phase 'afterwards' is none of"),
+    (Unreachable, "test_is_a_policy", AssertionError, "reach is no Reach"),
     (Raises, "test_answers_every_request", AttributeError, "no attribute 'name'"),
-    (Junk, "test_answers_every_request", AssertionError, "Verdict"),
+    (Junk, "test_answers_every_request", AssertionError, "answers 'deny', no Verdict and not None"),
     (Mute, "test_answers_every_request", AssertionError, "what is not allowed says why"),
     (Everywhere, "test_is_silent_outside_its_reach", AssertionError, "answers model.call outside its reach"),
-    (Moody, "test_gives_the_same_answer_twice", AssertionError, "reason="),
+    (Moody, "test_gives_the_same_answer_twice", AssertionError, "answers otherwise the second time"),
     (Own, "test_gives_the_same_answer_twice", AssertionError, "another instance of the policy answers otherwise"),
-    (Edits, "test_leaves_the_request_alone", AssertionError, "checked"),
+    (Edits, "test_leaves_the_request_alone", AssertionError, "changes the request of a model.call"),
     (NoJson, "test_memory_survives_as_json", AssertionError, "memory changes when it is written as JSON"),
     (Forgets, "test_memory_survives_as_json", AssertionError, "memory changes|answers otherwise after its memory"),
     (Lenient, "test_options_refuse_unknown_fields", BaseException, "DID NOT RAISE"),

@@ -42,7 +42,7 @@ def test_p13_positional_and_keyword_arguments_are_the_same_action(guard: Guard) 
     refund("7", 5)
     refund("7", amount=6)
     for call in (lambda: refund("7", 5000), lambda: refund(order="7", amount=5000), lambda: refund("7")):
-        with pytest.raises(Denied, match="no policy permits tool.call 'refund' for agent 'shop'"):
+        with pytest.raises(Denied, match=r"no policy permits tool.call 'refund' for agent 'shop'"):
             call()
     assert paid == [5, 6]
 
@@ -59,6 +59,6 @@ def test_p21_the_body_of_a_tool_on_the_deny_list_never_runs(guard: Guard) -> Non
         ran.append("get")
 
     get()
-    with pytest.raises(Denied, match="Not permitted by policy 'lists': tool 'crm.delete' is on the deny list"):
+    with pytest.raises(Denied, match=r"Not permitted by policy 'lists': tool 'crm.delete' is on the deny list"):
         delete()
     assert ran == ["get"]

@@ -115,17 +115,17 @@ class PolicySuite:
         """It has what the protocol asks for."""
         for policy in self.policies():
             assert isinstance(policy, Policy), "a policy has phase, reach, evaluate and observe"
-            assert policy.phase in PHASES
-            assert isinstance(policy.reach, Reach)
+            assert policy.phase in PHASES, f"phase {policy.phase!r} is none of {PHASES}"
+            assert isinstance(policy.reach, Reach), "reach is no Reach"
 
     def test_answers_every_request(self) -> None:
         """It never raises, answers a Verdict or None, and says why it does not allow."""
         for policy in self.policies():
             for asked in self.requests():
                 verdict = policy.evaluate(asked, State())
-                assert verdict is None or isinstance(verdict, Verdict)
+                assert verdict is None or isinstance(verdict, Verdict), f"answers {verdict!r}, no Verdict and not None"
                 if verdict is not None:
-                    assert verdict.effect in EFFECTS
+                    assert verdict.effect in EFFECTS, f"effect {verdict.effect!r} is none of {EFFECTS}"
                     assert verdict.reason or verdict.effect == "allow", "what is not allowed says why"
                     msgspec.json.decode(msgspec.json.encode(verdict), type=Verdict)
 
@@ -141,7 +141,7 @@ class PolicySuite:
         for first, second in zip(self.policies(), self.policies(), strict=True):
             for asked in self.requests():
                 verdict = first.evaluate(asked, State())
-                assert first.evaluate(asked, State()) == verdict
+                assert first.evaluate(asked, State()) == verdict, "answers otherwise the second time"
                 assert second.evaluate(asked, State()) == verdict, "another instance of the policy answers otherwise"
 
     def test_leaves_the_request_alone(self) -> None:
@@ -150,7 +150,7 @@ class PolicySuite:
             for asked in self.requests():
                 before = _contents(asked)
                 policy.evaluate(asked, State())
-                assert _contents(asked) == before
+                assert _contents(asked) == before, f"changes the request of a {asked.action}"
 
     def test_memory_survives_as_json(self) -> None:
         """Sessions are spilled to disk: the memory is JSON, and answers stay the same after it."""

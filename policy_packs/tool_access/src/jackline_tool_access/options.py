@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from jackline import options
 from jackline_tool_access.patterns import Pattern, objection
@@ -38,8 +38,17 @@ Agents = Annotated[
 Permission = Literal["deny", "allow"]
 
 
+def _name_or_map(schema: dict[str, Any]) -> None:
+    """Tell editors that a plain name will do."""
+    written_out = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "string"}, written_out]
+
+
 class Entry(options.Options):
     """A line of `allow`, `deny` or `delegate`: a name or glob, or a map that says more."""
+
+    model_config = ConfigDict(json_schema_extra=_name_or_map)
 
     tool: Name
     when: str | None = Field(default=None, min_length=1)
@@ -54,11 +63,6 @@ class Entry(options.Options):
         if not isinstance(value, (dict, Entry)):
             raise options.wrong(f"{value!r} is no tool", "write a name, a glob, or a map with tool: and when:")
         return value
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        """Tell editors that a plain string will do."""
-        return {"anyOf": [{"type": "string"}, handler(core_schema)]}
 
 
 class ToolAccessOptions(options.Options):
