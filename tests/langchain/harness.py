@@ -147,7 +147,24 @@ class Governed:
         agent = create_agent(model, tools, **options)
         if self.way == "attach":
             return guard.attach(agent)
-        return agent.with_config({"callbacks": [JacklineCallbackHandler(guard)]})
+        return WithCallbacks(agent, JacklineCallbackHandler(guard))
+
+
+class WithCallbacks:
+    """An agent whose every call is given a handler, as users write it: `config={"callbacks": [handler]}`."""
+
+    def __init__(self, agent: Any, handler: Any) -> None:
+        self.agent = agent
+        self.handler = handler
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.agent, name)
+
+        def call(task: Any, config: Any = None, **options: Any) -> Any:
+            callbacks = [*(config or {}).get("callbacks", ()), self.handler]
+            return method(task, {**(config or {}), "callbacks": callbacks}, **options)
+
+        return call
 
 
 async def _gather(items: Any) -> list[Any]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable
+from langgraph.pregel import Pregel
 
 from jackline_langchain import following
 from jackline_langchain.handler import JacklineCallbackHandler
+from jackline_langchain.patches import PATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +47,8 @@ class LangChainAdapter:
             manager = callbacks.copy()
             manager.add_handler(handler, inherit=True)
             return cast("T", native.model_copy(update={"callbacks": manager}))
+        if isinstance(native, Pregel) and PATCHES.on:
+            return cast("T", native.with_config({"configurable": {following.ATTACHED: handler}}))
         return cast("T", native.with_config({"callbacks": [handler]}))
 
     def enable(self, guard: Guard) -> None:
@@ -74,5 +76,3 @@ def disable(guard: Guard) -> None:
     """Undo `enable`."""
     LangChainAdapter().disable(guard)
 
-
-_ = copy, Embeddings

@@ -226,15 +226,24 @@ async def announce(entrance: GraphEntrance, inputs: Any, config: Any) -> None:
 _middleware: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
-def with_middleware(graph: Any, config: Any) -> Any:
-    """The configuration with the handlers of the JacklineMiddleware that an agent was built with."""
-    try:
-        handlers = _middleware.get(graph)
-        if handlers is None:
-            handlers = _middleware[graph] = _built_with(graph)
-    except TypeError:  # a graph that cannot be hashed
-        handlers = _built_with(graph)
-    return merge_configs(config, {"callbacks": handlers}) if handlers else config
+ATTACHED = "__jackline_handler"
+"""Where a graph's own configuration names the handler that `attach` gave it. LangGraph before 1.2 drops a graph's own
+callbacks where a call has some, and a call's parents where the graph has some; it keeps this key to itself."""
+
+
+def with_handlers(graph: Any, config: Any) -> Any:
+    """The configuration with the handlers that a graph was built or attached with."""
+    handlers = _middleware.get(graph)
+    if handlers is None:
+        handlers = _middleware[graph] = _built_with(graph)
+    attached = ((graph.config or {}).get("configurable") or {}).get(ATTACHED)
+    if attached is not None:
+        handlers = [*handlers, attached]
+    if not handlers:
+        return config
+    own = (config or {}).get("callbacks") or ensure_config().get("callbacks")
+    merged = merge_configs({"callbacks": own}, {"callbacks": handlers})
+    return {**(config or {}), "callbacks": merged["callbacks"]}
 
 
 def _built_with(graph: Any) -> list[Any]:

@@ -451,7 +451,7 @@ def _aembed(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _graph_stream(original: Callable[..., Any]) -> Callable[..., Any]:
     def stream(self: Any, input: Any, config: Any = None, **kwargs: Any) -> Iterator[Any]:  # noqa: A002
-        config = following.with_middleware(self, config)
+        config = following.with_handlers(self, config)
         yield from _first(GRAPH, GraphEntrance(self), original(self, input, config, **kwargs))
 
     return stream
@@ -459,7 +459,7 @@ def _graph_stream(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _graph_astream(original: Callable[..., Any]) -> Callable[..., Any]:
     async def astream(self: Any, input: Any, config: Any = None, **kwargs: Any) -> AsyncIterator[Any]:  # noqa: A002
-        config = following.with_middleware(self, config)
+        config = following.with_handlers(self, config)
         entrance = GraphEntrance(self)
         await following.announce(entrance, input, config)
         items = _afirst(GRAPH, entrance, original(self, input, config, **kwargs))
