@@ -1,4 +1,4 @@
-"""How long conditions take to load, to compile and to answer: `python benchmarks/condition.py`. Medians of thread CPU time."""
+"""How long conditions take to load and to answer, as medians of thread CPU time: `python benchmarks/condition.py`."""
 
 from __future__ import annotations
 

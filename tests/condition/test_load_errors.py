@@ -40,6 +40,7 @@ TEXT = [
     ("run == 'x", 8, "this string is not closed: a ' is missing", None),
     ('run == "x', 8, 'this string is not closed: a " is missing', None),
     ("run == 'a\nb'", 8, "this string is not closed: a ' is missing", None),
+    ("run == '\ud800'", 9, "half of a surrogate pair is no character", None),
     ("args.`a b", 6, "a field in backquotes has letters, digits, _ . - / and spaces, and a closing `", None),
     (r"run == '\q'", 8, r"\q is no escape; write \\ for a backslash, or a raw string r'...'", None),
     (r"run == '\ud800'", 8, r"\ud800 is no Unicode character", None),

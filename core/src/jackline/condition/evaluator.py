@@ -53,6 +53,11 @@ class _Evaluator:
             if error.offset < 0:
                 error.offset = getattr(node, "place", node.offset)
             raise
+        except RecursionError:
+            raise
+        except Exception as error:
+            place = getattr(node, "place", node.offset)
+            raise EvaluationError(f"{type(error).__name__}: {error}", place) from error
 
     def ident(self, node: syntax.Ident) -> Any:
         """A variable hides a root of the same name, a root a type's name."""
@@ -120,10 +125,7 @@ class _Evaluator:
             for overload in function.overloads
         ):
             raise EvaluationError(f"there is no such function: {node.function}() with {len(arguments)} operands")
-        try:
-            return function.call(*arguments)
-        except (ValueError, OverflowError) as error:
-            raise EvaluationError(f"{node.function}(): {error}") from None
+        return function.call(*arguments)
 
     def map_of(self, node: syntax.MapOf) -> Any:
         return containers.make_map([(self.value(key), self.value(value)) for key, value in node.entries])

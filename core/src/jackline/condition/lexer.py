@@ -31,6 +31,7 @@ _ESCAPE = re.compile(
     r"|U(?P<long>[0-9a-fA-F]{8})|(?P<octal>[0-3][0-7]{2})|(?P<bad>[\s\S]?))"
 )
 _SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+_LONE = re.compile("[\ud800-\udfff]")
 _SURROGATES = range(0xD800, 0xE000)
 _STRAY = {"=": "==", "&": "&&", "|": "||"}
 
@@ -49,6 +50,8 @@ def tokens(source: str) -> list[Token]:
         raise located(
             source, 0, f"a condition may have {MAX_SOURCE} characters, this one has {len(source)}: use several rules"
         )
+    if not source.isascii() and (lone := _LONE.search(source)):
+        raise located(source, lone.start(), "half of a surrogate pair is no character")
     found: list[Token] = []
     at, match = 0, _TOKEN.match
     while at < len(source):
