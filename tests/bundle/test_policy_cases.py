@@ -7,7 +7,6 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from jackline.bundle import load_bundle
 from jackline.decision import Claim, Verdict
 from jackline.junit import junit
 from jackline.policy import Reach
@@ -312,8 +311,3 @@ def test_junit_counts_failures_and_errors_and_is_well_formed():
     assert two[0].attrib["message"] == "effect 'deny' was expected"
     assert two[0].text == "a.yaml:5: two <&>\ufffd: effect 'deny' was expected\nmore"
     assert second[0][0].tag == "error"
-
-
-def test_the_cases_bundle_is_the_one_that_a_guard_would_load(plugins, tmp_path):
-    (tmp_path / "jackline.yaml").write_text(BUNDLE)
-    assert load_bundle(tmp_path / "jackline.yaml", plugins).policies == ("big", "watched", "spent", "hosts")

@@ -54,8 +54,7 @@ def _entry_schema(name: str, policy_class: Any, definitions: dict[str, Any]) -> 
     entry["properties"]["with"] = options
     entry["properties"] = {key: _not_null(value) for key, value in entry["properties"].items()}
     entry["title"] = f"use: {name}"
-    if (doc := policy_class.__doc__) is not None:
-        entry["description"] = doc.strip().partition("\n")[0]
+    entry["description"] = (policy_class.__doc__ or "").strip().partition("\n")[0]
     return entry
 
 

@@ -43,6 +43,7 @@ class Plugins:
 
     def __init__(self) -> None:
         self.registrations = Registrations()
+        self._distributions: dict[str, str] = {}
         self._manager = _Manager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
 
@@ -59,6 +60,7 @@ class Plugins:
         except BaseException:
             self._drop(plugin)
             raise
+        self._distributions[name] = distribution
         for target in found:
             self.registrations.add(target)
 
@@ -77,12 +79,12 @@ class Plugins:
 
     def add_commands(self, cli: typer.Typer) -> None:
         """Let every plugin add its subcommands to the command line; one that fails is noted and left out."""
-        for plugin in self._manager.get_plugins():
-            name = self._manager.get_name(plugin) or ""
+        for name, plugin in self._manager.list_name_plugin():
             try:
                 self._hook("jackline_register_commands", plugin)(cli=cli)
             except Exception as error:  # noqa: BLE001 - a plugin's command must not take the others away
-                self.registrations.fail(Failure(name, "", f"its commands: {type(error).__name__}: {error}"))
+                reason = f"its commands: {type(error).__name__}: {error}"
+                self.registrations.fail(Failure(name, self._distributions.get(name, ""), reason))
 
     def _check(self, plugin: Any, name: str) -> None:
         try:
@@ -116,7 +118,7 @@ class Plugins:
         return self._manager.subset_hook_caller(hook, others)
 
     def _drop(self, plugin: Any) -> None:
-        if self._manager.is_registered(plugin):
+        if any(known is plugin for known in self._manager.get_plugins()):
             self._manager.unregister(plugin)
 
 

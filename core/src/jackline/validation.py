@@ -56,18 +56,19 @@ def validate(
         return model.model_validate_json(msgspec.json.encode(data), strict=True), []
     except ValidationError as error:
         details = error.errors(include_url=False)
-    return None, [_problem(detail, model, document, around, beside, hints or {}) for detail in details]
+    return None, [_problem(detail, data, model, document, around, beside, hints or {}) for detail in details]
 
 
 def _problem(
     detail: ErrorDetails,
+    data: Any,
     model: type[BaseModel],
     document: Document,
     around: Callable[[Path], Path],
     beside: Iterable[str],
     hints: Mapping[str, str],
 ) -> Problem:
-    path: Path = detail["loc"]
+    path = _in_data(detail["loc"], data)
     kind = detail["type"]
     key = str(path[-1]) if path else ""
     if kind == "missing":
@@ -80,6 +81,18 @@ def _problem(
     while path and isinstance(path[-1], int) and not document.has(around(path)):
         path = path[:-1]  # one value was taken for a list of one
     return document.problem(around(path), *_wording(detail, _named(path)))
+
+
+def _in_data(path: Path, data: Any) -> Path:
+    """Leave out what pydantic puts into a path beside the keys: the members of unions."""
+    found: list[str | int] = []
+    for place, part in enumerate(path):
+        known = part in data if isinstance(data, dict) else isinstance(data, list) and part in range(len(data))
+        if known:
+            data = data[part]
+        if known or place == len(path) - 1:
+            found.append(part)
+    return tuple(found)
 
 
 def _wording(detail: ErrorDetails, name: str) -> tuple[str, str]:
