@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -23,6 +24,9 @@ Capture = Literal["none", "redacted", "full"]
 CAP = 64 * 1024
 _KNOWN = 4096
 _DEPTH = 200
+REFERENCE = "$payloads"
+"""The key under which a payload names others, by their digests."""
+_HEX = re.compile("[0-9a-f]{32}")
 _DIGEST_AT = len(b'{"digest":"')
 
 
@@ -152,10 +156,15 @@ def redact(value: Any, depth: int = 0) -> Any:
     if depth > _DEPTH:
         return "[too deep]"
     if isinstance(value, dict):
-        return {str(key): redact(item, depth + 1) for key, item in value.items()}
+        return {str(key): item if _refers(key, item) else redact(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [redact(item, depth + 1) for item in value]
     return value if value is None or isinstance(value, (bool, int, float)) else f"[{type(value).__qualname__}]"
+
+
+def _refers(key: object, item: Any) -> bool:
+    """Whether an item names payloads that are kept by themselves: digests tell nothing, and lead to what is redacted."""
+    return key == REFERENCE and isinstance(item, list) and all(isinstance(x, str) and _HEX.fullmatch(x) for x in item)
 
 
 def find_payloads(directory: Path, digests: Iterable[str]) -> dict[str, Payload]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jackline.events import Event
 
 SEGMENT_BYTES = 64 * 1024 * 1024
+_TRIES = 5
 
 
 class _Mark(msgspec.Struct, frozen=True, gc=False):
@@ -111,9 +112,12 @@ class Journal:
                 self._ready()
             if not 0.0 <= event.at - self._looked < 1.0:
                 self._look(event.at)
-            while (seq := self._put(body)) is None:
+            for _ in range(_TRIES):
+                seq = self._put(body)
+                if seq is not None:
+                    return seq
                 self._ready()
-            return seq
+        raise self._disturbed()
 
     def close(self) -> None:
         """Write the last line and close the file. Calling it again, or in a forked child, does nothing more."""
@@ -171,7 +175,7 @@ class Journal:
             raise self._failed(error.strerror or str(error)) from error
         if written is None:
             if self._mark is mark:
-                self._mark = done
+                self._mark = self._done
             return None
         if written != len(line):
             raise self._failed(f"only {written} of {len(line)} bytes were written")
@@ -195,6 +199,9 @@ class Journal:
         path = self.path
         self._settle()
         return JournalError(f"Cannot write to {path}: {reason}. Nothing was recorded; the next append tries again")
+
+    def _disturbed(self) -> JournalError:
+        return JournalError(f"Cannot write to {self.path}: somebody changes it. The next append tries again")
 
     def _settle(self) -> None:
         """Find out what a write left that failed or was interrupted, and make the file end in a whole line."""
@@ -234,7 +241,7 @@ class Journal:
             if self._file.fd < 0:
                 self._file, self._following = self._following or self._create(), None
             if self._done.size == 0 and self._put(encode(self._opening())) is None:
-                raise JournalError(f"Cannot write to {self.path}: somebody changed it. The next append tries again")
+                raise self._disturbed()
         finally:
             self._turning = False
 
