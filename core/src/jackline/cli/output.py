@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _JSON = "jackline.json"
 _MINUTE = 60
-_WIDE = 1000
+_WIDE = 20_000
 """Columns where nobody's terminal sets a limit: in a file or a pipe nothing is cut or wrapped."""
 
 

@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from jackline.cli import output, state
-from jackline.errors import JacklineError
+from jackline.errors import JacklineError, StoreError
 from jackline.home import Home
 
 if TYPE_CHECKING:
@@ -42,16 +42,21 @@ def verify(
     For example: jackline verify --heads-out heads.json, and later: jackline verify --against heads.json
     """
     where = _journals(path, ctx.obj)
-    reports = _reports(where, _stored_heads(where), _read_heads(against) if against is not None else {})
+    external = _read_heads(against) if against is not None else None
+    stored, unusable = _stored_heads(where)
+    reports = _reports(where, stored or {}, external or {})
     if not reports:
         state.require_journals(Home(where.parent))
-    sound = all(report.ok for report in reports)
+    sound = all(report.ok for report in reports) and not unusable
     if heads_out is not None and sound:
         _write_heads(heads_out, reports)
     if as_json:
-        output.answer({"ok": sound, "path": str(where), "journals": [_told(report) for report in reports]})
+        compared = {"index": _count(stored), "against": _count(external), "index_error": unusable}
+        found = [_told(report) for report in reports]
+        output.answer({"ok": sound, "path": str(where), "compared": compared, "journals": found})
     else:
         _show(reports, where)
+        _show_compared(stored, external, unusable)
     if heads_out is not None and not sound:
         output.note(f"{heads_out} was not written: heads are kept of a sound record only")
     if not sound:
@@ -101,14 +106,17 @@ def _journals(path: Path | None, home: Home) -> Path:
     return path / "journals" if (path / "journals").is_dir() else path
 
 
-def _stored_heads(where: Path) -> Mapping[str, Head]:
-    """What the index has seen of these journals: it stands beside their folder."""
+def _stored_heads(where: Path) -> tuple[Mapping[str, Head] | None, str]:
+    """What the index beside these journals has seen; None where there is none, and why it cannot be used."""
     folder = where if where.is_dir() else where.parent
     home = Home(folder.parent)
     if folder.name != home.journals.name or not home.index.exists():
-        return {}
-    with state.opened_store(home) as store:
-        return store.heads()
+        return None, ""
+    try:
+        with state.opened_store(home) as store:
+            return store.heads(), ""
+    except StoreError as error:
+        return None, str(error)
 
 
 def _reports(where: Path, stored: Mapping[str, Head], external: Mapping[str, Head]) -> list[Report]:
@@ -165,6 +173,22 @@ def _told(report: Report) -> dict[str, Any]:
     """A report as JSON: `journal`, `ok`, `first_bad`, `problem`, `lines`, `head` (seq, hash), `closed`, `torn_tail`."""
     head = report.head._asdict() if report.head is not None else None
     return {**msgspec.structs.asdict(report), "head": head}
+
+
+def _show_compared(stored: Mapping[str, Head] | None, external: Mapping[str, Head] | None, unusable: str) -> None:
+    """Say what the journals were held to: alone, a chain does not show that its end was cut off."""
+    told = [f"{len(stored)} heads of the index"] if stored is not None else []
+    told += [f"{len(external)} heads kept elsewhere"] if external is not None else []
+    if told:
+        output.say(f"compared with {' and '.join(told)}")
+    else:
+        output.say("compared with nothing: a tail that was cut off does not show (see --against)", style="yellow")
+    if unusable:
+        output.say(f"not compared with the index: {unusable}", style="red")
+
+
+def _count(heads: Mapping[str, Head] | None) -> int | None:
+    return len(heads) if heads is not None else None
 
 
 def _verdict(report: Report) -> Any:

@@ -80,7 +80,7 @@ def line(path: Path, loaded: Bundle | BundleError | None) -> str:
 
 
 def _behind(home: Home) -> dict[str, Any] | None:
-    """How far the index is behind, as it stands: status changes nothing."""
+    """How far the index is behind, as it stands: status ingests nothing."""
     import msgspec  # noqa: PLC0415 - light, and only here
 
     from jackline.ingest import lag  # noqa: PLC0415
