@@ -32,7 +32,8 @@ def bundle_schema(plugins: Plugins) -> dict[str, Any]:
     whole["properties"] = {key: _not_null(value) for key, value in whole["properties"].items()}
     known = [key for key in definitions if key.startswith("policy_")]
     whole["properties"]["policies"] = {"type": "array", "items": {"oneOf": [_ref(key) for key in known]}}
-    schema = {"$schema": DIALECT, "title": "A Jackline bundle", **whole, "$defs": definitions}
+    named = {"title": "Jackline bundle", "description": "Policies for agents, as `jackline check` reads them."}
+    schema = {"$schema": DIALECT, **whole, **named, "$defs": definitions}
     if left_out:
         schema["$comment"] = "; ".join(left_out)
     return schema
