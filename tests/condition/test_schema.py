@@ -10,7 +10,7 @@ import pytest
 from jackline.condition import ConditionError, Schema, compile_condition
 from jackline.condition import types as t
 from jackline.condition.json_schema import from_json_schema
-from jackline.request import ACTIONS, Agent, Tool
+from jackline.request import ACTIONS, Agent, Model, Tool
 
 
 def test_the_table_lists_roots_and_fields() -> None:
@@ -22,10 +22,12 @@ def test_the_table_lists_roots_and_fields() -> None:
     assert all(entry.summary for entry in entries.values())
 
 
-def test_agents_and_tools_have_the_fields_of_their_records() -> None:
+def test_agents_tools_and_models_have_the_fields_of_their_records() -> None:
     roots = Schema.default().roots
     assert set(roots["agent"].type.fields) == {*(field.name for field in msgspec.structs.fields(Agent)), "key"}
     assert set(roots["tool"].type.fields) == {field.name for field in msgspec.structs.fields(Tool)}
+    of_model = {field.name for field in msgspec.structs.fields(Model)}
+    assert set(roots["model"].type.fields) == of_model - {"can_limit"}, "what an adapter can do is no matter of policy"
 
 
 def test_the_default_is_made_once() -> None:

@@ -32,7 +32,9 @@ MODEL = t.record(
         "name": Field(t.STRING, "as the call names it"),
         "provider": Field(t.STRING, "who serves it"),
         "max_tokens": Field(or_null(t.INT), "the output limit that the call declares; null where there is none"),
+        "choices": Field(t.INT, "how many answers the call asks for"),
         "input_bytes": Field(t.INT, "UTF-8 bytes of the request"),
+        "opaque_input": Field(t.BOOL, "images, audio or files are sent, whose size the bytes do not tell"),
         "tools": Field(t.list_of(TOOL), "the tools that the call offers"),
     },
 )
