@@ -42,13 +42,14 @@ class ScriptedModel(BaseChatModel):
         return {**super()._get_ls_params(stop=stop, **kwargs), "ls_model_name": MODEL, "ls_provider": PROVIDER}
 
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
+        """Offer tools as a provider is sent them."""
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
 
     def _generate(
         self,
         messages: list[BaseMessage],
-        stop: list[str] | None = None,  # noqa: ARG002 - the framework's signature
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 - the same
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
         number = sum(isinstance(message, AIMessage) for message in messages)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.messages import BaseMessage
 
-    from jackline_langchain.tools import KnownTool, Tools
+    from jackline_langchain.tools import KnownTool, NamedTool, Tools
 
 
 class Act:
@@ -115,7 +115,7 @@ class ToolAct(Act):
 
     tool = True
 
-    def __init__(self, guard: Guard, scope: Scope, known: KnownTool, call_id: str, raw: Any) -> None:
+    def __init__(self, guard: Guard, scope: Scope, known: KnownTool | NamedTool, call_id: str, raw: Any) -> None:
         super().__init__(guard, scope)
         self.known = known
         self.call_id = call_id
@@ -174,7 +174,9 @@ class ToolAct(Act):
             for key, item in kwargs.items()
             if key not in hidden and not isinstance(item, RunManagerMixin)
         }
-        return translate.arguments(self.known.names, args, visible) if args else visible
+        bound = translate.arguments(self.known.names, args, visible) if args else visible
+        missing = self.known.defaults
+        return {**missing, **bound} if any(name not in bound for name in missing) else bound
 
 
 def message_of(refusal: Signal, name: str, call_id: str) -> ToolMessage:

@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
+from langchain_core.tools import BaseTool, StructuredTool, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,6 +50,8 @@ class Patches:
                 for name, wrapper in wrappers.items():
                     if name in owner.__dict__:
                         self._wrap(owner, name, wrapper)
+            for kind in (StructuredTool, Tool):  # others are wrapped when one is first run
+                self.cover(kind, BaseTool, wraps.TOOL_BODIES)
             self._embedding = wraps.EMBEDDING
             self._cover_embeddings()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ _CONFIG = frozenset({"config", "run_manager", "callbacks"})
 class KnownTool:
     """One tool object: its identity and its parameters."""
 
-    __slots__ = ("_description", "_hidden", "_reference", "_schema", "names", "tool")
+    __slots__ = ("_description", "_hidden", "_reference", "_schema", "defaults", "names", "tool")
 
     def __init__(self, native: BaseTool) -> None:
         self._reference = weakref.ref(native)
@@ -36,6 +37,7 @@ class KnownTool:
         self._schema = native.args_schema
         self._hidden: dict[tuple[str, ...], frozenset[str]] = {}
         self.names = _names(native)
+        self.defaults = _defaults(native, self.names)
         self.tool = Tool(
             name=native.name, fingerprint=fingerprint(translate.schema(native)), read_only=translate.read_only(native)
         )
@@ -65,11 +67,12 @@ class KnownTool:
 class NamedTool:
     """A tool of which only the name is known, where a callback tells no more."""
 
-    __slots__ = ("tool",)
-    names: tuple[str, ...] = ()
+    __slots__ = ("defaults", "names", "tool")
 
     def __init__(self, tool: Tool) -> None:
         self.tool = tool
+        self.names: tuple[str, ...] = ()
+        self.defaults: dict[str, Any] = {}
 
     def hidden(self, kwargs: Mapping[str, Any]) -> frozenset[str]:  # noqa: ARG002 - as KnownTool's
         """Nothing: callbacks are given what is left after LangChain took its own."""
@@ -82,6 +85,24 @@ def _names(native: BaseTool) -> tuple[str, ...]:
         return tuple(native.args)
     except Exception:  # noqa: BLE001 - a schema that cannot be made has no names; positional values are numbered
         return ()
+
+
+def _defaults(native: BaseTool, names: tuple[str, ...]) -> dict[str, Any]:
+    """What a body has where it is given nothing; LangChain before 1.2.7 leaves that to the body."""
+    body = getattr(native, "func", None) or getattr(native, "coroutine", None) or native._run  # noqa: SLF001
+    try:
+        parameters = inspect.signature(body).parameters
+    except (TypeError, ValueError):
+        return {}
+    shown = native._filter_injected_args(dict.fromkeys(names))  # noqa: SLF001
+    found = {name: parameters[name].default for name in shown if name in parameters}
+    return {
+        name: item for name, item in found.items() if item is not inspect.Parameter.empty and not _is_field(item)
+    }
+
+
+def _is_field(item: Any) -> bool:
+    return type(item).__module__.startswith("pydantic")
 
 
 class Tools:
