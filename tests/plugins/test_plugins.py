@@ -6,7 +6,9 @@ import importlib.metadata
 import inspect
 import subprocess
 import sys
+import tomllib
 import types
+from pathlib import Path
 
 import pytest
 import typer
@@ -367,3 +369,15 @@ def test_a_hook_is_called_once_and_not_when_its_policy_is_used(module):
     plugins = load_plugins([("mine", Plugin(jackline_register_policies=hook))], installed=False)
     assert plugins.registrations.policy("mine") is plugins.registrations.policy("mine")
     assert calls == [1]
+
+
+def test_p33_the_pip_command_of_a_pack_names_the_distribution_that_brings_it():
+    """Peers P33: the documented install led to a version that lacked what was documented."""
+    folders = sorted((Path(__file__).resolve().parents[2] / "policy_packs").iterdir())
+    found = {}
+    for folder in folders:
+        project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        assert "jackline" in project["entry-points"]
+        found[folder.name] = project["name"]
+    assert {"budget", "tool_access"} <= found.keys()
+    assert found.items() <= PACKS.items()
