@@ -159,7 +159,9 @@ def test_eight_threads_in_each_of_two_processes(folder, event):
     assert len(reports) == 2
     for report in reports:
         assert (report.ok, report.closed) == (True, True)
-        sessions = sum(line.kind == "session_started" for path in folder.glob(f"{report.journal}.*") for line in read(path))
+        sessions = sum(
+            line.kind == "session_started" for path in folder.glob(f"{report.journal}.*") for line in read(path)
+        )
         assert sessions == 800
 
 
@@ -206,7 +208,9 @@ def test_after_a_sigkill_every_acknowledged_line_is_there(folder, tmp_path, seed
     wanted = random.Random(seed).randrange(1, 2500)
     with page.open("r+b") as file, mmap.mmap(file.fileno(), 8) as acknowledged:
         os.set_inheritable(file.fileno(), True)
-        child = subprocess.Popen([sys.executable, "-c", KILLED, str(folder), str(file.fileno())], pass_fds=[file.fileno()])
+        child = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(folder), str(file.fileno())], pass_fds=[file.fileno()]
+        )
         try:
             while struct.unpack("q", acknowledged[:])[0] < wanted:
                 assert child.poll() is None, "the child ended by itself"

@@ -163,7 +163,7 @@ def redact(value: Any, depth: int = 0) -> Any:
 
 
 def _refers(key: object, item: Any) -> bool:
-    """Whether an item names payloads that are kept by themselves: digests tell nothing, and lead to what is redacted."""
+    """Whether an item names payloads that are kept by themselves: digests tell nothing and lead to redacted text."""
     return key == REFERENCE and isinstance(item, list) and all(isinstance(x, str) and _HEX.fullmatch(x) for x in item)
 
 
