@@ -195,6 +195,18 @@ def test_an_ancestor_that_no_policy_selects_hands_on_everything():
     assert decide(policy, on=request(ancestors=(Agent(name="boss"),))).effect == "allow"
 
 
+def test_p57_a_meter_on_the_parent_counts_what_its_sub_agents_do():
+    child = request(ancestors=(Agent(name="boss", status="active"),))
+
+    def boss(agent):
+        return agent.name == "boss"
+
+    meter = Bound(Fixed(verdict("deny"), phase="meter"), "m", selects=boss)
+    assert decide(meter, on=child).effect == "deny"
+    assert decide(meter).effect == "allow"
+    assert decide(Bound(Fixed(verdict("deny")), "judge", selects=boss), on=child).effect == "allow"
+
+
 def test_agents_are_selected_and_a_query_that_fails_selects():
     other = Bound(Fixed(verdict("deny")), "other", selects=lambda agent: agent.name == "billing")
     assert decide(other).effect == "allow"

@@ -71,7 +71,7 @@ def fake(monkeypatch, place):
 
 
 def test_without_a_bundle_it_records_refuses_nothing_and_says_so_once(place):
-    with pytest.warns(UserWarning, match="no bundle: jackline.yaml is not in .* nothing is refused") as warned:
+    with pytest.warns(UserWarning, match=r"no bundle: jackline\.yaml is not in .* nothing is refused") as warned:
         guard = jackline.init()
     assert len(warned) == 1
     assert guard.bundle is None
@@ -147,7 +147,7 @@ def test_a_framework_without_its_adapter_is_an_error_in_enforce_mode(place, fake
     (place / "jackline.yaml").write_text(ENFORCE)
     jackline.init()
     with pytest.raises(
-        JacklineError, match="'crewai' is loaded, but its adapter is not installed.*pip install jackline-crewai"
+        JacklineError, match=r"'crewai' is loaded, but its adapter is not installed.*pip install jackline-crewai"
     ):
         importlib.import_module("crewai")
 

@@ -23,6 +23,9 @@ __all__ = ["Bound", "Engine", "combine", "facts"]
 
 OnError = Literal["deny", "halt", "skip"]
 
+_METER = PHASES.index("meter")
+"""What a sub-agent spends is its parent's to answer for."""
+
 _MEMO = 4096
 """Candidate lists kept; the memo is emptied when it is full."""
 
@@ -60,6 +63,12 @@ class Bound:
             return bool(self.selects(agent))
         except Exception:  # noqa: BLE001 - an agents query that fails must not take its policy away
             return True
+
+    def covers_request(self, request: Request) -> bool:
+        """Whether this policy is for the request's agent; a meter also where it is for an agent that spawned it."""
+        if self.covers(request.agent):
+            return True
+        return self.phase == _METER and any(map(self.covers, request.ancestors))
 
 
 class _Candidates:
@@ -194,7 +203,7 @@ class Engine:
         )
 
     def _find(self, request: Request, tool: str | None) -> _Candidates:
-        bound = [item for item in self._index.reaching(request.action, tool) if item.covers(request.agent)]
+        bound = [item for item in self._index.reaching(request.action, tool) if item.covers_request(request)]
         delegating = tuple(
             (ancestor, item)
             for ancestor in request.ancestors

@@ -15,59 +15,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jackline.events import AgentAmended, AgentSeen, Event, ModelSeen, ToolSeen
-from jackline.request import Agent, Tool, ToolStatus
+from jackline.roster import KINDS, Entry, Roster, Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-_KINDS = AgentSeen | ToolSeen | ModelSeen | AgentAmended
-_decode = msgspec.json.Decoder(_KINDS).decode
+    from jackline.request import Agent, Tool, ToolStatus
+
+_decode = msgspec.json.Decoder(Told).decode
 _encode = msgspec.json.Encoder().encode
-KINDS: tuple[type[Event], ...] = (AgentSeen, ToolSeen, ModelSeen, AgentAmended)
 
 _TOOLS = 10_000
 """Tools that are remembered of one agent; a further one is treated as new and not written."""
-
-
-class ToolEntry(msgspec.Struct, kw_only=True):
-    """One tool of one agent."""
-
-    tool: Tool
-    first_seen: float
-    permitted: str | None = None
-    """The permitted fingerprint; `*` until the tool is seen; None where nobody permitted it."""
-    since: float = 0.0
-    """Since when the tool stands as it does: first seen, changed, or its permission taken back (Unix seconds)."""
-
-    def status(self, fingerprint: str) -> ToolStatus:
-        """`known`, or `new` (never permitted), or `changed` (another fingerprint is permitted)."""
-        if self.permitted is None:
-            return "new"
-        return "known" if self.permitted in (fingerprint, "*") else "changed"
-
-
-class Entry(msgspec.Struct, kw_only=True):
-    """What is known of one agent, over its versions."""
-
-    name: str
-    first_seen: float
-    versions: dict[str, Agent] = {}
-    tools: dict[str, ToolEntry] = {}
-    models: set[str] = set()
-    amended: dict[str, Any] = {}
-    permits: dict[str, str] = {}
-    settling: bool = False
-    """True in the process that saw the agent first, until its tools are declared: tools it calls are its first."""
-
-    def facts(self, version: str) -> Agent:
-        """The agent as policies see it: what the code says, amended by what people say."""
-        seen = self.versions.get(version) or Agent(name=self.name, version=version)
-        labels = {**seen.labels, **self.amended.get("labels", {})}
-        changes = {
-            key: self.amended[key] for key in ("status", "team", "environment", "managed") if key in self.amended
-        }
-        return msgspec.structs.replace(seen, labels={k: v for k, v in labels.items() if v is not None}, **changes)
 
 
 class Registry:
@@ -80,13 +40,18 @@ class Registry:
         self._clock = clock
         self._lock = threading.RLock()
         self._offset = 0
-        self.entries: dict[str, Entry] = {}
+        self.roster = Roster()
         self._agents: dict[str, Agent] = {}
         self._tools: dict[tuple[object, ...], Tool] = {}
         self._reported: set[str] = set()
         self._models: set[tuple[str, str]] = set()
         self.lost = 0
         """Lines that could not be written; what they say holds in this process only."""
+
+    @property
+    def entries(self) -> dict[str, Entry]:
+        """What is known of each agent, by name."""
+        return self.roster.entries
 
     def open(self, history: Callable[[], Iterable[Event]] | None = None) -> Registry:
         """Read the projection; where it is missing, make it from `history` (the journals' events, in order)."""
@@ -203,7 +168,7 @@ class Registry:
             append(event)
         self.refresh()
         if seen.name not in self.entries or self.entries[seen.name].versions.get(seen.version) != seen:
-            self._apply(event)  # the projection could not be written
+            self.roster.apply(event)  # the projection could not be written
         if entry is None:
             self.entries[seen.name].settling = tools is None
 
@@ -230,7 +195,7 @@ class Registry:
         self.refresh()
         known = entry.tools.get(tool.name)
         if known is None or known.tool.fingerprint != tool.fingerprint:
-            self._apply(event)
+            self.roster.apply(event)
             known = entry.tools[tool.name]
         return known.status(tool.fingerprint)
 
@@ -261,56 +226,7 @@ class Registry:
         except msgspec.MsgspecError:
             self.lost += 1
             return
-        self._apply(event)
-
-    def _apply(self, event: AgentSeen | ToolSeen | ModelSeen | AgentAmended) -> None:
-        name = event.agent.name if isinstance(event, AgentSeen) else event.agent
-        entry = self.entries.get(name)
-        if entry is None:
-            entry = self.entries[name] = Entry(name=name, first_seen=event.at)
-        if isinstance(event, AgentSeen):
-            entry.versions[event.agent.version] = event.agent
-            entry.models.update(event.models)
-            for tool in event.tools:
-                known = ToolEntry(tool=tool, first_seen=event.at, since=event.at, permitted=tool.fingerprint)
-                entry.tools.setdefault(tool.name, known)
-        elif isinstance(event, ToolSeen):
-            self._apply_tool(entry, event)
-        elif isinstance(event, ModelSeen):
-            entry.models.add(event.model)
-        else:
-            self._apply_changes(entry, event.changes, event.at)
-
-    @staticmethod
-    def _apply_tool(entry: Entry, event: ToolSeen) -> None:
-        tool = event.tool
-        known = entry.tools.get(tool.name)
-        if known is None:
-            permitted = tool.fingerprint if event.baseline else entry.permits.get(tool.name)
-            known = ToolEntry(tool=tool, first_seen=event.at, since=event.at, permitted=permitted)
-            entry.tools[tool.name] = known
-        if known.tool.fingerprint != tool.fingerprint:
-            known.since = event.at
-        known.tool = tool
-        if known.permitted == "*":
-            known.permitted = tool.fingerprint
-
-    @staticmethod
-    def _apply_changes(entry: Entry, changes: dict[str, Any], at: float) -> None:
-        for name, fingerprint in changes.get("permit", {}).items():
-            entry.permits[name] = fingerprint
-            known = entry.tools.get(name)
-            if known is not None:
-                known.permitted = known.tool.fingerprint if fingerprint == "*" else fingerprint
-        for name in changes.get("forbid", ()):
-            entry.permits.pop(name, None)
-            if name in entry.tools:
-                entry.tools[name].permitted = None
-                entry.tools[name].since = at
-        labels = {**entry.amended.get("labels", {}), **changes.get("labels", {})}
-        entry.amended.update({key: item for key, item in changes.items() if key not in ("permit", "forbid")})
-        if labels:
-            entry.amended["labels"] = labels
+        self.roster.apply(event)
 
     def _write(self, events: Sequence[Event]) -> None:
         with self._exclusive() as append:

@@ -10,7 +10,7 @@ from jackline.errors import StoreError
 from jackline.journal.liveness import writer_lives
 from jackline.stores import schema
 from jackline.stores.fold import stamp_place
-from jackline.stores.inventory import Known, agent_row, known_agents
+from jackline.stores.inventory import agent_keys, agent_row, roster
 from jackline.stores.rollups import is_open
 from jackline.stores.rows import (
     AgentRow,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from jackline.journal.line import Head
+    from jackline.roster import Roster
     from jackline.stores.rows import Position
 
 _PAGE = 500
@@ -95,7 +96,8 @@ class Queries:
         """Every version of every agent that was seen, by name."""
         with self._reading() as connection:
             known, seen, counts = self._inventory(connection)
-        return [agent_row(key, known[key], seen, counts) for key in sorted(known)]
+        keys = agent_keys(known, (agent for agent, _, _ in seen))
+        return [agent_row(key, known, seen, counts) for key in keys]
 
     def tools(self, agent: str) -> list[ToolRow]:
         """The tools of one agent (`name` or `name@version`), by name."""
@@ -180,16 +182,12 @@ class Queries:
 
     def _inventory(
         self, connection: sa.Connection
-    ) -> tuple[
-        dict[str, Known], dict[tuple[str, str, str], tuple[float, float]], dict[tuple[str, str], tuple[int, ...]]
-    ]:
+    ) -> tuple[Roster, dict[tuple[str, str, str], tuple[float, float]], dict[tuple[str, str], tuple[int, ...]]]:
         table, tools = schema.registry_events, schema.tool_hourly
         query = sa.select(table.c.kind, table.c.body).order_by(table.c.stamp)
-        known = known_agents((row[0], row[1]) for row in connection.execute(query))
+        known = roster((row[0], row[1]) for row in connection.execute(query))
         rows = _rows(connection, sa.select(schema.seen))
         seen = {(row["agent"], row["what"], row["name"]): (row["first_seen"], row["last_seen"]) for row in rows}
-        for agent, _, _ in seen:
-            known.setdefault(agent, Known(agent))
         sums = [sa.func.sum(tools.c[name]) for name in ("calls", "failures", "denials")]
         totals = sa.select(tools.c.agent, tools.c.tool, *sums).group_by(tools.c.agent, tools.c.tool)
         counts: dict[tuple[str, str], tuple[int, ...]] = {}
