@@ -6,6 +6,7 @@ import sys
 import types
 
 import pytest
+from pydantic import field_validator
 
 from jackline.decision import Verdict
 from jackline.options import Money, Names, Options
@@ -26,6 +27,13 @@ class SpendOptions(Options):
     rules: tuple[str, ...] = ()
     count: int = 1
     strict: bool = False
+
+    @field_validator("count")
+    @classmethod
+    def _counted(cls, value):
+        if value == 12:
+            raise KeyError("a dozen")
+        return value
 
 
 class Spend:

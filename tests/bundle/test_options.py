@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -116,6 +116,7 @@ def test_options_are_strict_closed_and_immutable():
 
 
 @given(st.text(max_size=30))
+@settings(deadline=None)
 def test_no_text_makes_a_quantity_raise_anything_else(text):
     for key in ("money", "duration", "amount"):
         try:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from jackline.bundle import load_bundle
 from jackline.errors import SHOWN, BundleError
@@ -189,6 +192,7 @@ def test_a_rule(text, expected, plugins):
                 "7:27: this condition gives int, expected bool; compare it with a value",
             ],
         ),
+        ("limit: 1 USD\ncount: 12", ["6:7: the options of 'spend' could not be checked: KeyError: 'a dozen'"]),
         ("limit: 1 USD\ncount: 13", ["7:14: 13 is unlucky; take another"]),
         ("limit: 1 USD\ncount: 14", ["4:10: 14 is too many"]),
         ("limit: 1 USD\ncount: 15", ["4:10: policy 'spend' could not be built: RuntimeError: broken pack"]),
@@ -327,3 +331,45 @@ def test_p34_a_condition_that_could_never_match_is_refused_at_load(when, plugins
 def test_p47_an_unsupported_kind_of_policy_fails_at_load(use, plugins):
     """Peers P47: `type: cedar` loaded and raised when asked."""
     assert problems(f"{HEAD}  - name: a\n    use: {use}\n", plugins)[0].startswith(f"4:10: unknown policy '{use}'")
+
+
+WORDS = ["rule", "spend", "tool.call", "deny", "1 USD", "depth > 1", "x", "", "a: b", "'", "agent.name == 'x'", "30m"]
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(-2, 10**20), st.floats(), st.sampled_from(WORDS), st.text(max_size=5)
+)
+KEYS = st.sampled_from(
+    ["name", "use", "on", "when", "effect", "with", "agents", "mode", "limit", "rules", "to", "x", ""]
+)
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=8
+)
+ENTRIES = st.fixed_dictionaries({"name": LEAVES, "use": st.sampled_from(["rule", "spend", "access"])}, optional={
+    "on": VALUES, "when": LEAVES, "effect": LEAVES, "with": VALUES, "agents": LEAVES, "mode": LEAVES, "on_error": LEAVES,
+})  # fmt: skip
+
+
+@given(
+    st.fixed_dictionaries(
+        {"jackline": st.just(1), "policies": st.lists(ENTRIES | VALUES, max_size=3)}, optional={"x": VALUES}
+    )
+)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_a_file_says_it_loads_or_says_what_is_wrong_within_the_file(plugins, data):
+    text = yaml.safe_dump(data, allow_unicode=True)
+    error = refused(text, plugins)
+    if error is None:
+        assert load_bundle(text, plugins).engine() is not None
+        return
+    lines = text.split("\n")
+    assert error.problems
+    for problem in error.problems:
+        assert problem.message
+        assert problem.column <= len(lines[problem.line - 1]) + 1
+
+
+def refused(text, plugins):
+    try:
+        load_bundle(text, plugins, file="b.yaml")
+    except BundleError as error:
+        return error
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jackline import yaml_source
@@ -155,6 +155,14 @@ def test_of_a_key_given_twice_the_first_counts():
             "a: \x00\n",
             'b.yaml:1:4: the control character U+0000 is not text; delete it, or write it as "\\u...." in quotes',
         ),
+        (
+            "a: x\u2028y\n",
+            'b.yaml:1:5: the control character U+2028 is not text; delete it, or write it as "\\u...." in quotes',
+        ),
+        (
+            "a: 1\rb: 2\r",
+            'b.yaml:1:5: the control character U+000D is not text; delete it, or write it as "\\u...." in quotes',
+        ),
         (b"a: 1\nb: \xff\n", "b.yaml:2:4: byte 0xff is not UTF-8; save the file as UTF-8"),
         ("a: 1".encode("utf-16"), "b.yaml:1:1: the file is UTF-16; save it as UTF-8"),
     ],
@@ -275,6 +283,7 @@ def attempt(data):
 
 
 @given(LINES)
+@settings(deadline=None)
 @example("a: |\n - b")
 @example("'\\u0041': \"\\ud800\"")
 def test_any_text_is_data_or_a_bundle_error_and_both_parsers_agree(text):
@@ -292,6 +301,7 @@ def test_any_text_is_data_or_a_bundle_error_and_both_parsers_agree(text):
 
 
 @given(st.binary(max_size=60))
+@settings(deadline=None)
 def test_any_bytes_are_data_or_a_bundle_error(data):
     found = attempt(data)
     assert not isinstance(found, BundleError) or str(found).startswith("b.yaml:")

@@ -30,6 +30,9 @@ _HINTS = {
 }
 
 
+_KEYS = frozenset({*BundleFile.model_fields, *PolicyEntry.model_fields, *INLINE, "with"})
+
+
 class Part(NamedTuple):
     """What one entry of the file became."""
 
@@ -138,9 +141,14 @@ class Loader:
             self._note_key((*path, "with", key), f"`{key}` does not stand under `with:`", "write it beside `use:`")
         data = {key: value for key, value in under.items() if key not in misplaced}
         data |= {key: item[key] for key in INLINE if key in inline and key in item}
-        options, found = validate(
-            policy_class.Options, data, self.document, lambda rest: _around(path, inline, rest), hints=_HINTS
-        )
+        try:
+            options, found = validate(
+                policy_class.Options, data, self.document, lambda rest: _around(path, inline, rest), hints=_HINTS
+            )
+        except Exception as error:  # noqa: BLE001 - a pack's fault is a problem of the bundle that uses it
+            message = f"the options of '{item['use']}' could not be checked: {type(error).__name__}: {error}"
+            self._note((*path, "with"), message)
+            return None
         self._problems += found
         return options
 
@@ -196,7 +204,7 @@ class Loader:
     def _refuse_empty(self, path: Path, data: dict[str, Any]) -> None:
         """A key without a value is a slip: an empty `when:` must not mean always."""
         for key, value in data.items():
-            if value is None:
+            if value is None and key in _KEYS:
                 self._note((*path, key), f"`{key}` is empty", "write a value, or leave the key out")
 
     def _note(self, path: Path, message: str, hint: str = "") -> None:

@@ -24,7 +24,10 @@ MAX_NODES = 100_000
 
 _FIRST = {"bundle": "jackline: 1", "manifest": "agents:"}
 _FAST: type[_Loader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_UNPRINTABLE = re.compile(
+    "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]|\r(?!\n)",
+)
+"""What is no text, and what YAML takes for the end of a line where editors do not: line numbers would differ."""
 
 
 class Node:
