@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import Governed, Guards
 
+from jackline_langchain.patches import PATCHES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -22,20 +24,10 @@ def guards(tmp_path: Path) -> Iterator[Guards]:
     made = Guards(tmp_path)
     yield made
     made.close()
+    assert not (made.any and PATCHES.on)
 
 
 @pytest.fixture(params=["handler", "process", "attach", "middleware"])
 def governed(request: pytest.FixtureRequest, guards: Guards) -> Governed:
     """Each of the four ways in which an agent comes under a guard."""
     return Governed(request.param, guards)
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    """No test leaves anything wrapped behind."""
-    yield
-    from jackline_langchain.patches import PATCHES  # noqa: PLC0415
-
-    assert not PATCHES.on
-
-

@@ -81,6 +81,10 @@ class Guards:
         self._folder = folder
         self._made: list[Guard] = []
 
+    @property
+    def any(self) -> bool:
+        return bool(self._made)
+
     def __call__(self, *policies: Policy, mode: Any = "enforce", policy_mode: Any = "enforce", **options: Any) -> Guard:
         entries = tuple(
             Entry(f"p{place}", "test", policy, None, mode=policy_mode)  # type: ignore[arg-type]

@@ -134,6 +134,12 @@ async def aclose_model(acts: Sequence[ModelAct], result: ChatResult) -> ChatResu
     return with_messages(result, messages)
 
 
+def broken(acts: Sequence[ModelAct], error: BaseException) -> None:
+    """Record model calls that broke off."""
+    for act in acts:
+        act.broken(error)
+
+
 def stream_model(
     entrance: ModelEntrance, body: Callable[..., Iterator[ChatGenerationChunk]], call: Call, manager: Any
 ) -> Iterator[ChatGenerationChunk]:

@@ -43,6 +43,8 @@ class Act:
         self.closed = False
         self.direct = False
         """Asked from a callback, since no entrance leads to the body: nothing can be changed there."""
+        self.leave: Callable[[], object] | None = None
+        """Takes the run out of the tree; not every callback comes where a call is cancelled."""
 
     @property
     def inner(self) -> Scope:
@@ -100,6 +102,8 @@ class Act:
 
     def fail(self, error: BaseException | str, usage: Usage | None = None) -> None:
         """Close an act that ended with an error."""
+        if self.leave is not None:
+            self.leave()
         if self.request is not None and self.decision is not None and not self.closed:
             self.closed = True
             self.guard.fail(self.request, self.decision, _named(error), usage=usage)
@@ -299,9 +303,10 @@ class ModelAct(Act):
 
     def broken(self, error: BaseException) -> None:
         """Close a call that broke off: with a reservation all of it is taken as spent, else what was received."""
-        if self.request is None or self.decision is None or self.request.model is None:
-            return
         usage = None
+        if self.request is None or self.decision is None or self.request.model is None:
+            self.fail(error)
+            return
         if self.decision.reservation is None:
             sent = self.request.model.input_bytes
             usage = Usage(input=sent, output=self.received, estimated=True)

@@ -84,5 +84,7 @@ MODEL: ContextVar[ModelEntrance | None] = ContextVar("jackline_model", default=N
 QUERY: ContextVar[QueryEntrance | None] = ContextVar("jackline_query", default=None)
 EMBEDDING: ContextVar[bool] = ContextVar("jackline_embedding", default=False)
 """Within an embedding: what an implementation calls of its own is part of it."""
+TEXT: ContextVar[bool] = ContextVar("jackline_text", default=False)
+"""A completion model is about to stream its answer."""
 EXPECTED: weakref.WeakValueDictionary[UUID, ModelEntrance] = weakref.WeakValueDictionary()
 """By run id: entrances of streams that start when they are read, in whatever context that is."""

@@ -11,7 +11,8 @@ from langchain_core.callbacks import BaseCallbackHandler
 
 from jackline_langchain import following, translate
 from jackline_langchain.enforce import Act, ModelAct, QueryAct, ToolAct
-from jackline_langchain.entrances import EXPECTED, GRAPH, MODEL, QUERY, TOOL
+from jackline_langchain.entrances import EXPECTED, GRAPH, MODEL, QUERY, TEXT, TOOL
+from jackline_langchain.patches import PATCHES
 from jackline_langchain.runs import Node, Runs, SpawnAct
 from jackline_langchain.signals import failed_closed, signal
 from jackline_langchain.tools import NamedTool
@@ -184,6 +185,7 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         if entrance is not None and not entrance.entered and entrance.native.name == name:
             known = self.runs.tools.known(entrance.native)
             node.act = ToolAct(self.guard, node.scope, known, call_id, raw)
+            node.act.leave = functools.partial(self.runs.ended, run_id)
             entrance.acts.append(node.act)
             return
         node.act = ToolAct(self.guard, node.scope, NamedTool(Tool(name=name)), call_id, raw)
@@ -270,6 +272,7 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         facts = {"params": kwargs.get("invocation_params"), "metadata": metadata, "serialized": serialized}
         outermost = node.root.graph and not node.inner and not node.scope.ancestors
         act = ModelAct(self.guard, node.scope, self.runs.tools, facts=facts, answers=outermost)
+        act.leave = functools.partial(self.runs.ended, run_id)
         node.act = act
         entrance = MODEL.get() or EXPECTED.get(run_id)
         if entrance is not None and not entrance.judged and not entrance.streaming and not completion:
@@ -280,6 +283,8 @@ class JacklineCallbackHandler(BaseCallbackHandler):
             act.check(act.ask(messages, {}))
             if act.decision is not None and act.decision.args is not None:
                 raise act.refused("its prompt cannot be changed on this path")
+            if completion and TEXT.get() and act.holds:
+                raise act.refused("its stream cannot be held back on this path")
         except Signal:
             self.runs.ended(run_id)
             raise
@@ -341,6 +346,7 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         node.act = QueryAct(self.guard, node.scope, "retrieval", name, "query")
         entrance = QUERY.get()
         if entrance is not None and not entrance.entered:
+            node.act.leave = functools.partial(self.runs.ended, run_id)
             entrance.acts.append(node.act)
             return
         try:
@@ -394,3 +400,6 @@ def _never_ran(act: ToolAct) -> None:
             raise
         return
     act.abandon("its arguments were not valid")
+
+
+PATCHES.prepare()

@@ -39,12 +39,20 @@ class Patches:
         return bool(self._wrapped)
 
     def install(self) -> None:
-        """Wrap LangChain's entrances; each call wants a `remove`."""
+        """Wrap LangChain's entrances for a guard; each call wants a `remove`."""
+        with self._lock:
+            self._users += 1
+            self.prepare()
+
+    def prepare(self) -> None:
+        """Wrap LangChain's entrances before there is a guard.
+
+        In `model.stream(text, {"callbacks": [JacklineCallbackHandler(guard)]})` the method is looked up first.
+        """
         from jackline_langchain import wraps  # noqa: PLC0415 - the wraps stand on this module
 
         with self._lock:
-            self._users += 1
-            if self._users > 1 or os.environ.get(SWITCH) == "0":
+            if self._wrapped or os.environ.get(SWITCH) == "0":
                 return
             for owner, wrappers in wraps.ENTRANCES:
                 for name, wrapper in wrappers.items():

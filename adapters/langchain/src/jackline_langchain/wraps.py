@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.llms import BaseLLM
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
@@ -19,6 +20,7 @@ from jackline_langchain.entrances import (
     GRAPH,
     MODEL,
     QUERY,
+    TEXT,
     TOOL,
     GraphEntrance,
     ModelEntrance,
@@ -199,6 +201,28 @@ def _astream(original: Callable[..., Any]) -> Callable[..., Any]:
     return astream
 
 
+def _text_stream(original: Callable[..., Any]) -> Callable[..., Any]:
+    def stream(self: BaseLLM, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        streams = type(self)._stream is not BaseLLM._stream  # noqa: SLF001 - as LangChain asks
+        yield from _first(TEXT, streams, original(self, *args, **kwargs))
+
+    return stream
+
+
+def _text_astream(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def astream(self: BaseLLM, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        own = type(self)._astream is not BaseLLM._astream  # noqa: SLF001 - as LangChain asks
+        streams = own or type(self)._stream is not BaseLLM._stream  # noqa: SLF001
+        items = _afirst(TEXT, streams, original(self, *args, **kwargs))
+        try:
+            async for item in items:
+                yield item
+        finally:
+            await items.aclose()  # type: ignore[attr-defined]
+
+    return astream
+
+
 def _stream_v3(original: Callable[..., Any]) -> Callable[..., Any]:
     """The stream object starts the model only when it is read, in whatever context: the run's id leads to the entrance."""
 
@@ -255,6 +279,9 @@ def _generate_with_cache(original: Callable[..., Any]) -> Callable[..., Any]:
         token = MODEL.set(_judged(model, run_manager, acts))
         try:
             result = original(model, messages, stop=stop, run_manager=run_manager, **kwargs)
+        except BaseException as error:
+            bodies.broken(acts, error)
+            raise
         finally:
             MODEL.reset(token)
         return bodies.close_model(acts, result)
@@ -273,6 +300,9 @@ def _agenerate_with_cache(original: Callable[..., Any]) -> Callable[..., Any]:
         token = MODEL.set(_judged(model, run_manager, acts))
         try:
             result = await original(model, messages, stop=stop, run_manager=run_manager, **kwargs)
+        except BaseException as error:
+            bodies.broken(acts, error)
+            raise
         finally:
             MODEL.reset(token)
         return await bodies.aclose_model(acts, result)
@@ -492,6 +522,7 @@ RETRIEVER_BODIES = {"_get_relevant_documents": _search, "_aget_relevant_document
 ENTRANCES: tuple[tuple[type, dict[str, Any]], ...] = (
     (BaseTool, TOOL_ENTRANCES),
     (BaseChatModel, MODEL_ENTRANCES),
+    (BaseLLM, {"stream": _text_stream, "astream": _text_astream}),
     (BaseRetriever, RETRIEVER_ENTRANCES),
     (Pregel, {"stream": _graph_stream, "astream": _graph_astream}),
 )
