@@ -113,6 +113,11 @@ class Bundle:
         """Check the conditions about a tool that has appeared against the JSON Schema of its arguments."""
         return tuple(problem for placed in self._placed if (problem := placed.check(name, schema)) is not None)
 
+    @property
+    def priced(self) -> bool:
+        """Whether a policy needs the price table before the first act."""
+        return any(getattr(entry.policy, "priced", False) for entry in self.entries)
+
     def engine(self, call: Callable[[Callable[[], Verdict | None]], Verdict | None] | None = None) -> Engine:
         """Make the engine of this revision; `call` runs policies that are not trusted (see `Engine`)."""
         return Engine(

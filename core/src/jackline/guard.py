@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -61,7 +60,9 @@ class Guard(Lifecycle):
         """As `check`, without blocking the event loop where a policy may wait or another thread is deciding."""
         session = self.sessions.get(request.subject)
         if session.lock.locked() or self._active.engine.waits(request):
-            return await asyncio.to_thread(self.check, request)
+            from asyncio import to_thread  # noqa: PLC0415 - a program without an event loop does not pay for it
+
+            return await to_thread(self.check, request)
         return self.check(request)
 
     def require(self, request: Request) -> Decision:

@@ -49,6 +49,10 @@ if TYPE_CHECKING:
 _GUARDS: weakref.WeakSet[Lifecycle] = weakref.WeakSet()
 
 
+_PRICES_WAIT = 5.0
+"""Seconds that the first guard of a home waits for the price table where a policy counts dollars: a loop cannot."""
+
+
 class Active(msgspec.Struct, frozen=True):
     """One bundle revision in force: a check and its record use the same."""
 
@@ -90,8 +94,11 @@ class Lifecycle:
         self.namespace = namespace
         self.recorder = Recorder(self.home, clock)
         self.ledger = Ledger.open(self.home.ledger)
+        self.ledger.recover()  # what processes held when they were killed counts as spent
         self.control = Control(self.home.control)
         self.prices = prices if prices is not None else load_prices(self.home)
+        needed = bundle is not None and bundle.priced and not self.prices.kept
+        self.prices.warm(wait=_PRICES_WAIT if needed else 0.0)
         self.registry = Registry(self.home.registry, self.recorder.note, clock).open(self._history)
         self.sessions = Sessions(self.home.sessions, sessions, clock)
         self.observation_failures = 0
@@ -126,9 +133,13 @@ class Lifecycle:
         if scope is not None and scope.guard is self:
             return scope
         if self._implicit is None:
-            session = self.open_session(f"process-{os.getpid()}-{new_run_id()[:8]}")
-            self._implicit = Scope(guard=self, session=session, run=new_run_id(), span="", agent=self.agent())
+            with self._lock:
+                self._implicit = self._implicit or self._process_scope()
         return self._implicit
+
+    def _process_scope(self) -> Scope:
+        session = self.open_session(f"process-{os.getpid()}-{new_run_id()[:8]}")
+        return Scope(guard=self, session=session, run=new_run_id(), span="", agent=self.agent())
 
     def agent(
         self,

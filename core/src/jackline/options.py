@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
+import textwrap
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
@@ -38,9 +42,31 @@ _THOUSANDS = {"": 1, "k": 1_000, "M": 1_000_000}
 class Options(BaseModel):
     """The base of every policy's options: unknown keys are refused, and text is never taken for a number."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """Describe each option by the text below it, read only when somebody asks for the schema."""
+        schema: dict[str, Any] = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for name, text in _documented(cls).items():
+            option = properties.get(cls.model_fields[name].alias or name)
+            if option is not None:
+                option.setdefault("description", text)
+        return schema
+
+
+def _documented(model: type[BaseModel]) -> dict[str, str]:
+    """The texts below the options of a class and its bases, by name."""
+    found: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        if not issubclass(each, Options) or each is Options:
+            continue
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(each))).body
+        for option, text in pairwise(getattr(definition, "body", ())):
+            if isinstance(option, ast.AnnAssign) and isinstance(option.target, ast.Name) and isinstance(text, ast.Expr):
+                found[option.target.id] = inspect.cleandoc(str(ast.literal_eval(text.value)))
+    return {name: text for name, text in found.items() if name in model.model_fields}
 
 
 class Amount(NamedTuple):

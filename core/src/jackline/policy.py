@@ -45,7 +45,8 @@ class Policy(Protocol):
     A policy class is made by its bundle entry: `Class.build(name, options, context)` where `options` is an
     instance of `Class.Options` (a pydantic model that refuses unknown fields) and `context` is a
     `jackline.bundle.BuildContext` (compiles conditions, gives prices). Instances hold no session's data.
-    A class without a memory of its own says `observes = False` and is not called for outcomes.
+    A class without a memory of its own says `observes = False` and is not called for outcomes; one that needs the price
+    table before the first act says `priced = True`.
     """
 
     phase: Phase

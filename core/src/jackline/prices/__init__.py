@@ -86,6 +86,11 @@ class Prices:
         """Whether every lookup is answered at once."""
         return self._table is not None or bool(self.problem)
 
+    @property
+    def kept(self) -> int:
+        """How many models an earlier process looked up: their prices are there at once."""
+        return len(self._kept)
+
     def price(self, model: str, provider: str = "", at: float = 0.0) -> Price | None:
         """Return a model's price at a Unix time; None where it is not known.
 

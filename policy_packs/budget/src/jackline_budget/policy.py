@@ -49,6 +49,8 @@ class Budget:
         self._default = None if unknown is None else default_price(unknown.input, unknown.output)
         self._memory = Memory(name, self._scope.prefix, tuple(options.warn_at), tight=options.bound == "tight")
         self.observes = self._memory.used
+        self.priced = "usd" in self._caps
+        """Whether it needs the price table before the first act."""
         self.reach = Reach(actions=frozenset(self._actions()))
 
     @classmethod
