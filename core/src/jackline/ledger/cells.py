@@ -268,13 +268,14 @@ class Cells:
         replaced = (H_SPARE, words[H_TABLE], H_SPARE_CAPACITY, capacity, H_TABLE, spare, H_CAPACITY, wanted)
         self.commit([*took, *replaced, H_USED, len(old)])
 
-    def entries(self) -> Iterator[tuple[int, int]]:
-        """Yield each cell with its entry in the hash table: (entry, cell)."""
+    def entries(self, first: int = 0, count: int = LARGEST) -> Iterator[tuple[int, int]]:
+        """Yield each cell with its entry in the hash table, (entry, cell), from the `first` of `count` entries on."""
         table = self.words[H_TABLE]
-        entries = self.words[table : table + 2 * self.words[H_CAPACITY]].tolist()
+        start, stop = 2 * first, 2 * min(first + count, self.words[H_CAPACITY])
+        entries = self.words[table + start : table + stop].tolist()
         for at in range(1, len(entries), 2):
             if entries[at] > 0:
-                yield table + at - 1, entries[at]
+                yield table + start + at - 1, entries[at]
 
     def reachable(self, cell: int) -> bool:
         """Whether a search for a cell's key finds this cell."""
