@@ -85,12 +85,12 @@ def guard(jackline_home, bundle):
 def model_call(guard):
     """Make one model call as an adapter makes it."""
 
-    def call(name="gpt-4o-mini", provider="openai"):
+    def call(name="gpt-4o-mini", provider="openai", answered=""):
         model = Model(name=name, provider=provider, max_tokens=100, input_bytes=40)
         messages = [{"role": "user", "content": "find order 7"}]
         request = guard.request("model.call", name, {"messages": messages}, model=model)
         decision = guard.check(request)
-        guard.complete(request, decision, {"text": "done"}, usage=Usage(input=1000, output=50))
+        guard.complete(request, decision, {"text": "done"}, usage=Usage(input=1000, output=50), model=answered)
 
     return call
 

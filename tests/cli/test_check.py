@@ -37,8 +37,7 @@ BAD = {
         ":5:13: this condition gives string, expected bool; compare it with a value",
     ),
     "duplicate-names": (
-        "jackline: 1\npolicies:\n"
-        + "  - name: a\n    use: rule\n    when: depth > 1\n    effect: deny\n" * 2,
+        "jackline: 1\npolicies:\n" + "  - name: a\n    use: rule\n    when: depth > 1\n    effect: deny\n" * 2,
         ":7:11: the name 'a' is used twice; the first is on line 3",
     ),
     "duplicate-keys": ("jackline: 1\nmode: enforce\nmode: observe\npolicies: []\n", ":3:1: `mode` is given twice"),

@@ -41,9 +41,11 @@ def test_sessions_can_be_narrowed(story, run, ask):
 
 
 def test_an_older_session_is_not_within_the_hour(jackline_home, run, ask):
-    with jackline.Guard(home=jackline_home, application="desk", clock=lambda: time.time() - 7200) as guard:
-        with guard.session(id="early"):
-            pass
+    with (
+        jackline.Guard(home=jackline_home, application="desk", clock=lambda: time.time() - 7200) as guard,
+        guard.session(id="early"),
+    ):
+        pass
     assert by_id(ask("sessions", "--since", "1h")) == {}
     assert list(by_id(ask("sessions", "--since", "3h"))) == ["early"]
 
@@ -54,6 +56,13 @@ def test_an_unpriced_call_is_said_and_never_free(guard, run, model_call):
     guard.close()
     assert "$0.00 + 1 unpriced" in run("sessions").stdout
     assert "unpriced" in run("trace", "job-1").stdout
+
+
+def test_the_model_that_answered_is_said_where_it_is_another(guard, run, model_call):
+    with guard.session(id="job-1"):
+        model_call(answered="gpt-4o-mini-2024-07-18")
+    guard.close()
+    assert "model.call gpt-4o-mini (answered: gpt-4o-mini-2024-07-18)  " in run("trace", "job-1").stdout
 
 
 def test_a_killed_process_leaves_a_session_with_an_unknown_outcome(crashed, run, ask):
@@ -144,9 +153,8 @@ def test_payloads_that_cannot_be_read(story, run, jackline_home, monkeypatch):
 def test_long_payloads_are_cut(jackline_home, tmp_path, run):
     path = tmp_path / "full.yaml"
     path.write_text("jackline: 1\npolicies: []\ncapture: full\n", encoding="utf-8")
-    with jackline.Guard.load(path, application="desk") as guard:
-        with guard.session(id="job-1"):
-            guard.tool(_long)("x" * 5000)
+    with jackline.Guard.load(path, application="desk") as guard, guard.session(id="job-1"):
+        guard.tool(_long)("x" * 5000)
     line = next(line for line in run("trace", "job-1", "--payloads").stdout.splitlines() if "args:" in line)
     assert line.endswith("... (5011 bytes, full)")
 
@@ -163,10 +171,12 @@ def test_a_session_that_is_not_there_or_not_the_only_one(story, run, ask):
 
 def test_what_agents_say_cannot_steer_a_terminal(jackline_home, run):
     """Names and reasons are an agent's words: escapes, marks of direction and markup are shown, not obeyed."""
-    with jackline.Guard(home=jackline_home, application="desk") as guard:
-        with guard.session(id="job\x1b[2J", agent=Agent(name="[red]x[/red]\u202e")):
-            request = guard.request("tool.call", "\x1b]0;t\x07", {}, tool=Tool(name="\x1b]0;t\x07"))
-            guard.complete(request, guard.check(request))
+    with (
+        jackline.Guard(home=jackline_home, application="desk") as guard,
+        guard.session(id="job\x1b[2J", agent=Agent(name="[red]x[/red]\u202e")),
+    ):
+        request = guard.request("tool.call", "\x1b]0;t\x07", {}, tool=Tool(name="\x1b]0;t\x07"))
+        guard.complete(request, guard.check(request))
     for shown in (run("sessions").stdout, run("trace", "job\x1b[2J").stdout, run("agents", "list").stdout):
         assert "\x1b" not in shown
         assert "\u202e" not in shown
@@ -178,9 +188,8 @@ def test_observed_decisions_say_what_would_have_been(jackline_home, tmp_path, ru
     path = tmp_path / "watch.yaml"
     text = "jackline: 1\nmode: observe\npolicies:\n  - {name: never, use: rule, on: tool.call, when: depth >= 0, effect: deny}\n"
     path.write_text(text, encoding="utf-8")
-    with jackline.Guard.load(path, application="desk") as guard:
-        with guard.session(id="job-1"):
-            guard.tool(_long)("x")
+    with jackline.Guard.load(path, application="desk") as guard, guard.session(id="job-1"):
+        guard.tool(_long)("x")
     assert "(observed: would be denied)" in run("trace", "job-1").stdout
 
 
@@ -188,9 +197,12 @@ def test_a_result_that_was_withheld_is_shown(jackline_home, tmp_path, run):
     path = tmp_path / "held.yaml"
     text = "jackline: 1\npolicies:\n  - {name: held, use: rule, on: tool.return, when: depth >= 0, effect: deny, reason: secret}\n"
     path.write_text(text, encoding="utf-8")
-    with jackline.Guard.load(path, application="desk") as guard:
-        with guard.session(id="job-1"), pytest.raises(jackline.Denied):
-            guard.tool(_long)("x")
+    with (
+        jackline.Guard.load(path, application="desk") as guard,
+        guard.session(id="job-1"),
+        pytest.raises(jackline.Denied),
+    ):
+        guard.tool(_long)("x")
     shown = run("trace", "job-1", "--only", "denied").stdout
     assert "result  denied by held (when): secret" in shown
 

@@ -41,7 +41,7 @@ def list_(
 
     For example: jackline agents list --where "agent.team == 'crm' && agent.status != 'retired'"
     """
-    condition = _compiled(where) if where else None
+    condition = _compiled(ctx, where) if where else None
     with state.index(ctx.obj) as found:
         agents = inventory.agents(ctx.obj, found.store)
         unclear: list[str] = []
@@ -136,8 +136,8 @@ def amend(home: Home, name: str, changes: dict[str, Any], why: str) -> str:
     return who
 
 
-def _compiled(where: str) -> Condition:
-    """Check a condition over `agent`; raises the usage error that shows the place."""
+def _compiled(ctx: typer.Context, where: str) -> Condition:
+    """Check a condition over `agent`; one that is wrong ends the verb, as a command that was typed wrongly."""
     from jackline.condition import ConditionError, Schema, compile_condition  # noqa: PLC0415 - only where it is asked
 
     try:
@@ -145,11 +145,12 @@ def _compiled(where: str) -> Condition:
     except ConditionError as error:
         meant = f"; did you mean '{error.suggestion}'?" if error.suggestion else ""
         line = where.split("\n")[error.line - 1]
-        place = f"--where:{error.line}:{error.column}"
-        pointed = f"{place}: {error.message}{meant}\n  {line}\n  {' ' * (error.column - 1)}^"
-        raise typer.BadParameter(output.safe(pointed, lines=True)) from None
+        told = f"--where:{error.line}:{error.column}: {error.message}{meant}\n  {line}\n  {' ' * (error.column - 1)}^"
+        output.fail(ctx, told)
+        raise typer.Exit(2) from None
     if condition.result_type not in ("bool", "dyn"):
-        raise typer.BadParameter(f"--where: this condition gives {condition.result_type}; compare it with a value")
+        output.fail(ctx, f"--where:1:1: this condition gives {condition.result_type}; compare it with a value")
+        raise typer.Exit(2)
     return condition
 
 
@@ -207,14 +208,20 @@ def _require_tools(agent: AgentView, names: Sequence[str]) -> None:
 
 
 def changes_said(changes: dict[str, Any]) -> str:
-    """Say changes in a line: `status active, permit crm_get=*`."""
-    return ", ".join(f"{key} {_value(value)}" for key, value in changes.items())
+    """Say changes in a line: `status active, permit crm_get`."""
+    told = [f"{key} {_value(value)}" for key, value in changes.items() if key != "declared"]
+    return ", ".join(told) or "what is declared"
 
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        return " ".join(f"{key}={item}" if item is not None else f"{key}-" for key, item in value.items())
+        return " ".join(_pair(key, item) for key, item in value.items())
     return " ".join(value) if isinstance(value, list) else str(value)
+
+
+def _pair(key: str, item: str | None) -> str:
+    """As it is typed: `KEY=VALUE`, `KEY-` for a label that goes, a tool alone for its present fingerprint."""
+    return f"{key}-" if item is None else key if item == "*" else f"{key}={item}"
 
 
 def _row(agent: AgentView) -> tuple[object, ...]:

@@ -43,7 +43,7 @@ def reopen(ctx: typer.Context, session: Session, why: Why, as_json: output.Json 
     from jackline.events import SessionReopened  # noqa: PLC0415 - only where something is changed
 
     home: Home = ctx.obj
-    found = _id(home, session)
+    found = _id(home, session, why)
     control = state.control(home)
     if control.halted(found) is None and found not in control.stops():
         raise JacklineError(f"session {found} was not halted, stopped or paused: there is nothing to lift")
@@ -56,15 +56,17 @@ def reopen(ctx: typer.Context, session: Session, why: Why, as_json: output.Json 
 def _stop(home: Home, session: str, why: str, *, pause: bool, as_json: bool) -> None:
     from jackline.events import SessionStopped  # noqa: PLC0415 - only where something is changed
 
-    found, who = _id(home, session), state.person()
+    found, who = _id(home, session, why), state.person()
     control = state.control(home)
     state.record(home, SessionStopped(at=time.time(), session=found, who=who, why=why, pause=pause))
     control.stop(found, who, why, pause=pause)
     _tell(found, "paused" if pause else "stopped", who, why, as_json=as_json)
 
 
-def _id(home: Home, session: str) -> str:
+def _id(home: Home, session: str, why: str) -> str:
     """The whole id. One that is whole is taken at its word: the index may not know the session yet."""
+    if not why.strip():
+        raise JacklineError("say why: the reason stands in the record")
     if _ID.fullmatch(session):
         return session
     with state.index(home) as found:

@@ -48,5 +48,7 @@ def _examine(patient: Patient) -> Iterator[Remark]:
     for examination in EXAMINATIONS:
         try:
             yield from examination(patient)
-        except (JacklineError, OSError) as error:
+        except JacklineError as error:
             yield Remark(examination.__name__, "problem", str(error))
+        except Exception as error:  # noqa: BLE001 - whatever is broken here is what doctor is asked about
+            yield Remark(examination.__name__, "problem", f"{type(error).__name__}: {error}")

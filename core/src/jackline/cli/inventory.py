@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from jackline.home import Home
-    from jackline.registry import Entry, ToolEntry
     from jackline.request import Agent
+    from jackline.roster import Entry, ToolEntry
     from jackline.stores import AgentRow, Store, ToolRow
 
 
@@ -51,11 +51,6 @@ class AgentView(NamedTuple):
     unpriced: int
     declared: Mapping[str, Any]
     """What a manifest says: `tools` and `models`; empty where none does."""
-
-    @property
-    def seen(self) -> bool:
-        """Whether it ever ran; False for one that people named beforehand."""
-        return self.last_seen is not None or any(version.framework for version in self.versions)
 
     def plain(self) -> dict[str, Any]:
         """The agent as JSON."""

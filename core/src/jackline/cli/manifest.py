@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from jackline.registry import Entry
+    from jackline.roster import Entry
 
 _HINTS = {
     "agents": "write `agents:` and a list",

@@ -16,7 +16,20 @@ if TYPE_CHECKING:
     from jackline.stores import SessionRow
 
 _STYLES = {"halted": "red", "crashed": "yellow", "running": "green"}
-_COLUMNS = ("session", "id", "agent", "started", "took", "cost", "tokens", "models", "tools", "decisions", "denied", "")
+_COLUMNS = (
+    "session",
+    "id",
+    "agent",
+    "started",
+    "took",
+    "cost",
+    "tokens",
+    "models",
+    "tools",
+    "decisions",
+    "denied",
+    "state",
+)
 _NUMBERS = ("took", "cost", "tokens", "models", "tools", "decisions", "denied")
 _ALL = 1_000_000_000
 
