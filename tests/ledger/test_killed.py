@@ -133,6 +133,33 @@ def test_killed_in_a_settle_it_booked_the_actual_or_the_hold(ledger):
     assert instruction > 200
 
 
+def test_killed_while_it_completes_another_ones_step_the_next_completes_it(ledger):
+    two = ["a", "b"]
+    ledger.book(ledger.reserve(claims(1, two), at=1.0))
+
+    def reserve() -> None:
+        ledger.reserve(claims(10, two), at=1.0)
+
+    begun = 1
+    while ledger._cells.words[cells.H_INTENT] == 0:
+        ledger.recover()
+        assert killed_at(begun := begun + 1, reserve)
+    spent, instruction, undone = ledger.balance("a").spent, 0, 0
+    spent += sum(each.booked["a"] for each in ledger.recover())
+    while True:
+        assert killed_at(begun + 1, reserve)
+        assert ledger._cells.words[cells.H_INTENT] > 0
+        killed = killed_at(instruction := instruction + 1, lambda: ledger.balance("a"))
+        undone += ledger._cells.words[cells.H_INTENT] > 0
+        assert ledger.audit() == []
+        assert [each.booked for each in ledger.recover()] == [{"a": 10, "b": 10}]
+        spent += 10
+        assert ledger.balance("a") == ledger.balance("b") == (spent, 0)
+        if not killed:
+            break
+    assert undone > 50
+
+
 def test_killed_while_the_file_and_the_table_grow_it_loses_no_scope(small):
     first, stride = SCOPES[:3], 53
     small.book(small.reserve(claims(5, first), at=1.0))

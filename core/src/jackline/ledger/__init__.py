@@ -188,14 +188,8 @@ class Ledger:
         lowest of their caps. `at` is Unix seconds.
         """
         merged = reservations.merge(claims)
-        reservations.check_size(merged)
-        return self._locked(self._reserve, merged, output, minimum if shrink else None, int(at))
-
-    def _reserve(
-        self, cells: Cells, claims: Sequence[Claim], output: int | None, shrink: int | None, at: int
-    ) -> Reservation | Refusal:
-        owner = self._owner or self._claim(cells)
-        return reservations.reserve(cells, claims, output, shrink, owner, at)
+        owner = self._owner or self._locked(self._claim)
+        return self._locked(reservations.reserve, merged, output, minimum if shrink else None, owner, int(at))
 
     def _claim(self, cells: Cells) -> int:
         number = cells.words[H_OWNERS] + 1

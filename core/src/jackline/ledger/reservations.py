@@ -50,7 +50,7 @@ class Recovered(NamedTuple):
 
 def merge(claims: Sequence[Claim]) -> Sequence[Claim]:
     """Make one claim of those that share a scope: amounts add up, and the lowest cap speaks for all."""
-    if len(claims) == 1 or len({claim.scope for claim in claims}) == len(claims):
+    if len({claim.scope for claim in claims}) == len(claims) <= MAX_SCOPES:
         return claims
     merged: dict[str, Claim] = {}
     for claim in claims:
@@ -68,6 +68,8 @@ def merge(claims: Sequence[Claim]) -> Sequence[Claim]:
             on_exceed=lowest.on_exceed,
             label=lowest.label,
         )
+    if len(merged) > MAX_SCOPES:
+        raise LedgerError(f"A reservation may have at most {MAX_SCOPES} scopes, and {len(merged)} were claimed.")
     return tuple(merged.values())
 
 
@@ -201,9 +203,3 @@ def audit(cells: Cells) -> list[str]:
             problems.append(f"'{cells.scope(cell)}' is not found by its name")
     problems += [f"a reservation holds {amount} in no scope" for amount in held.values()]
     return problems
-
-
-def check_size(claims: Sequence[Claim]) -> None:
-    """Refuse more scopes than a record has room for."""
-    if len(claims) > MAX_SCOPES:
-        raise LedgerError(f"A reservation may have at most {MAX_SCOPES} scopes, and {len(claims)} were claimed.")
