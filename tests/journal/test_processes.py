@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jackline.errors import JournalError
-from jackline.journal import Journal, find_payloads, read, verify
+from jackline.journal import Journal, find_payloads, read, segment, verify
 from jackline.journal.payloads import Payloads
 
 if TYPE_CHECKING:
@@ -272,3 +272,24 @@ def test_a_crash_in_a_payload_file_leaves_the_rest_readable(tmp_path):
     with path.open("ab") as file:
         file.write(b'{"digest":"torn')
     assert [payload.value for payload in find_payloads(folder, [f"{ord('1'):032x}"]).values()] == [1]
+
+
+def test_another_process_is_told_by_its_token(journal, event, tmp_path, monkeypatch):
+    """What a fork does, without one: the same object goes on in a file of its own."""
+    payloads = Payloads(tmp_path / "payloads", Digester(), capture="full", journal=journal)
+    payloads.put(1, b"1")
+    parent, before = journal.path, journal.path.read_bytes()
+    descriptor, other = journal._file.fd, payloads._fd
+    with monkeypatch.context() as patch:
+        patch.setattr(segment, "process", segment.process)
+        segment._after_fork()
+        assert journal.append(event(1)) == 2
+        payloads.put(1, b"1")
+        assert journal.path != parent
+        journal.close()
+        payloads.close()
+    os.close(descriptor)
+    os.close(other)
+    assert parent.read_bytes() == before
+    assert len(list((tmp_path / "payloads").iterdir())) == 2
+    assert [report.ok for report in verify(parent.parent)] == [True, True]

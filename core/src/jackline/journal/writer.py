@@ -8,7 +8,7 @@ import platform
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
@@ -36,7 +36,9 @@ class _Mark(msgspec.Struct, frozen=True, gc=False):
     size: int
 
 
-class _File(NamedTuple):
+class _File(msgspec.Struct, frozen=True, gc=False):
+    """The open segment; `fd` is -1 where there is none."""
+
     fd: int
     inode: int
     number: int
@@ -108,16 +110,13 @@ class Journal:
         if self._process is not segment.process:
             self._own()
         with self._lock:
-            if self._done is not self._mark or not 0 < self._done.size < self._limit:
+            done = self._done
+            if done is not self._mark or not 0 < done.size < self._limit:
                 self._ready()
             if not 0.0 <= event.at - self._looked < 1.0:
                 self._look(event.at)
-            for _ in range(_TRIES):
-                seq = self._put(body)
-                if seq is not None:
-                    return seq
-                self._ready()
-        raise self._disturbed()
+            seq = self._put(body)
+            return seq if seq is not None else self._put_again(body)
 
     def close(self) -> None:
         """Write the last line and close the file. Calling it again, or in a forked child, does nothing more."""
@@ -164,13 +163,14 @@ class Journal:
 
         Between any two steps a signal handler or a finaliser of this thread may append as well.
         """
-        done = self._done
-        line, digest = build(done.seq + 1, done.hash, body)
+        done, file = self._done, self._file
+        seq = done.seq + 1
+        line, digest = build(seq, done.hash, body)
         if len(line) > LINE_LIMIT:
             raise JournalError(f"Cannot write an event of {len(body)} bytes; a journal's line has {LINE_LIMIT} at most")
-        mark = self._mark = _Mark(done.seq + 1, digest, done.size + len(line))
+        mark = self._mark = _Mark(seq, digest, done.size + len(line))
         try:
-            written = self._write(line, done, mark)
+            written = self._write(file.fd, line, done, mark)
         except OSError as error:
             raise self._failed(error.strerror or str(error)) from error
         if written is None:
@@ -181,18 +181,26 @@ class Journal:
             raise self._failed(f"only {written} of {len(line)} bytes were written")
         if self._mark is mark:
             self._done = mark
-        return mark.seq
+        return seq
 
-    def _write(self, line: bytes, done: _Mark, mark: _Mark) -> int | None:
+    def _put_again(self, body: bytes) -> int:
+        for _ in range(_TRIES):
+            self._ready()
+            seq = self._put(body)
+            if seq is not None:
+                return seq
+        raise self._disturbed()
+
+    def _write(self, fd: int, line: bytes, done: _Mark, mark: _Mark) -> int | None:
         """The one place where a journal's bytes reach the system; None where the file is not as it was left."""
         try:
             # A cut file, or a descriptor that somebody closed and that is another file's by now, has another size.
-            size = os.lseek(self._file.fd, 0, os.SEEK_END)
+            size = os.lseek(fd, 0, os.SEEK_END)
         except OSError:
             return None
         if size != done.size or self._done is not done or self._mark is not mark:
             return None
-        return os.write(self._file.fd, line)
+        return os.write(fd, line)
 
     def _failed(self, reason: str) -> JournalError:
         """Take back what a failed write left, so that the next append starts on a whole line."""
@@ -221,7 +229,7 @@ class Journal:
 
     def _leave(self) -> None:
         """Leave a file whose end is not to be trusted; the next segment goes on from the last whole line."""
-        file, self._file = self._file, _NONE._replace(number=self._file.number)
+        file, self._file = self._file, _File(-1, 0, self._file.number)
         self._done = self._mark = _Mark(self._done.seq, self._done.hash, 0)
         with contextlib.suppress(OSError):
             if os.fstat(file.fd).st_ino == file.inode:
