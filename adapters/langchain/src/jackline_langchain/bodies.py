@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from jackline.errors import Signal
@@ -25,6 +26,19 @@ _ELSEWHERE = "another guard refused it"
 def _abandon(acts: Sequence[Act]) -> None:
     for act in acts:
         act.abandon(_ELSEWHERE)
+
+
+@contextlib.contextmanager
+def inside(acts: Sequence[Act]) -> Iterator[None]:
+    """What is done in a body is done below its act."""
+    if not acts:
+        yield
+        return
+    token = CURRENT.set(acts[-1].inner)
+    try:
+        yield
+    finally:
+        CURRENT.reset(token)
 
 
 def run_tool(acts: Sequence[ToolAct], body: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:

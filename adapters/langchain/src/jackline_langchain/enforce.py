@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.messages import BaseMessage
 
+    from jackline_langchain.runs import Node
     from jackline_langchain.tools import KnownTool, NamedTool, Tools
 
 
@@ -43,8 +44,8 @@ class Act:
         self.closed = False
         self.direct = False
         """Asked from a callback, since no entrance leads to the body: nothing can be changed there."""
-        self.leave: Callable[[], object] | None = None
-        """Takes the run out of the tree; not every callback comes where a call is cancelled."""
+        self.node: Node | None = None
+        """The run that this act is, where LangChain told of one."""
 
     @property
     def inner(self) -> Scope:
@@ -73,6 +74,8 @@ class Act:
         self.decision = decision
         if not decision.permitted:
             self.closed = True
+            if decision.effect == "halt" and self.node is not None:
+                self.node.root.halted = decision
             raise signal(decision, tool=self.tool)
 
     def rewritten(self, native: Any, before: Any, after: Any) -> Any:
@@ -102,8 +105,8 @@ class Act:
 
     def fail(self, error: BaseException | str, usage: Usage | None = None) -> None:
         """Close an act that ended with an error."""
-        if self.leave is not None:
-            self.leave()
+        if self.node is not None and self.node.act is self:  # not every callback comes where a call is cancelled
+            self.node.leave()
         if self.request is not None and self.decision is not None and not self.closed:
             self.closed = True
             self.guard.fail(self.request, self.decision, _named(error), usage=usage)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import uuid
 import weakref
@@ -186,15 +185,13 @@ def failed(acts: Sequence[Act], error: BaseException) -> None:
         act.fail(error)
 
 
-@contextlib.contextmanager
-def searching(retriever: Any) -> Iterator[list[QueryAct]]:
-    """The acts of a retriever's body; what it embeds or calls is done within them."""
+def search_acts(retriever: Any) -> list[QueryAct]:
+    """The acts of the call that reaches a retriever's body."""
     entrance = QUERY.get()
-    if entrance is None or entrance.native is not retriever or entrance.entered or not entrance.acts:
-        yield []
-        return
+    if entrance is None or entrance.native is not retriever or entrance.entered:
+        return []
     entrance.entered = True
-    yield entrance.acts
+    return entrance.acts
 
 
 # --- graphs

@@ -121,6 +121,7 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         agent = self.runs.identify(graph.get_name() if graph is not None else name, graph, metadata)
         if act is None and self.runs.spawns(scope):
             act = SpawnAct(self.guard, scope)
+            act.node = parent
             act.check(act.ask(agent.name, inputs))
         if act is not None and act.decision is not None and act.decision.args is not None:
             raise act.refused("what a sub-agent is given cannot be changed")
@@ -133,6 +134,8 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         if node is None:
             return
         try:
+            if node.root is node and node.halted is not None:  # something on the way caught it
+                raise signal(node.halted)
             if node.graph and node.root is node:
                 self._judge_output(node, outputs)
         except Signal as refusal:
@@ -185,11 +188,11 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         if entrance is not None and not entrance.entered and entrance.native.name == name:
             known = self.runs.tools.known(entrance.native)
             node.act = ToolAct(self.guard, node.scope, known, call_id, raw)
-            node.act.leave = functools.partial(self.runs.ended, run_id)
+            node.act.node = node
             entrance.acts.append(node.act)
             return
         node.act = ToolAct(self.guard, node.scope, NamedTool(Tool(name=name)), call_id, raw)
-        node.act.direct = True
+        node.act.direct, node.act.node = True, node
         try:
             node.act.check(node.act.ask_raw())
             if node.act.decision.args is not None:
@@ -272,7 +275,7 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         facts = {"params": kwargs.get("invocation_params"), "metadata": metadata, "serialized": serialized}
         outermost = node.root.graph and not node.inner and not node.scope.ancestors
         act = ModelAct(self.guard, node.scope, self.runs.tools, facts=facts, answers=outermost)
-        act.leave = functools.partial(self.runs.ended, run_id)
+        act.node = node
         node.act = act
         entrance = MODEL.get() or EXPECTED.get(run_id)
         if entrance is not None and not entrance.judged and not entrance.streaming and not completion:
@@ -344,9 +347,9 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         node = self.runs.leaf(run_id, parent_run_id, metadata or {})
         name = str(kwargs.get("name") or (serialized or {}).get("name") or "retriever")
         node.act = QueryAct(self.guard, node.scope, "retrieval", name, "query")
+        node.act.node = node
         entrance = QUERY.get()
         if entrance is not None and not entrance.entered:
-            node.act.leave = functools.partial(self.runs.ended, run_id)
             entrance.acts.append(node.act)
             return
         try:

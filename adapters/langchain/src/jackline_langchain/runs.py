@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import threading
 from collections import OrderedDict
@@ -15,10 +16,11 @@ from jackline_langchain.enforce import Act
 from jackline_langchain.tools import Tools
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextvars import Token
     from uuid import UUID
 
+    from jackline.decision import Decision
     from jackline.guard import Guard
     from jackline.request import Agent
     from jackline.session import Session
@@ -34,7 +36,10 @@ USERS = ("jackline_user_id", "user_id")
 class Node:
     """One run of LangChain's: an agent, a step of a graph, a chain, a tool, a model, a retriever."""
 
-    __slots__ = ("act", "agent", "answered", "graph", "inner", "members", "parent", "root", "scope", "session", "token")
+    __slots__ = (
+        "act", "agent", "answered", "graph", "halted", "inner", "leave", "members", "parent", "root", "scope", "session",
+        "token",
+    )
 
     def __init__(self, scope: Scope, parent: Node | None) -> None:
         self.scope = scope
@@ -55,6 +60,14 @@ class Node:
         """Of a root: every run below it that has not ended."""
         self.answered: object = None
         """Of a root: the last text that was judged as its output."""
+        self.halted: Decision | None = None
+        """Of a root: the decision that ended its session, below it."""
+        self.leave: Callable[[], object] = _stay
+        """Takes this run out of the tree."""
+
+
+def _stay() -> None:
+    """A run that is not in a tree (yet)."""
 
 
 class SpawnAct(Act):
@@ -177,6 +190,7 @@ class Runs:
 
     def _add(self, run_id: UUID, node: Node) -> Node:
         self.nodes[run_id] = node
+        node.leave = functools.partial(self.ended, run_id)
         if node.root is not node:
             node.root.members[run_id] = node
         return node

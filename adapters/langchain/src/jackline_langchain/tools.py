@@ -38,8 +38,12 @@ class KnownTool:
         self._hidden: dict[tuple[str, ...], frozenset[str]] = {}
         self.names = _names(native)
         self.defaults = _defaults(native, self.names)
+        declared = translate.schema(native)
         self.tool = Tool(
-            name=native.name, fingerprint=fingerprint(translate.schema(native)), read_only=translate.read_only(native)
+            name=native.name,
+            fingerprint=fingerprint(declared),
+            read_only=translate.read_only(native),
+            parameters=declared["parameters"],
         )
 
     def describes(self, native: BaseTool) -> bool:

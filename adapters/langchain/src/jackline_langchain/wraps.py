@@ -411,16 +411,20 @@ def _retriever_ainvoke(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _search(original: Callable[..., Any]) -> Callable[..., Any]:
     def _get_relevant_documents(self: BaseRetriever, query: str, *args: Any, **kwargs: Any) -> Any:
-        with following.searching(self) as acts:
-            return original(self, bodies.open_query(acts, query), *args, **kwargs)
+        acts = following.search_acts(self)
+        query = bodies.open_query(acts, query)
+        with bodies.inside(acts):
+            return original(self, query, *args, **kwargs)
 
     return _get_relevant_documents
 
 
 def _asearch(original: Callable[..., Any]) -> Callable[..., Any]:
     async def _aget_relevant_documents(self: BaseRetriever, query: str, *args: Any, **kwargs: Any) -> Any:
-        with following.searching(self) as acts:
-            return await original(self, await bodies.aopen_query(acts, query), *args, **kwargs)
+        acts = following.search_acts(self)
+        query = await bodies.aopen_query(acts, query)
+        with bodies.inside(acts):
+            return await original(self, query, *args, **kwargs)
 
     return _aget_relevant_documents
 
