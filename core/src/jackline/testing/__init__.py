@@ -6,12 +6,13 @@ from importlib import import_module
 from typing import Any
 
 _WHERE = {
+    "AdapterSuite": "jackline.testing.adapters",
     "PolicySuite": "jackline.testing.policies",
     "StoreSuite": "jackline.testing.stores",
     "allow_journal_writes": "jackline.testing.blocking",
 }
 
-__all__ = ["PolicySuite", "StoreSuite", "allow_journal_writes"]
+__all__ = ["AdapterSuite", "PolicySuite", "StoreSuite", "allow_journal_writes"]
 
 
 def __getattr__(name: str) -> Any:

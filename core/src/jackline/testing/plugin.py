@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytest.register_assert_rewrite("jackline.testing.stores")
+pytest.register_assert_rewrite("jackline.testing.stores", "jackline.testing.adapters", "jackline.testing.records")
 
 
 @pytest.fixture

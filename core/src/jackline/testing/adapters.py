@@ -1,0 +1,396 @@
+"""What every adapter must guarantee, as tests of behaviour x path: subclass `AdapterSuite` in your adapter's tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from jackline.errors import ApprovalPending, Halted, JacklineError
+from jackline.events import Usage
+from jackline.testing.behaviours import KEY, Behaviour, behaviour, behaviours_of, cells, refused
+from jackline.testing.paths import MODEL, PROVIDER, USAGE, Bodies, Call, Job, Outcome, Step
+from jackline.testing.records import (
+    assert_accounted,
+    assert_lineage,
+    assert_nothing_after_halt,
+    assert_stored,
+    locked_store,
+    permitted_before,
+    unrecordable,
+)
+from jackline.testing.scripted import Guards, at_most, failing, on_record, refusing, replacing
+from jackline.testing.story import FIND, HIDDEN, LEAK, LEAKING, MANY, NO, PAY, PROMPT, SECRET, STORY, policy_needing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path as Folder
+
+    from jackline.adapter import Adapter
+    from jackline.guard import Guard
+    from jackline.testing.paths import Path
+    from jackline.testing.scripted import Scripted
+
+
+class AdapterSuite:
+    """Subclass it as `Test...`, give `adapter` and `paths`; every behaviour is then a test on every path.
+
+    A path makes the framework's objects anew, governs them with `job.guard` in its own way, lets tools `pay` (order,
+    amount) and `find` (query) end in `job.bodies.run`, lets models, libraries and embeddings call `job.bodies.receive`,
+    and answers with `job.step(...)`. See `jackline.testing.paths`.
+    """
+
+    adapter: ClassVar[Any]
+    """An instance of the adapter."""
+
+    @classmethod
+    def paths(cls) -> list[Path]:
+        """The ways to run the framework."""
+        raise NotImplementedError
+
+    @classmethod
+    def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
+        """A test for each path that a behaviour applies to; the other cells are in the matrix with their reasons."""
+        row: Behaviour | None = getattr(metafunc.function, "behaviour", None)
+        if row is not None:
+            found = [path for path in cls.paths() if not (path.lacks(row.needs) or path.gap or row.id in path.gaps)]
+            metafunc.parametrize("path", found or [_nowhere(row)], ids=lambda path: path and path.name)
+        elif "refusal" in metafunc.fixturenames:
+            pairs = list(refused(behaviours_of(cls), cls.paths()))
+            found_pairs = [pytest.param(pair, id=f"{pair[1].id}-{pair[0].name}") for pair in pairs]
+            metafunc.parametrize("refusal", found_pairs or [pytest.param(None, id="everything-is-offered")])
+
+    @pytest.fixture
+    def guards(self, tmp_path: Folder) -> Iterator[Guards]:
+        """Makes guards; they are closed in the end."""
+        made = Guards(tmp_path)
+        yield made
+        made.close()
+
+    @pytest.fixture(autouse=True)
+    def _cell(self, request: pytest.FixtureRequest) -> None:
+        """Say in the report which cell the test proves."""
+        row: Behaviour | None = getattr(request.function, "behaviour", None)
+        if row is not None:
+            path: Path = request.getfixturevalue("path")
+            request.node.user_properties.append(
+                (KEY, [[self.adapter.name, row.id, path.name, path.group, "proven", ""]])
+            )
+
+    def job(self, path: Path, guard: Guard, bodies: Bodies | None = None, steps: Any = STORY, **more: Any) -> Job:
+        """A job for a path; one that calls no tool has only the story's last word."""
+        steps = steps if "tools" in path.carries else steps[-1:]
+        return Job(guard, bodies or Bodies(), steps, PROMPT, "job-1", **more)
+
+    def refusing(self, path: Path, **more: Any) -> Scripted:
+        """A policy that refuses what the path does first: the tool `pay`, or whatever is sent."""
+        tool = PAY.tool if "tools" in path.carries else ""
+        return refusing(path.action, NO, agent=path.agent, tool=tool, **more)
+
+    @behaviour("denied-tool-never-runs", "A denied tool's body runs 0 times; others run.", "tools")
+    def test_denied_tool_never_runs(self, path: Path, guards: Guards) -> None:
+        """Counted where the side effect is."""
+        job = self.job(path, guards(self.refusing(path)))
+        path.do(job)
+        assert job.bodies.ran == {FIND.tool: path.times}
+        effects = {event.effect for event in on_record(job.guard, "decided") if event.resource == PAY.tool}
+        assert effects == {"deny"}
+
+    @behaviour(
+        "told-and-goes-on", "The model (or the caller) is told which policy refused and why, and goes on.", "tools"
+    )
+    def test_told_and_goes_on(self, path: Path, guards: Guards) -> None:
+        """Nothing is raised into an agent that can be told."""
+        job = self.job(path, guards(self.refusing(path)))
+        outcome = path.do(job)
+        assert outcome.error is None
+        assert job.told[-2] == f"Not permitted by policy 'p0': {NO}"
+        assert job.told[-1] == "find is done"
+        if "model" in path.carries:
+            assert outcome.text == STORY[-1].text
+
+    @behaviour("denied-call-never-sent", "A denied model call, retrieval or embedding sends nothing.", "sends")
+    def test_denied_call_never_sent(self, path: Path, guards: Guards) -> None:
+        """The provider is not asked."""
+        action = "model.call" if "model" in path.carries else path.action
+        job = self.job(path, guards(refusing(action, NO, agent=path.agent)))
+        outcome = path.do(job)
+        assert job.bodies.sent == []
+        assert not job.bodies.ran
+        assert NO in outcome.words
+
+    @behaviour("halt-ends-session", "A halt ends the session: nothing starts after it, in a later run neither.")
+    def test_halt_ends_session(self, path: Path, guards: Guards) -> None:
+        """Sticky, for whoever comes with the same session."""
+        guard = guards(self.refusing(path, effect="halt"))
+        job = self.job(path, guard)
+        outcome = path.do(job)
+        assert isinstance(outcome.error, Halted), outcome.error
+        assert f"Session ended by policy 'p0': {NO}" in str(outcome.error)
+        assert not job.bodies.ran
+        sent = len(job.bodies.sent)
+        assert sent <= path.times * ("tools" in path.carries)
+        again = path.do(self.job(path, guard, job.bodies))
+        assert isinstance(again.error, Halted), again.error
+        assert not job.bodies.ran
+        assert len(job.bodies.sent) == sent
+        guard.close()
+        assert_nothing_after_halt(guard)
+        assert_accounted(guard)
+
+    @behaviour("modified-arguments", "Changed arguments are what the tool receives; the history is untouched.", "tools")
+    def test_modified_arguments(self, path: Path, guards: Guards) -> None:
+        """The conversation keeps what the model asked for."""
+        job = self.job(path, guards(replacing("tool.call", SECRET, HIDDEN)))
+        outcome = path.do(job)
+        assert outcome.error is None
+        assert job.bodies.got.count((FIND.tool, {"query": f"who knows {HIDDEN}"})) == path.times
+        assert SECRET not in str(job.bodies.got)
+        assert SECRET in str(job.history)
+        assert HIDDEN not in str(job.history)
+
+    @behaviour("modified-prompt", "A changed prompt or query is what is sent; the caller's own is untouched.", "sends")
+    def test_modified_prompt(self, path: Path, guards: Guards) -> None:
+        """No message is written over."""
+        action = "model.call" if "model" in path.carries else path.action
+        job = self.job(path, guards(replacing(action, SECRET, HIDDEN)))
+        outcome = path.do(job)
+        assert outcome.error is None
+        assert job.bodies.sent
+        assert all(HIDDEN in text and SECRET not in text for text in job.bodies.sent)
+        assert SECRET in str(job.history)
+        assert HIDDEN not in str(job.history)
+
+    @behaviour("escalation-holds", "An escalated act does not run; the model or the caller is told that it waits.")
+    def test_escalation_holds(self, path: Path, guards: Guards) -> None:
+        """Nobody can answer yet: it stays held."""
+        job = self.job(path, guards(self.refusing(path, effect="escalate")))
+        outcome = path.do(job)
+        assert PAY.tool not in job.bodies.ran
+        if "tools" not in path.carries:
+            assert job.bodies.sent == []
+            assert isinstance(outcome.error, ApprovalPending), outcome.error
+        assert f"Approval needed by policy 'p0': {NO}" in outcome.words
+        decided = [event.effect for event in on_record(job.guard, "decided") if event.action == path.action]
+        assert "escalate" in decided
+
+    @behaviour("results-checked", "A tool's result is changed or withheld before anyone sees it.", "tools")
+    @pytest.mark.parametrize("effect", ["modify", "deny"])
+    def test_results_checked(self, path: Path, guards: Guards, effect: str) -> None:
+        """The act stays on record: it has happened."""
+        policy = (
+            replacing("tool.return", LEAK, HIDDEN)
+            if effect == "modify"
+            else refusing("tool.return", NO, agent="", tool=FIND.tool)
+        )
+        job = self.job(path, guards(policy), Bodies({FIND.tool: f"it is {LEAK} indeed"}))
+        outcome = path.do(job)
+        assert job.bodies.ran[FIND.tool] == path.times
+        assert "4111" not in outcome.words
+        assert "4111" not in str(job.bodies.sent)
+        assert (HIDDEN if effect == "modify" else NO) in job.told[-1]
+        done = [event for event in on_record(job.guard, "completed") if event.resource == FIND.tool]
+        assert len(done) == path.times
+
+    @behaviour("answers-checked", "A model's answer is changed or withheld before anyone sees it.", "model")
+    @pytest.mark.parametrize("effect", ["modify", "deny"])
+    def test_answers_checked(self, path: Path, guards: Guards, effect: str) -> None:
+        """As `model.return`."""
+        self._answers(path, guards, "model.return", effect)
+
+    @behaviour("outputs-checked", "What an agent hands out is changed or withheld before anyone sees it.", "output")
+    @pytest.mark.parametrize("effect", ["modify", "deny"])
+    def test_outputs_checked(self, path: Path, guards: Guards, effect: str) -> None:
+        """As `output`."""
+        self._answers(path, guards, "output", effect)
+
+    def _answers(self, path: Path, guards: Guards, action: Any, effect: str) -> None:
+        policy = replacing(action, LEAK, HIDDEN) if effect == "modify" else refusing(action, NO, agent=path.agent)
+        job = self.job(path, guards(policy), steps=(Step(f"it is {LEAK} indeed"),))
+        outcome = path.do(job)
+        assert "4111" not in outcome.words
+        assert (f"it is {HIDDEN} indeed" if effect == "modify" else NO) in outcome.words
+        assert len(job.bodies.sent) >= 1
+        job.guard.close()
+        assert_accounted(job.guard)
+
+    @behaviour(
+        "streams-held-back", "A stream is held back where a policy looks at it, and flows where none does.", "stream"
+    )
+    def test_streams_held_back(self, path: Path, guards: Guards) -> None:
+        """No piece leaves before the whole was judged."""
+        model = "model" in path.carries
+        action: Any = "model.return" if model else "tool.return"
+        held = self.job(
+            path, guards(replacing(action, LEAK, HIDDEN)), Bodies({FIND.tool: f"it is {LEAK} indeed"}), LEAKING
+        )
+        path.do(held)
+        seen = "".join(held.seen)
+        assert f"it is {HIDDEN} indeed" in seen
+        if not model:
+            assert "4111" not in seen
+        flowing = self.job(path, guards(), Bodies({FIND.tool: f"it is {LEAK} indeed"}), LEAKING)
+        path.do(flowing)
+        assert f"it is {LEAK} indeed" in "".join(flowing.seen)
+        assert len([piece for piece in flowing.seen if piece in f"it is {LEAK} indeed"]) > 1
+
+    @behaviour("broken-stream-is-closed", "A stream that its consumer leaves is on record with its outcome.", "stream")
+    def test_broken_stream_is_closed(self, path: Path, guards: Guards) -> None:
+        """Whatever was open is closed once."""
+        job = self.job(path, guards(), steps=LEAKING, few=True)
+        path.do(job)
+        assert len(job.seen) == 1
+        job.guard.close()
+        assert_accounted(job.guard)
+        runs = [on_record(job.guard, kind) for kind in ("run_started", "run_ended")]
+        assert {event.run for event in runs[0]} == {event.run for event in runs[1]}
+
+    @behaviour(
+        "ceilings-hold",
+        "Of calls that are made at once, no more run than the ceiling lets through.",
+        "tools",
+        "parallel",
+    )
+    def test_ceilings_hold(self, path: Path, guards: Guards) -> None:
+        """Reserved one at a time, however many ask."""
+        calls = tuple(Call(FIND.tool, {"query": f"q{number}"}) for number in range(MANY))
+        job = self.job(path, guards(at_most(2, "tool.call", FIND.tool)), steps=(Step(calls=calls), Step("done")))
+        outcome = path.do(job)
+        assert outcome.error is None
+        assert job.bodies.ran == {FIND.tool: 2}
+        refusals = [text for text in job.told if "2 calls per session" in text]
+        assert len(refusals) >= MANY - 2
+        balances = [entry.spent for entry in job.guard.ledger.balances()]
+        assert balances == [2]
+
+    @behaviour("decided-before-act", "Every act has an earlier decision on record, and one outcome.")
+    def test_decided_before_act(self, path: Path, guards: Guards) -> None:
+        """The journal is read from inside the bodies."""
+        job = self.job(path, guards())
+        early = permitted_before(job, path)
+        outcome = path.do(job)
+        self._is_whole(path, outcome)
+        assert early == []
+        job.guard.close()
+        assert_accounted(job.guard)
+
+    @behaviour("lineage", "Every act is on record under its session, agent, run and parent.")
+    def test_lineage(self, path: Path, guards: Guards) -> None:
+        """From the act up to the session."""
+        job = self.job(path, guards())
+        self._is_whole(path, path.do(job))
+        job.guard.close()
+        assert_lineage(job.guard, path, job.session)
+
+    @behaviour("tokens-and-cost", "Tokens, model and cost of each model call are right, streamed or not.", "model")
+    def test_tokens_and_cost(self, path: Path, guards: Guards) -> None:
+        """To the micro-dollar, in the journal and in the store."""
+        job = self.job(path, guards())
+        path.do(job)
+        guard = job.guard
+        own = {event.span for event in on_record(guard, "decided") if event.agent == (path.agent or guard.application)}
+        done = [e for e in on_record(guard, "completed") if e.action == "model.call" and e.span in own]
+        assert len(done) == len(job.bodies.sent)
+        usage = Usage(input=USAGE[0], output=USAGE[1])
+        price = guard.prices.cost(MODEL, PROVIDER, usage, guard.clock())
+        assert price is not None
+        assert price.micro_usd > 0
+        for event in done:
+            assert (event.usage, event.cost.micro_usd, event.model) == (usage, price.micro_usd, MODEL)
+        guard.close()
+        assert_stored(guard, job.session, sum(e.cost.micro_usd for e in on_record(guard, "completed") if e.cost))
+
+    @behaviour("failing-policy-denies", "A policy that raises denies; the error is told.")
+    def test_failing_policy_denies(self, path: Path, guards: Guards) -> None:
+        """Enforcement fails closed."""
+        job = self.job(path, guards(failing(path.action, agent=path.agent)))
+        outcome = path.do(job)
+        assert not job.bodies.ran
+        assert "raised ZeroDivisionError" in outcome.words
+        if "tools" not in path.carries:
+            assert job.bodies.sent == []
+
+    @behaviour("unrecorded-never-runs", "What cannot be put on record does not run.")
+    def test_unrecorded_never_runs(self, path: Path, guards: Guards) -> None:
+        """The journal's disk is full."""
+        job = self.job(path, guards())
+        with unrecordable(job.guard):
+            outcome = path.do(job)
+        assert not job.bodies.ran
+        assert job.bodies.sent == []
+        assert "could not be recorded" in outcome.words
+
+    @behaviour("failing-store-is-harmless", "A store that is locked, damaged or gone does not disturb the agent.")
+    @pytest.mark.parametrize("fault", ["locked", "damaged", "unwritable payloads"])
+    def test_failing_store_is_harmless(self, path: Path, guards: Guards, fault: str) -> None:
+        """It is made again from the journals."""
+        job = self.job(path, guards())
+        with locked_store(job.guard, fault):
+            self._is_whole(path, path.do(job))
+        job.guard.close()
+        assert_stored(job.guard, job.session)
+
+    @behaviour(
+        "observing-changes-nothing", "In observe mode nothing is changed, held or ended; what would be is recorded."
+    )
+    def test_observing_changes_nothing(self, path: Path, guards: Guards) -> None:
+        """As without policies."""
+        actions: tuple[Any, ...] = ("tool.call", "model.call", "retrieval", "embedding")
+        policies = [replacing(action, SECRET, HIDDEN) for action in actions]
+        policies += [refusing(action, NO, agent="") for action in ("tool.return", "model.return", "output")]
+        job = self.job(path, guards(*policies, self.refusing(path, effect="halt"), mode="observe"))
+        self._is_whole(path, path.do(job))
+        assert "halt" in {event.would for event in on_record(job.guard, "decided")}
+
+    @behaviour("spawn-is-judged", "A sub-agent that may not be started asks no model and runs no tool.", "spawn")
+    def test_spawn_is_judged(self, path: Path, guards: Guards) -> None:
+        """Its parent is told, or the call ends."""
+        job = self.job(path, guards(refusing("agent.spawn", NO, agent="")))
+        outcome = path.do(job)
+        assert not job.bodies.ran
+        assert job.bodies.sent == []
+        assert NO in outcome.words
+
+    def _is_whole(self, path: Path, outcome: Outcome) -> None:
+        """The job ran as it would without a guard."""
+        job = outcome.job
+        assert outcome.error is None, outcome.error
+        if "tools" in path.carries:
+            assert job.bodies.ran == {PAY.tool: path.times, FIND.tool: path.times}
+            assert {"pay is done", "find is done"} <= set(job.told)
+            assert (FIND.tool, FIND.args) in job.bodies.got
+        if "model" in path.carries:
+            assert outcome.text == STORY[-1].text
+        if "sends" in path.carries:
+            assert len(job.bodies.sent) == path.times * (len(STORY) if "tools" in path.carries else 1)
+            assert all(SECRET in text for text in job.bodies.sent)
+
+    def test_what_is_not_offered_is_refused(self, refusal: tuple[Path, Behaviour] | None, guards: Guards) -> None:
+        """A gap is an error that says so before anything happens, for a policy that needs it; never a quiet skip."""
+        if refusal is None:
+            assert not any(path.gap or path.gaps for path in self.paths())
+            return
+        path, row = refusal
+        policy = policy_needing(row.id) or self.refusing(path)
+        job = self.job(path, guards(policy), Bodies({FIND.tool: f"it is {LEAK} indeed"}), LEAKING)
+        outcome = path.do(job)
+        assert isinstance(outcome.error, JacklineError), outcome.error
+        assert str(outcome.error)
+        assert "4111" not in outcome.words
+        assert path.action != "tool.call" or not job.bodies.ran
+
+    def test_every_cell_has_an_answer(self, record_property: Any) -> None:
+        """Each behaviour on each path is proven, refused with the adapter's reason, or not applicable with one."""
+        paths, rows = self.paths(), behaviours_of(type(self))
+        adapter: Adapter = self.adapter
+        table = cells(adapter.name, adapter.gaps(), rows, paths)
+        assert len({path.name for path in paths}) == len(paths), "two paths have the same name"
+        assert len(table) == len(paths) * len(rows)
+        assert all(cell.reason for cell in table if cell.state != "proven")
+        for path in paths:
+            assert path.gap or any(cell.state == "proven" for cell in table if cell.path == path.name), path.name
+        record_property(KEY, [list(cell) for cell in table if cell.state != "proven"])
+
+
+def _nowhere(row: Behaviour) -> Any:
+    return pytest.param(None, id="nowhere", marks=pytest.mark.skip(reason=f"no path carries {', '.join(row.needs)}"))
