@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+import types
 from importlib import metadata
 
 import pytest
@@ -47,6 +48,12 @@ assert prices.ready()
 assert "genai_prices" in sys.modules
 """
     run(script)
+
+
+def test_a_thread_that_is_importing_asyncio_is_no_event_loop(monkeypatch):
+    """The table's own import loads asyncio in a thread, while agents ask for prices in others."""
+    monkeypatch.setitem(sys.modules, "asyncio", types.ModuleType("asyncio"))
+    assert module._on_event_loop() is False
 
 
 def test_on_an_event_loop_an_unready_price_is_unknown_and_the_table_is_warmed():

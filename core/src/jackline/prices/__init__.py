@@ -170,11 +170,12 @@ class Prices:
 
 
 def _on_event_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
+    # Another thread may be in the middle of importing it: then no loop runs in this one.
+    running = getattr(sys.modules.get("asyncio"), "get_running_loop", None)
+    if running is None:
         return False
     try:
-        asyncio.get_running_loop()
+        running()
     except RuntimeError:
         return False
     return True
