@@ -614,3 +614,45 @@ def test_extra_facts_reach_conditions(bench):
     assert guard.check(request).effect == "deny"
     assert guard.returned(request, "x") is None
     assert asyncio.run(guard.areturned(request, "x")) is None
+
+
+QUESTIONED = """
+jackline: 1
+policies:
+  - {name: large, use: rule, on: tool.call, when: "tool.name == 'refund' && args.amuont > 500", effect: deny}
+"""
+
+
+def test_conditions_are_checked_again_when_their_tool_appears(bench):
+    guard = bench.guard(QUESTIONED)
+
+    def refund(order: str, amount: float, *, note: str | None = None, **more: int):
+        return "paid"
+
+    refund = guard.tool(refund)
+    with pytest.raises(Denied, match="cannot be evaluated"):
+        refund("A", 5.0)
+    (questioned,) = bench.events("bundle_questioned")
+    assert (questioned.tool, questioned.revision) == ("refund", guard.revision)
+    assert "amuont" in questioned.problems[0]
+    assert "jackline.yaml:4:" in questioned.problems[0]
+
+
+def test_conditions_are_checked_against_the_tools_that_the_registry_knows(bench):
+    first = bench.guard()
+
+    def refund(order: str, amount: float):
+        return "paid"
+
+    first.tool(refund)("A", 5.0)
+    with pytest.raises(BundleError, match=r"args has no field 'amuont'; it has order, amount; did you mean amount"):
+        bench.guard(QUESTIONED)
+    assert bench.guard(QUESTIONED.replace("amuont", "amount")).bundle is not None
+
+
+def test_tools_of_one_name_with_different_arguments_check_nothing(bench):
+    guard = bench.guard()
+    for agent, kind in (("a", "string"), ("b", "number")):
+        tool = Tool(name="x", fingerprint=kind, parameters={"type": "object", "properties": {"v": {"type": kind}}})
+        guard.agent(agent, tools=[tool])
+    assert guard.registry.schemas() == {}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_RECEIVERS = ("self", "cls")
+RECEIVERS = ("self", "cls")
 
 
 class Binding:
@@ -20,7 +20,7 @@ class Binding:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.signature = inspect.signature(function)
         parameters = list(self.signature.parameters.values())
-        self.receiver = parameters[0].name if parameters and parameters[0].name in _RECEIVERS else None
+        self.receiver = parameters[0].name if parameters and parameters[0].name in RECEIVERS else None
         simple = all(p.kind in (*_POSITIONAL, inspect.Parameter.KEYWORD_ONLY) for p in parameters)
         self._positional = tuple(p.name for p in parameters if p.kind in _POSITIONAL)
         self._only = frozenset(p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_ONLY)

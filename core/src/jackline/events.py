@@ -251,6 +251,15 @@ class BundleRejected(Event, frozen=True, kw_only=True, omit_defaults=True, tag="
     """The revision that stays in force."""
 
 
+class BundleQuestioned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="bundle_questioned"):
+    """A tool appeared whose arguments a condition of the bundle does not fit."""
+
+    revision: str
+    tool: str
+    problems: tuple[str, ...]
+    """`file:line:column: what is wrong`. Such a condition counts as true where it refuses, as false where it allows."""
+
+
 class EventsLost(Event, frozen=True, kw_only=True, omit_defaults=True, tag="events_lost"):
     """Observations that could not be written, counted."""
 

@@ -22,6 +22,7 @@ def record(struct: msgspec.Struct) -> dict[str, Any]:
     if known is not None and known[0] is struct:
         return known[1]
     found = as_dict(struct)
+    found.pop("parameters", None)  # a tool's schema is for checking conditions, not for asking
     if hasattr(type(struct), "key"):
         found["key"] = struct.key  # type: ignore[attr-defined]
     if len(_records) >= _CAPACITY:

@@ -12,9 +12,10 @@ from jackline.decision import Decision, Refusal
 from jackline.errors import ApprovalPending, Denied, Halted, JournalError, LedgerError
 from jackline.events import Completed, Failed, Usage
 from jackline.home import Home
-from jackline.lifecycle import Lifecycle, load_prices
+from jackline.opening import known_schemas, load_prices
 from jackline.plain import new_span_id, plain
 from jackline.request import RETURNS, Action, Model, Request, Tool
+from jackline.runs import Runs
 from jackline.session import Halt, Scope, Session
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T")
 
 
-class Guard(Lifecycle):
+class Guard(Runs):
     """Decides and records for every agent that is attached to it. Thread-safe; used from any event loop."""
 
     @classmethod
@@ -40,7 +41,7 @@ class Guard(Lifecycle):
 
         home = Home(options.pop("home", None)).make()
         prices = options.pop("prices", None) or load_prices(home)
-        bundle = load_bundle(Path(path), prices=lambda: prices)
+        bundle = load_bundle(Path(path), prices=lambda: prices, tool_schemas=known_schemas(home))
         return cls(bundle, home=home.path, prices=prices, path=Path(path), **options)
 
     def check(self, request: Request) -> Decision:

@@ -1,8 +1,7 @@
-"""What a guard has and how it comes and goes: the bundle in force, sessions, runs, halts, what people change."""
+"""What a guard has and how it comes and goes: the bundle in force, open sessions, halts, what people change."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
@@ -17,34 +16,35 @@ from jackline.control import Control
 from jackline.engine import Engine
 from jackline.errors import JacklineError
 from jackline.events import (
+    AgentSeen,
     BundleActivated,
+    BundleQuestioned,
     BundleRejected,
-    RunEnded,
-    RunStarted,
     SessionEnded,
     SessionHalted,
     SessionStarted,
+    ToolSeen,
 )
 from jackline.home import Home
-from jackline.journal import Capture, read
 from jackline.ledger import Ledger
-from jackline.plain import new_run_id, new_span_id
-from jackline.prices import Prices
+from jackline.opening import history, load_prices
 from jackline.recorder import Recorder
 from jackline.registry import Registry
-from jackline.request import Agent, Request, Tool
-from jackline.session import CARRIER, CURRENT, Halt, Scope, Session, entered, subject_of
+from jackline.session import CARRIER, Halt, Scope, Session, subject_of
 from jackline.sessions import Sessions
 from jackline.workers import Workers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from jackline.adapter import Adapter
     from jackline.bundle import Bundle
     from jackline.decision import Mode
     from jackline.events import Event
+    from jackline.journal import Capture
+    from jackline.prices import Prices
     from jackline.reload import Watcher
+    from jackline.request import Request, Tool
 
 _GUARDS: weakref.WeakSet[Lifecycle] = weakref.WeakSet()
 
@@ -99,7 +99,7 @@ class Lifecycle:
         self.prices = prices if prices is not None else load_prices(self.home)
         needed = bundle is not None and bundle.priced and not self.prices.kept
         self.prices.warm(wait=_PRICES_WAIT if needed else 0.0)
-        self.registry = Registry(self.home.registry, self.recorder.note, clock).open(self._history)
+        self.registry = Registry(self.home.registry, self._registered, clock).open(lambda: history(self.home))
         self.sessions = Sessions(self.home.sessions, sessions, clock)
         self.observation_failures = 0
         """Calls of a policy's `observe` that raised."""
@@ -127,44 +127,6 @@ class Lifecycle:
         """The revision in force, hex; empty without a bundle."""
         return self._active.engine.revision
 
-    def scope(self) -> Scope:
-        """Where the caller is: the current scope, or the process's own session where nobody opened one."""
-        scope = CURRENT.get()
-        if scope is not None and scope.guard is self:
-            return scope
-        if self._implicit is None:
-            with self._lock:
-                self._implicit = self._implicit or self._process_scope()
-        return self._implicit
-
-    def _process_scope(self) -> Scope:
-        session = self.open_session(f"process-{os.getpid()}-{new_run_id()[:8]}")
-        return Scope(guard=self, session=session, run=new_run_id(), span="", agent=self.agent())
-
-    def agent(
-        self,
-        name: str | None = None,
-        *,
-        tools: Sequence[Tool] | None = None,
-        models: Sequence[str] = (),
-        **facts: Any,
-    ) -> Agent:
-        """Register an agent (this program itself where no name is given) and return it as policies see it.
-
-        `facts` are fields of `Agent`: version, framework, team, labels, environment, managed.
-        """
-        if name is None:
-            facts.setdefault("framework", "python")
-        seen = Agent(name=name or self.application, **facts)
-        return self.registry.agent(seen, tools=tools, models=models, revision=self.revision)
-
-    def declare_functions(self, agent: Agent) -> None:
-        """Tell the registry, once an agent, its plain functions; those decorated by now are its first tools."""
-        if agent.key not in self._declared:
-            self._declared.add(agent.key)
-            if agent.framework in ("", "python"):
-                self.registry.declare(agent, tuple(self.functions.values()))
-
     def open_session(
         self, external_id: str | None = None, *, user: str = "", labels: Mapping[str, str] | None = None
     ) -> Session:
@@ -188,76 +150,6 @@ class Lifecycle:
         if last:
             self.recorder.note(SessionEnded(at=self.clock(), session=session.id, how=how))
             self.sessions.drop(session)
-
-    @contextlib.contextmanager
-    def session(
-        self,
-        id: str | None = None,  # noqa: A002 - the promised name
-        *,
-        user: str = "",
-        labels: Mapping[str, str] | None = None,
-        agent: str | Agent | None = None,
-    ) -> Iterator[Session]:
-        """One job for one user: what is done within is its, in threads and tasks too.
-
-        The same `id` of the same application is the same session, also in another process or later. `agent` names who
-        acts; without it, this program does.
-        """
-        acting = agent if isinstance(agent, Agent) else self.agent(agent)
-        session = self.open_session(id, user=user, labels=labels)
-        how: Literal["explicit", "error"] = "error"
-        try:
-            with self.run(acting, scope=Scope(guard=self, session=session, run="", span="", agent=acting), root=True):
-                yield session
-            how = "explicit"
-        finally:
-            self.close_session(session, how)
-
-    @contextlib.contextmanager
-    def run(self, agent: Agent, *, scope: Scope | None = None, root: bool = False) -> Iterator[Scope]:
-        """One invocation of one agent, as a child of the current run (or as the `root` of its session)."""
-        inner = self.begin_run(agent, scope if scope is not None else self.scope(), root=root)
-        try:
-            with entered(inner):
-                yield inner
-        except BaseException as error:
-            self.end_run(inner, type(error).__qualname__)
-            raise
-        self.end_run(inner)
-
-    def begin_run(self, agent: Agent, scope: Scope, *, root: bool = False, span: str | None = None) -> Scope:
-        """Record that a run begins; its scope. `span` is the run's own span where it was judged under one."""
-        span = span if span is not None else new_span_id()
-        if root:
-            inner = Scope(guard=self, session=scope.session, run=new_run_id(), span=span, agent=agent)
-        else:
-            inner = scope.spawn(agent, span=span)
-        self.recorder.note(
-            RunStarted(
-                at=self.clock(),
-                session=inner.session.id,
-                run=inner.run,
-                span=span,
-                agent=agent.key,
-                parent=scope.span,
-                parent_run="" if root else scope.run,
-                depth=inner.depth,
-            )
-        )
-        return inner
-
-    def end_run(self, scope: Scope, error: str = "") -> None:
-        """Record that a run ended."""
-        self.recorder.note(
-            RunEnded(
-                at=self.clock(),
-                session=scope.session.id,
-                run=scope.run,
-                span=scope.span,
-                agent=scope.agent.key,
-                error=error,
-            )
-        )
 
     def halt(self, session: Session, halt: Halt, *, span: str = "") -> None:
         """End a session: no act of it starts after this, in any thread, sub-agent or process. Holds its lock or not."""
@@ -364,7 +256,7 @@ class Lifecycle:
         from jackline.reload import Watcher  # noqa: PLC0415
 
         def load(data: bytes) -> Bundle:
-            return load_bundle(data, file=str(path), prices=lambda: self.prices)
+            return load_bundle(data, file=str(path), prices=lambda: self.prices, tool_schemas=self.registry.schemas())
 
         watcher = Watcher(
             path, load, loaded=self.reload, failed=self._rejected, revision=self.revision, clock=self.clock
@@ -379,12 +271,18 @@ class Lifecycle:
             BundleRejected(at=self.clock(), source=source, error=str(error)[:2000], revision=self.revision)
         )
 
-    def _history(self) -> Iterator[Event]:
-        """Every event of every journal: what the registry is made of where its projection is missing."""
-        for path in sorted(self.home.journals.glob("*.jsonl")):
-            for line in read(path):
-                if line.event is not None:
-                    yield line.event
+    def _registered(self, event: Event) -> None:
+        """Put a registry event on record, and check the conditions about a tool that has appeared."""
+        self.recorder.note(event)
+        active = getattr(self, "_active", None)
+        if active is None or active.bundle is None or not isinstance(event, (AgentSeen, ToolSeen)):
+            return
+        for tool in event.tools if isinstance(event, AgentSeen) else (event.tool,):
+            problems = active.bundle.check_tool(tool.name, tool.parameters) if tool.parameters else ()
+            if problems:
+                told = tuple(map(str, problems))
+                revision = active.bundle.revision
+                self.recorder.note(BundleQuestioned(at=self.clock(), revision=revision, tool=tool.name, problems=told))
 
     def _after_fork(self) -> None:
         """In the child of a fork: locks that nobody holds, and a process session of its own."""
@@ -392,12 +290,6 @@ class Lifecycle:
         self._implicit = None
         self.sessions.after_fork()
         self.registry.after_fork()
-
-
-def load_prices(home: Home) -> Prices:
-    """The price table, with the overrides in `prices.yaml` of the home folder where there are any."""
-    override = home.path / "prices.yaml"
-    return Prices.load(override=override if override.exists() else None, cache=home.cache)
 
 
 def _all_after_fork() -> None:

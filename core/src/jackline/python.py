@@ -7,7 +7,7 @@ import inspect
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from jackline.binding import Binding
+from jackline.binding import RECEIVERS, Binding
 from jackline.errors import JacklineError
 from jackline.guard import permitted
 from jackline.plain import fingerprint
@@ -25,6 +25,10 @@ F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T")
 
 
+_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+"""Annotations that a JSON Schema can say; any other leaves the argument open."""
+
+
 def tool_of(function: Callable[..., Any], name: str, *, read_only: bool | None, labels: Mapping[str, str]) -> Tool:
     """A function's identity: its name and a fingerprint of its signature and documentation."""
     signature = inspect.signature(function)
@@ -34,7 +38,25 @@ def tool_of(function: Callable[..., Any], name: str, *, read_only: bool | None, 
         ],
         "description": inspect.getdoc(function) or "",
     }
-    return Tool(name=name, fingerprint=fingerprint(schema), read_only=read_only, labels=dict(labels))
+    return Tool(
+        name=name,
+        fingerprint=fingerprint(schema),
+        read_only=read_only,
+        parameters=parameters_of(signature),
+        labels=dict(labels),
+    )
+
+
+def parameters_of(signature: inspect.Signature) -> dict[str, Any]:
+    """The JSON Schema of what policies see of a call: see `Binding.judged`."""
+    properties: dict[str, Any] = {}
+    for place, parameter in enumerate(signature.parameters.values()):
+        if place or parameter.name not in RECEIVERS:
+            kind = getattr(parameter.annotation, "__name__", parameter.annotation)
+            bare = parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+            found = _TYPES.get(kind) if isinstance(kind, str) and bare else None
+            properties[parameter.name] = {"type": found} if found and parameter.default is not None else {}
+    return {"type": "object", "properties": properties}
 
 
 class Call:

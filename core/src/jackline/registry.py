@@ -130,6 +130,17 @@ class Registry:
             self._tools[key] = found
             return found
 
+    def schemas(self) -> dict[str, dict[str, Any]]:
+        """The JSON Schemas of arguments by tool name; a name under which agents have different tools is left out."""
+        found: dict[str, dict[str, Any]] = {}
+        differing: set[str] = set()
+        for entry in list(self.entries.values()):
+            for name, known in list(entry.tools.items()):
+                schema = known.tool.parameters
+                if schema and found.setdefault(name, schema) != schema:
+                    differing.add(name)
+        return {name: schema for name, schema in found.items() if name not in differing}
+
     def model(self, agent: Agent, model: str) -> None:
         """Take note that the agent uses a model."""
         if (agent.name, model) in self._models:

@@ -59,6 +59,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`new`: appeared after its agent was first seen; `changed`: another fingerprint than the permitted one."""
     read_only: bool | None = None
     """What the tool declares about itself; None where it declares nothing."""
+    parameters: dict[str, Any] = {}
+    """The JSON Schema of its arguments, where the adapter knows it: conditions on `args` are checked against it."""
     provider: bool = False
     """True for a tool that runs at the model's provider (web search, code interpreter): judged inside `model.call`."""
     labels: dict[str, str] = {}

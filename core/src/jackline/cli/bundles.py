@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def check(
+    ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="The bundle.")] = Path("jackline.yaml"),
     as_json: output.Json = False,
 ) -> None:
@@ -25,9 +26,10 @@ def check(
     Exit code 1 where something is; nothing is loaded anywhere. In CI: jackline check jackline.yaml
     """
     from jackline.bundle import load_bundle  # noqa: PLC0415 - pydantic and YAML only where a bundle is read
+    from jackline.opening import known_schemas  # noqa: PLC0415 - the same
 
     try:
-        bundle = load_bundle(file)
+        bundle = load_bundle(file, tool_schemas=known_schemas(ctx.obj))
     except BundleError as error:
         raise refuse(file, error, as_json=as_json) from None
     if as_json:
