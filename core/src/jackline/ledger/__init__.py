@@ -75,7 +75,7 @@ class Ledger:
     Waiting: a step holds the lock for some 4 us. One that finds it taken tries for 20 us, then naps of up to a
     millisecond, and after `patience` seconds raises LedgerError, since the holder is stopped; nothing else would
     end that wait. Measured on two cores: a pair of reserve and settle over two scopes 12 us; beside a process
-    with a busy thread p99 0.06 ms, max 0.5 ms; eight processes at full speed p99 1 ms, max 130 ms, which is the
+    with a busy thread p99 0.06 ms, max 4 ms; eight processes at full speed p99 1 ms, max 210 ms, which is the
     scheduler's. `benchmarks/ledger.py` repeats it.
     """
 
