@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import langchain
 import msgspec
 from jackline.bundle import Bundle, Entry
 from jackline.decision import Verdict
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jackline.request import Request
+
+
+OLD = tuple(map(int, langchain.__version__.split(".")[:2])) < (1, 4)
+"""Before July 2026: retries swallow GraphBubbleUp, and callbacks are not told which runs are agents."""
 
 
 class Policy:

@@ -7,10 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jackline
-import langchain
 import pytest
 from fakes import Bodies, Library, Recorder, Scripted, Streaming, Vectors, ai
-from harness import CALLS, TASK, Governed, Guards, Policy, acts, assert_accounted, deny, events, redact, refuse
+from harness import CALLS, OLD, TASK, Governed, Guards, Policy, acts, assert_accounted, deny, events, redact, refuse
 from jackline.decision import Claim, Verdict
 from jackline.plain import new_run_id
 from langchain.agents import create_agent
@@ -29,9 +28,6 @@ from langgraph.graph import MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
 from jackline_langchain import JacklineCallbackHandler, LangChainAdapter
-
-OLD = tuple(map(int, langchain.__version__.split(".")[:2])) < (1, 4)
-"""Retry and fallback middleware let GraphBubbleUp through since July 2026."""
 
 SCRIPT = (ai("", ("search", {"query": "q"}, "s1")), ai("sub done"))
 

@@ -307,19 +307,28 @@ class JacklineCallbackHandler(BaseCallbackHandler):
     @_deciding
     def on_llm_end(self, response: Any, *, run_id: UUID, **kwargs: Any) -> None:
         """Record the answer of a call that the path below did not close."""
-        node = self.runs.ended(run_id)
+        node = self.runs.nodes.get(run_id)
+        self._leave(run_id)
         if node is None or not isinstance(node.act, ModelAct):
             return
         act = node.act
         if act.request is None:
             raise act.refused("its call was not judged")
         message = translate.answer(response)
-        text = "" if message is not None else translate.text(response)
-        (plain,) = act.finished([message], response.llm_output, text)
-        if act.answers and message is not None:
-            node.root.answered = message.content
+        self._answered(node, message, response)
         if act.direct:
-            act.reviewed(plain)
+            act.reviewed(translate.message(message) if message is not None else translate.text(response))
+
+    @_tracing
+    def _leave(self, run_id: UUID) -> None:
+        self.runs.ended(run_id)
+
+    @_tracing
+    def _answered(self, node: Node, message: Any, response: Any) -> None:
+        if not node.act.closed:
+            node.act.finished([message], response.llm_output, translate.text(response) if message is None else "")
+        if node.act.answers and message is not None:
+            node.root.answered = message.content
 
     @_tracing
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
