@@ -11,6 +11,7 @@ import pytest
 from blockbuster import BlockBuster, BlockingError
 
 import jackline
+from jackline.control import Control
 from jackline.journal import Journal, Payloads
 from jackline.testing import allow_journal_writes
 from jackline.testing.blocking import FILES, WRITES
@@ -80,3 +81,42 @@ def test_every_place_that_is_named_exists():
 def test_a_journal_is_written_in_one_place():
     source = (Path(jackline.__file__).parent / "journal" / "writer.py").read_text()
     assert source.count("os.write(") == 1
+
+
+BUNDLE = """
+jackline: 1
+policies:
+  - name: small-refunds
+    use: rule
+    on: tool.call
+    when: tool.name == 'refund' && args.amount > 500
+    effect: halt
+"""
+
+
+async def test_a_governed_tool_on_a_loop_needs_nothing_else(tmp_path, told):
+    """A new agent and tool, a decision, an outcome, a halt, and what another process asked for meanwhile."""
+    told.deactivate()
+    bundle = tmp_path / "jackline.yaml"
+    bundle.write_text(BUNDLE)
+    guard = jackline.Guard.load(bundle, home=tmp_path / "home")
+    control = Control(tmp_path / "home" / "control")
+    paid = []
+
+    @guard.tool
+    async def refund(order: str, amount: float) -> str:
+        paid.append(order)
+        return "paid"
+
+    told.activate()
+    with guard.session(id="job-1") as session:
+        assert await refund("a-1", 20.0) == "paid"
+        control.bump()
+        assert await refund("a-2", 30.0) == "paid"
+        with pytest.raises(jackline.Halted):
+            await refund("a-3", 900.0)
+        assert session.halted
+    told.deactivate()
+    guard.close()
+    control.close()
+    assert paid == ["a-1", "a-2"]

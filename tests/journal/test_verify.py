@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import string
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jackline.errors import JournalError
-from jackline.events import JournalClosed, JournalOpened, SessionStarted
+from jackline.events import Decided, JournalClosed, JournalOpened, SessionStarted
 from jackline.journal import Head, Journal, read, verify
 from jackline.journal.line import LINE_LIMIT, build, encode
 
@@ -125,6 +126,25 @@ def test_a_changed_byte_says_that_the_line_was_changed(path):
     lines = lines_of(path)
     lines[4] = lines[4].replace(b"1800000003", b"1800000004")
     assert changed(path, lines) == (False, 5, "line 5 was changed: its hash is not that of its bytes")
+
+
+@pytest.mark.parametrize(
+    "field", ["effect", "rule", "policy", "revision", "args", "session", "run", "span", "agent", "at"]
+)
+def test_every_field_of_a_decision_is_covered(folder, field):
+    """P45: a hash that leaves out the decision, its rule, its policy's version, the arguments or the session."""
+    decided = Decided(
+        at=AT, session="1" * 32, run="2" * 32, span="3" * 16, agent="support", action="tool.call", resource="refund",
+        effect="deny", rule="listed", policy="refunds", revision="4" * 64, args="5" * 32,
+    )  # fmt: skip
+    with Journal.open(folder, clock=lambda: AT) as journal:
+        journal.append(decided)
+    lines = lines_of(journal.path)
+    was = json.loads(lines[1])[field]
+    now = was + 1 if field == "at" else "allow" if field == "effect" else was[:-1] + "x"
+    lines[1] = lines[1].replace(json.dumps(was).encode(), json.dumps(now).encode(), 1)
+    told = (False, 2, "line 2 was changed: its hash is not that of its bytes")
+    assert changed(journal.path, lines) == told
 
 
 def test_lines_after_the_last(path):

@@ -143,7 +143,10 @@ class _Ingest:
 
     def _segment(self, position: Position, segment: Segment, chain: Chain) -> Position:
         offset = position.offset if segment.number == position.segment else 0
-        if segment.path.stat().st_size < offset:
+        size = segment.path.stat().st_size
+        if size == offset:
+            return position
+        if size < offset:
             raise BrokenLineError(position.seq, f"was ingested, but {segment.path.name} was cut since")
         with segment.path.open("rb") as file:
             for at, raw in raw_lines(file, offset):

@@ -82,15 +82,23 @@ class Queries:
     def events(self, session: str = "", *, after: int = 0, limit: int = 0) -> Iterator[EventRow]:
         """A session's events in their order; without a session all events as they came in, after a position."""
         table = schema.events
-        query = sa.select(table).where(table.c.position > after).order_by(table.c.position)
+        order = (table.c.clock, table.c.journal, table.c.seq) if session else (table.c.position,)
+        query = sa.select(table).where(table.c.position > after).order_by(*order)
         if session:
-            order = (table.c.clock, table.c.journal, table.c.seq)
-            query = sa.select(table).where(table.c.session == session, table.c.position > after).order_by(*order)
-        if limit:
-            query = query.limit(limit)
-        with self._reading() as connection:
-            for row in connection.execute(query.execution_options(yield_per=_PAGE)).mappings():
+            query = query.where(table.c.session == session)
+        told, last = 0, None
+        # Page by page, each in its own transaction: a slow reader would keep a rollback-mode SQLite from committing.
+        while not limit or told < limit:
+            page = min(limit - told, _PAGE) if limit else _PAGE
+            with self._reading() as connection:
+                further = query if last is None else query.where(sa.tuple_(*order) > sa.tuple_(*last))
+                rows = _rows(connection, further.limit(page))
+            for row in rows:
                 yield EventRow(**{name: row[name] for name in EventRow.__struct_fields__})
+            told += len(rows)
+            if len(rows) < page:
+                return
+            last = [sa.literal(rows[-1][column.name]) for column in order]
 
     def agents(self) -> list[AgentRow]:
         """Every version of every agent that was seen, by name."""

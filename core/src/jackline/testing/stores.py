@@ -128,7 +128,20 @@ class StoreSuite:
         ingest(home, store)
         first = list(store.events(limit=4))
         rest = list(store.events(after=first[-1].position))
+        assert list(store.events(after=rest[-1].position)) == []
         assert [row.seq for row in (*first, *rest)] == list(range(1, len(story()) + 3))
+
+    def test_many_events_come_in_order(self, home: Path, store: Store) -> None:
+        """More than one page of them, some in another journal, and no line twice."""
+        for first in range(2):
+            spans = range(first, 1600, 2)
+            write(home, [decided(f"{span:04}", "output", "answer", at=AT + span // 5) for span in spans])
+        ingest(home, store)
+        told = [(row.at, row.journal, row.seq) for row in store.events(ONE)]
+        assert told == sorted(told)
+        assert len(set(told)) == len(told) == len(range(1600))
+        assert [row.position for row in store.events()] == sorted(row.position for row in store.events())
+        assert [row.seq for row in store.events(ONE, limit=700)] == [seq for _, _, seq in told[:700]]
 
     def test_every_line_once_however_often_and_in_however_many_steps(self, home: Path, store: Store) -> None:
         """An ingest after each line gives what one ingest gives."""
