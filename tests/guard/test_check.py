@@ -656,3 +656,21 @@ def test_tools_of_one_name_with_different_arguments_check_nothing(bench):
         tool = Tool(name="x", fingerprint=kind, parameters={"type": "object", "properties": {"v": {"type": kind}}})
         guard.agent(agent, tools=[tool])
     assert guard.registry.schemas() == {}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_a_killed_process_held_is_booked_and_on_record(bench, metering):
+    guard = bench.guard(METER)
+    session = guard.open_session("job")
+    child = os.fork()
+    if child == 0:
+        scope = Scope(guard=guard, session=session, run="r" * 32, span="", agent=guard.agent())
+        decision = guard.check(guard.request("tool.call", "good", {}, scope=scope))
+        os.kill(os.getpid(), 9 if decision.permitted else 15)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -9
+    bench.guard(METER)
+    (booked,) = bench.events("hold_booked")
+    (decided,) = bench.events("decided")
+    assert booked.reservation == decided.reservation.id
+    assert booked.settled[f"meter/session/{session.id}/usd"] == 200_000
+    assert guard.ledger.balance(f"meter/session/{session.id}/usd") == (200_000, 0)

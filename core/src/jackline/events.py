@@ -260,6 +260,16 @@ class BundleQuestioned(Event, frozen=True, kw_only=True, omit_defaults=True, tag
     """`file:line:column: what is wrong`. Such a condition counts as true where it refuses, as false where it allows."""
 
 
+class HoldBooked(Event, frozen=True, kw_only=True, omit_defaults=True, tag="hold_booked"):
+    """A hold outlived its process: the outcome is unknown, and all of it counts as spent."""
+
+    reservation: str
+    """As in the Decided event that carries it."""
+    pid: int
+    settled: dict[str, int]
+    """What the ledger booked, by scope."""
+
+
 class EventsLost(Event, frozen=True, kw_only=True, omit_defaults=True, tag="events_lost"):
     """Observations that could not be written, counted."""
 

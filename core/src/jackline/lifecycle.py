@@ -20,6 +20,7 @@ from jackline.events import (
     BundleActivated,
     BundleQuestioned,
     BundleRejected,
+    HoldBooked,
     SessionEnded,
     SessionHalted,
     SessionStarted,
@@ -94,7 +95,7 @@ class Lifecycle:
         self.namespace = namespace
         self.recorder = Recorder(self.home, clock)
         self.ledger = Ledger.open(self.home.ledger)
-        self.ledger.recover()  # what processes held when they were killed counts as spent
+        self._book_what_crashed()
         self.control = Control(self.home.control)
         self.prices = prices if prices is not None else load_prices(self.home)
         needed = bundle is not None and bundle.priced and not self.prices.kept
@@ -283,6 +284,12 @@ class Lifecycle:
                 told = tuple(map(str, problems))
                 revision = active.bundle.revision
                 self.recorder.note(BundleQuestioned(at=self.clock(), revision=revision, tool=tool.name, problems=told))
+
+    def _book_what_crashed(self) -> None:
+        """What processes held when they were killed counts as spent: nobody knows what came of it."""
+        for hold in self.ledger.recover():
+            event = HoldBooked(at=self.clock(), reservation=hold.id, pid=hold.pid, settled=hold.booked)
+            self.recorder.outcome(event)
 
     def _after_fork(self) -> None:
         """In the child of a fork: locks that nobody holds, and a process session of its own."""

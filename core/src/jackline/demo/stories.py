@@ -167,7 +167,7 @@ def cost_spiral(agents: Agents, sessions: int, advance: Any) -> Told:
         )
 
 
-def silent_violation(agents: Agents, sessions: int, advance: Any) -> Told:
+def added_tool(agents: Agents, sessions: int, advance: Any) -> Told:
     """Half-way through, somebody adds a tool that can write."""
 
     def jobs(company: Company) -> list[Job]:
@@ -259,6 +259,6 @@ def audit_gap(agents: Agents, sessions: int, advance: Any) -> Told:
 
 STORIES: Mapping[str, Callable[..., Told]] = {
     "cost-spiral": cost_spiral,
-    "silent-violation": silent_violation,
+    "silent-violation": added_tool,
     "audit-gap": audit_gap,
 }
