@@ -51,7 +51,7 @@ class Follower:
 
     def disable(self, guard: Guard) -> None:
         """Off means off: handlers that are still in callbacks do nothing from now on."""
-        self.runs.off = True
+        self.runs.close()
         _hooks.leave(self)
         PATCHES.remove()
 

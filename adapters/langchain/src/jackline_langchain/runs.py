@@ -165,6 +165,13 @@ class Runs:
             self._close(node, error)
         return node
 
+    def close(self) -> None:
+        """End the runs of sessions that calls without an agent have named; the guard is closing."""
+        self.off = True
+        with self._lock:
+            while self._named:
+                self.guard.end_run(self._named.popitem(last=False)[1])
+
     def _close(self, node: Node, error: BaseException | None) -> None:
         if node.root is node:
             for run_id, member in list(node.members.items()):
