@@ -141,7 +141,7 @@ class AdapterSuite:
     @behaviour("modified-arguments", "Changed arguments are what the tool receives; the history is untouched.", "tools")
     def test_modified_arguments(self, path: Path, guards: Guards) -> None:
         """The conversation keeps what the model asked for."""
-        job = self.job(path, guards(replacing("tool.call", SECRET, HIDDEN)))
+        job = self.job(path, guards(replacing("tool.call", SECRET, HIDDEN, agent=path.agent)))
         outcome = path.do(job)
         assert outcome.error is None
         assert job.bodies.got.count((FIND.tool, {"query": f"who knows {HIDDEN}"})) == path.times
@@ -153,7 +153,7 @@ class AdapterSuite:
     def test_modified_prompt(self, path: Path, guards: Guards) -> None:
         """No message is written over."""
         action = "model.call" if "model" in path.carries else path.action
-        job = self.job(path, guards(replacing(action, SECRET, HIDDEN)))
+        job = self.job(path, guards(replacing(action, SECRET, HIDDEN, agent=path.agent)))
         outcome = path.do(job)
         assert outcome.error is None
         assert job.bodies.sent
@@ -225,6 +225,7 @@ class AdapterSuite:
             path, guards(replacing(action, LEAK, HIDDEN)), Bodies({FIND.tool: f"it is {LEAK} indeed"}), LEAKING
         )
         path.do(held)
+        held.guard.close()
         seen = "".join(held.seen)
         assert f"it is {HIDDEN} indeed" in seen
         if not model:

@@ -49,10 +49,12 @@ def refusing(action: Action, reason: str, *, agent: str, effect: Effect = "deny"
     return Scripted(answer, action)
 
 
-def replacing(action: Action, old: str, new: str) -> Scripted:
-    """Replace a text wherever it stands in what is judged."""
+def replacing(action: Action, old: str, new: str, *, agent: str = "") -> Scripted:
+    """Replace a text wherever it stands in what is judged of the agent; an empty agent is everybody."""
 
     def answer(request: Request) -> Verdict | None:
+        if agent and request.agent.name != agent:
+            return None
         args = replaced(request.args, old, new)
         return Verdict(effect="modify", reason=f"{old} is not for others", args=args) if args != request.args else None
 
