@@ -518,11 +518,11 @@ def test_a_damaged_key_is_named(bench):
         bench.guard()
 
 
-def test_a_changed_bundle_is_in_force_without_a_gap(bench, tmp_path):
+def test_a_changed_bundle_is_in_force_without_a_gap(bench):
     guard = bench.guard(STOP.format(effect="deny", mode=""))
     assert guard.check(ask(guard, "bad")).effect == "deny"
     first = guard.revision
-    (tmp_path / "jackline.yaml").write_text("jackline: 1\npolicies: []\n")
+    bench.rewrite("jackline: 1\npolicies: []\n")
     tried = 0
     while guard.revision == first:
         bench.clock.now += 0.3
@@ -538,9 +538,9 @@ def test_a_changed_bundle_is_in_force_without_a_gap(bench, tmp_path):
         assert (event.effect == "deny") is (event.revision == first)
 
 
-def test_a_bundle_that_breaks_leaves_the_last_good_one_in_force(bench, tmp_path):
+def test_a_bundle_that_breaks_leaves_the_last_good_one_in_force(bench):
     guard = bench.guard(STOP.format(effect="deny", mode=""))
-    (tmp_path / "jackline.yaml").write_text("jackline: 1\npolicies: [{name: x, use: nothing}]\n")
+    bench.rewrite("jackline: 1\npolicies: [{name: x, use: nothing}]\n")
     while not bench.events("bundle_rejected"):
         bench.clock.now += 0.3
         assert guard.check(ask(guard, "bad")).effect == "deny"
