@@ -61,6 +61,20 @@ def test_none_keeps_nothing_and_digests_all_the_same(store):
     assert target.get(Digester().digest(b'{"a": 1}')) is None
 
 
+def test_what_is_kept_can_change_and_the_fuller_copy_is_found(store):
+    target = Payloads(store, Digester())
+    digest = put(target, "a secret")
+    size = files(store)[0].stat().st_size
+    target.keep("redacted")
+    put(target, "a secret")
+    assert files(store)[0].stat().st_size == size
+    target.keep("full")
+    put(target, "a secret")
+    found = target.get(digest)
+    assert found is not None
+    assert (found.value, len(files(store))) == ("a secret", 1)
+
+
 def test_a_payload_that_repeats_is_stored_once(store):
     """P66: the whole prompt was stored twice for every call."""
     target = Payloads(store, Digester(), capture="full")

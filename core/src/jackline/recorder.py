@@ -27,17 +27,16 @@ class Recorder:
         self._clock = clock
         self.journal = Journal.open(home.journals, writer="guard", clock=clock)
         self._digester = Digester(home.key())
-        self._home = home
         self._pending: deque[Event] = deque()
         self._lock = threading.Lock()
         self.lost = 0
         """What could not be written since the last EventsLost."""
         self.last_error = ""
-        self.capture(capture)
+        self._payloads = Payloads(home.payloads, self._digester, capture=capture, journal=self.journal)
 
     def capture(self, capture: Capture) -> None:
         """What is kept of payloads from now on."""
-        self._payloads = Payloads(self._home.payloads, self._digester, capture=capture)
+        self._payloads.keep(capture)
 
     def keep(self, value: Any) -> tuple[str, int]:
         """Keep a plain value beside the chain; its keyed digest (32 hex digits) and size in bytes."""
@@ -98,6 +97,7 @@ class Recorder:
         except JournalError as error:
             self.lose(error)
         self.journal.close()
+        self._payloads.close()
 
     def _put(self, value: Any, data: bytes) -> str:
         try:

@@ -78,10 +78,7 @@ class Payloads:
         digest = self._digester.digest(canonical)
         if self.capture == "none":
             return digest
-        if self._process is not segment.process:
-            with segment.process.lock:
-                if self._process is not segment.process:
-                    self._begin()
+        self._own()
         with self._lock:
             if digest in self._known:
                 self._known.move_to_end(digest)
@@ -91,6 +88,14 @@ class Payloads:
                 self._known.popitem(last=False)
             self._store(digest, value, canonical)
         return digest
+
+    def keep(self, capture: Capture) -> None:
+        """Change what is kept from now on; what was stored in another way is stored again when it comes again."""
+        self._own()
+        with self._lock:
+            if capture != self.capture:
+                self.capture = capture
+                self._known.clear()
 
     def get(self, digest: str) -> Payload | None:
         """A stored payload, from any process's file; None where it was never stored."""
@@ -102,10 +107,19 @@ class Payloads:
 
     def close(self) -> None:
         """Close the file; a later `put` opens another."""
+        self._own()
         with self._lock:
-            if self._fd >= 0 and self._process is segment.process:
+            if self._fd >= 0:
                 os.close(self._fd)
             self._fd = -1
+
+    def _own(self) -> None:
+        """After a fork: leave the parent's file and lock alone, and begin a file of this process."""
+        if self._process is segment.process:
+            return
+        with segment.process.lock:
+            if self._process is not segment.process:
+                self._begin()
 
     def _begin(self) -> None:
         self._lock = threading.RLock()
@@ -178,9 +192,15 @@ def find_payloads(directory: Path, digests: Iterable[str]) -> dict[str, Payload]
             payload = msgspec.json.decode(raw, type=Payload)
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             continue
-        if payload.digest not in found or not payload.erased:
+        known = found.get(payload.digest)
+        if known is None or _worth(payload) > _worth(known):
             found[payload.digest] = payload
     return found
+
+
+def _worth(payload: Payload) -> int:
+    """How much a copy tells: a whole one more than a cut or redacted one, an erased one nothing."""
+    return 0 if payload.erased else 1 + (not payload.cut) + 2 * (payload.capture == "full")
 
 
 def erase_payload(directory: Path, digest: str) -> int:
