@@ -518,17 +518,21 @@ def test_a_damaged_key_is_named(bench):
         bench.guard()
 
 
+def looked(bench, guard):
+    """Check once an interval has passed; wait for a load that the watching thread may have begun."""
+    bench.clock.now += 1
+    decision = guard.check(ask(guard, "bad"))
+    with guard._watcher._flight:
+        return decision
+
+
 def test_a_changed_bundle_is_in_force_without_a_gap(bench):
     guard = bench.guard(STOP.format(effect="deny", mode=""))
     assert guard.check(ask(guard, "bad")).effect == "deny"
     first = guard.revision
     bench.rewrite("jackline: 1\npolicies: []\n")
-    tried = 0
-    while guard.revision == first:
-        bench.clock.now += 0.3
-        guard.check(ask(guard, "bad"))
-        tried += 1
-        assert tried < 1_000_000
+    for _ in range(3):
+        looked(bench, guard)
     assert guard.check(ask(guard, "bad")).effect == "allow"
     activated = bench.events("bundle_activated")
     assert [event.revision for event in activated] == [first, guard.revision]
@@ -541,9 +545,8 @@ def test_a_changed_bundle_is_in_force_without_a_gap(bench):
 def test_a_bundle_that_breaks_leaves_the_last_good_one_in_force(bench):
     guard = bench.guard(STOP.format(effect="deny", mode=""))
     bench.rewrite("jackline: 1\npolicies: [{name: x, use: nothing}]\n")
-    while not bench.events("bundle_rejected"):
-        bench.clock.now += 0.3
-        assert guard.check(ask(guard, "bad")).effect == "deny"
+    for _ in range(3):
+        assert looked(bench, guard).effect == "deny"
     (rejected,) = bench.events("bundle_rejected")
     assert rejected.revision == guard.revision
     assert "unknown policy 'nothing'" in rejected.error
