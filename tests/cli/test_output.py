@@ -25,7 +25,8 @@ def test_money_is_shown_to_the_last_digit(micro, shown):
         (None, ""),
         (0.0, "0 ms"),
         (0.00042, "0.42 ms"),
-        (0.0123, "12.3 ms"),
+        (0.0000912, "0.09 ms"),
+        (0.0123, "12 ms"),
         (3.44, "3.4 s"),
         (302, "5m 02s"),
         (7500, "2h 05m"),
@@ -54,14 +55,35 @@ def test_json_is_ascii(capsys):
     assert json.loads(told) == {"a": "\x1b\u202e\ud800é"}
 
 
-def test_a_terminal_keeps_its_width_and_a_pipe_has_none(capsys, monkeypatch):
-    wide = output.table(("a", "b"), [("x" * 300, 1)], right=("b",))
-    output.show(wide)
+@pytest.fixture
+def screen(monkeypatch):
+    """A terminal of 40 columns."""
+    made = Console(file=io.StringIO(), force_terminal=True, width=40, color_system=None)
+    monkeypatch.setattr(output, "terminal", lambda: made)
+    return made
+
+
+def test_a_pipe_has_no_width(capsys):
+    output.show(output.table(("a", "b"), [("x" * 300, 1)], right=("b",)))
     assert capsys.readouterr().out.splitlines()[1] == f"{'x' * 300}  1"
-    screen = Console(file=io.StringIO(), force_terminal=True, width=40, color_system=None)
-    monkeypatch.setattr(output, "terminal", lambda: screen)
-    output.show(wide)
-    assert max(map(len, screen.file.getvalue().splitlines())) <= 40
+
+
+def test_prose_takes_more_lines_on_a_terminal(screen):
+    output.show(output.table(("level", "found"), [("ok", "word " * 30)], fold="found"))
+    lines = screen.file.getvalue().splitlines()
+    assert len(lines) > 4
+    assert max(map(len, lines)) <= 40
+
+
+def test_what_is_no_prose_is_never_cut(screen):
+    """A table that is too wide is wrapped by the terminal: a name that is cut names something else."""
+    output.show(output.table(("a", "b", "found"), [("x" * 30, "y" * 30, "word " * 10)], fold="found"))
+    assert f"{'x' * 30}  {'y' * 30}" in screen.file.getvalue()
+
+
+def test_columns_without_names_have_no_head(capsys):
+    output.show(output.table(("", ""), [("a", "b")]))
+    assert capsys.readouterr().out == "a  b\n"
 
 
 def test_cells_that_are_texts_keep_their_style():

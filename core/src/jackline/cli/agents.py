@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jackline.cli import inventory, output, state
+from jackline.cli import bundles, inventory, output, state
+from jackline.cli import status as status_verb
 from jackline.errors import JacklineError
 from jackline.wording import nearest
 
@@ -69,7 +70,7 @@ def show(
 
     For example: jackline agents show support
     """
-    loaded = _bundle(bundle)
+    loaded = _bundle(bundle, ctx.obj)
     with state.index(ctx.obj) as found:
         agent = inventory.named(inventory.agents(ctx.obj, found.store), name)
         policies = _selecting(loaded, agent.versions) if loaded is not None else None
@@ -168,12 +169,10 @@ def _holds(condition: Condition, agent: AgentView, unclear: list[str]) -> bool:
     return False
 
 
-def _bundle(path: Path | None) -> Bundle | None:
-    from jackline.bundle import load_bundle  # noqa: PLC0415 - pydantic and YAML only where a bundle is read
-
-    if path is None and not Path("jackline.yaml").is_file():
+def _bundle(path: Path | None, home: Home) -> Bundle | None:
+    if path is None and not status_verb.BUNDLE.is_file():
         return None
-    return load_bundle(path or "jackline.yaml")
+    return bundles.load(path or status_verb.BUNDLE, home)
 
 
 def _selecting(bundle: Bundle, versions: Sequence[Agent]) -> list[str]:

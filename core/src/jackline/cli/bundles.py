@@ -13,6 +13,7 @@ from jackline.errors import BundleError, JacklineError, screen
 if TYPE_CHECKING:
     from jackline.bundle import Bundle
     from jackline.errors import Problem
+    from jackline.home import Home
     from jackline.policy_cases import CaseResult, Results
 
 
@@ -25,11 +26,8 @@ def check(
 
     Exit code 1 where something is; nothing is loaded anywhere. In CI: jackline check jackline.yaml
     """
-    from jackline.bundle import load_bundle  # noqa: PLC0415 - pydantic and YAML only where a bundle is read
-    from jackline.opening import known_schemas  # noqa: PLC0415 - the same
-
     try:
-        bundle = load_bundle(file, tool_schemas=known_schemas(ctx.obj))
+        bundle = load(file, ctx.obj)
     except BundleError as error:
         raise refuse(file, error, as_json=as_json) from None
     if as_json:
@@ -37,7 +35,7 @@ def check(
         return
     output.say(f"{file}: ok, mode {bundle.mode}, revision {bundle.revision[:12]}")
     rows = [(entry.name, entry.use, entry.mode, _selected(entry)) for entry in bundle.entries]
-    output.show(output.table(("policy", "use", "mode", "agents"), rows))
+    output.show(output.table(("policy", "use", "mode", "agents"), rows, fold="agents"))
     output.say(standing(bundle))
     if bundle.unverified:
         output.say(screen(bundle.unverified), style="yellow")
@@ -77,6 +75,14 @@ def cases(
         _show_cases(results)
     if not results.passed:
         raise typer.Exit(1)
+
+
+def load(file: Path, home: Home) -> Bundle:
+    """Load a bundle as a guard of this home would: its registry knows the arguments of tools. Raises BundleError."""
+    from jackline.bundle import load_bundle  # noqa: PLC0415 - pydantic and YAML only where a bundle is read
+    from jackline.opening import known_schemas  # noqa: PLC0415 - the same
+
+    return load_bundle(file, tool_schemas=known_schemas(home))
 
 
 def refuse(file: Path, error: BundleError, *, as_json: bool) -> typer.Exit:
@@ -133,7 +139,7 @@ def _show_cases(results: Results) -> None:
     rows = [
         (_word(case), case.name, f"{case.file}:{case.line}", f"{case.seconds * 1000:.0f}") for case in results.cases
     ]
-    output.show(output.table(("", "case", "where", "ms"), rows, right=("ms",)))
+    output.show(output.table(("", "case", "where", "ms"), rows, right=("ms",), fold="case"))
     for case in results.failed:
         output.say(case, style="red")
     count = len(results.cases)

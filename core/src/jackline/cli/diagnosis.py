@@ -71,7 +71,7 @@ def sqlite(_: Patient) -> Iterator[Remark]:
 
 def bundle(patient: Patient) -> Iterator[Remark]:
     """What would hold for agents started here."""
-    loaded = status.found(patient.bundle)
+    loaded = status.found(patient.bundle, patient.home)
     told = status.line(patient.bundle, loaded)
     if loaded is None:
         required = os.environ.get("JACKLINE_REQUIRE_BUNDLE") == "1"
@@ -189,7 +189,7 @@ def journals(patient: Patient) -> Iterator[Remark]:
 
 def prices(patient: Patient) -> Iterator[Remark]:
     """Whether model calls can be priced."""
-    from jackline.lifecycle import load_prices  # noqa: PLC0415 - the guard's own way
+    from jackline.opening import load_prices  # noqa: PLC0415 - the guard's own way
 
     found = load_prices(patient.home)
     found.warm(wait=5)

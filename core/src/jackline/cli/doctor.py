@@ -36,7 +36,7 @@ def doctor(
         output.answer({"ok": not problems, "remarks": [remark._asdict() for remark in remarks]})
     else:
         rows = [(output.text(remark.level, _STYLES[remark.level]), remark.about, remark.message) for remark in remarks]
-        output.show(output.table(("", "about", "found"), rows))
+        output.show(output.table(("", "about", "found"), rows, fold="found"))
     if problems:
         raise typer.Exit(1)
 

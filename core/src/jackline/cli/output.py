@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _JSON = "jackline.json"
+_HUNDREDTH = 0.01
 _MINUTE = 60
 _WIDE = 20_000
 """Columns where nobody's terminal sets a limit: in a file or a pipe nothing is cut or wrapped."""
@@ -64,6 +65,9 @@ def show(renderable: RenderableType) -> None:
     """Print a table, a tree or a text; in a file or a pipe without the blanks that fill a row up."""
     console = terminal()
     if console.is_terminal:
+        # A table that is wider than the screen is wrapped by the terminal as a whole, not cell by cell.
+        unbound = console.options.update(max_width=_WIDE)
+        console.width = max(console.width, console.measure(renderable, options=unbound).minimum)
         console.print(renderable)
         return
     with console.capture() as caught:
@@ -78,17 +82,32 @@ def text(value: object, style: str = "") -> Text:
     return Text(safe(value, lines=True), style=style)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]], right: Sequence[str] = ()) -> Table:
-    """Make a plain table; the columns of `right` hold numbers. Cells are safe texts or are made so."""
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, right: Sequence[str] = (), fold: str = ""
+) -> Table:
+    """Make a plain table. The columns of `right` hold numbers; that of `fold` holds prose, which may take more lines.
+
+    Cells are safe texts or are made so.
+    """
     from rich.table import Table  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415
 
-    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else text(cell) for cell in row))
+    texts = [[cell if isinstance(cell, Text) else text(cell) for cell in row] for row in rows]
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False, show_header=any(columns))
+    for place, column in enumerate(columns):
+        justify: Literal["right", "left"] = "right" if column in right else "left"
+        made.add_column(column, justify=justify, overflow="fold", min_width=_width(column, place, texts, fold))
+    for cells in texts:
+        made.add_row(*cells)
     return made
+
+
+def _width(column: str, place: int, texts: Sequence[Sequence[Text]], fold: str) -> int | None:
+    """The least width of a column: all of it, but for prose."""
+    if column and column == fold:
+        return None
+    widths = [line.cell_len for cells in texts for line in cells[place].split()]
+    return max([len(column), *widths])
 
 
 def terminal() -> Console:
@@ -124,7 +143,7 @@ def span(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
+        return f"{round(seconds * 1000, 2 if seconds < _HUNDREDTH else 0):g} ms"
     if seconds < _MINUTE:
         return f"{seconds:.1f} s"
     units = ((60, "m", 1, "s"), (3600, "h", 60, "m"), (86400, "d", 3600, "h"))

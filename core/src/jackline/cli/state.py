@@ -86,19 +86,11 @@ def session_named(found: Index, name: str) -> SessionRow:
 
 def registry(home: Home, clock: float | None = None) -> Registry:
     """The registry as guards see it; `clock` dates what is amended through it."""
-    from jackline.registry import Registry  # noqa: PLC0415 - only verbs about agents read it
+    from jackline.opening import history  # noqa: PLC0415 - only verbs about agents read the registry
+    from jackline.registry import Registry  # noqa: PLC0415
 
     at = time.time() if clock is None else clock
-    return Registry(home.registry, lambda _event: None, lambda: at).open(lambda: _history(home))
-
-
-def _history(home: Home) -> Iterator[Event]:
-    from jackline.journal import read  # noqa: PLC0415 - only where the projection is missing
-
-    for path in sorted(home.journals.glob("*.jsonl")):
-        for line in read(path):
-            if line.event is not None:
-                yield line.event
+    return Registry(home.registry, lambda _event: None, lambda: at).open(lambda: history(home))
 
 
 def record(home: Home, *events: Event) -> None:

@@ -28,7 +28,7 @@ def status(
     For example: jackline status --json
     """
     home: Home = ctx.obj
-    loaded = found(bundle)
+    loaded = found(bundle, home)
     behind = _behind(home)
     error = str(loaded) if isinstance(loaded, BundleError) else ""
     if as_json:
@@ -55,14 +55,12 @@ def status(
         output.say(f"index: {behind['events']} events ({behind['bytes']:,} bytes) behind the journals")
 
 
-def found(path: Path) -> Bundle | BundleError | None:
+def found(path: Path, home: Home) -> Bundle | BundleError | None:
     """The bundle of a file, why it is none, or None where there is no file."""
-    from jackline.bundle import load_bundle  # noqa: PLC0415 - pydantic and YAML only where a bundle is read
-
     if not path.exists():
         return None
     try:
-        return load_bundle(path)
+        return bundles.load(path, home)
     except BundleError as error:
         return error
 

@@ -108,7 +108,8 @@ def _tree(row: SessionRow, spans: Sequence[SpanRow], kept: Mapping[str, Payload]
 def _title(row: SessionRow) -> Text:
     facts = [f"session {row.session}", row.external_id and f"({row.external_id})", row.user and f"for {row.user}"]
     facts += [output.moment(row.started), output.cost(row.cost_micro_usd, row.unpriced), f"{row.tokens} tokens"]
-    title = output.text("  ".join(fact for fact in facts if fact), "bold")
+    title = output.text("")
+    title.append_text(output.text("  ".join(fact for fact in facts if fact), "bold"))
     if row.halted:
         title.append_text(output.text(f"\nhalted by {_by(row.halt_policy, row.halt_rule)}: {row.halt_reason}", "red"))
     elif row.state == "crashed":
@@ -117,7 +118,8 @@ def _title(row: SessionRow) -> Text:
 
 
 def _line(span: SpanRow, began: float) -> Text:
-    line = output.text(f"+{span.started - began:.3f}s ", "dim")
+    line = output.text("")
+    line.append_text(output.text(f"+{span.started - began:.3f}s ", "dim"))
     line.append_text(output.text(f"{span.kind} {span.name}", "bold"))
     if span.kind != "run" and span.model and span.model != span.name:
         line.append_text(output.text(f" (answered: {span.model})"))
