@@ -1,6 +1,6 @@
 """What a detector of blocking calls has to know of Jackline: the small file accesses that are accepted on a loop.
 
-The journal's write goes into the page cache (1 to 3 us). The rest is rare: a new file, a reloaded mark, a new agent.
+The journal's write goes into the page cache (1 to 3 us). The rest is rare: a new file, a reloaded mark, a new agent, a new model's price.
 Databases, network and locks that wait are not among them.
 """
 
@@ -24,6 +24,7 @@ FILES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("jackline/registry.py", ("refresh", "_exclusive")),
     ("jackline/control.py", ("_read", "_write", "stops")),
     ("jackline/sessions.py", ("_put_aside", "_restored")),
+    ("jackline/prices/__init__.py", ("_read", "_keep")),
 )
 """Where a file is now and then opened, looked at, read or replaced."""
 
