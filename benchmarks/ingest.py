@@ -51,16 +51,32 @@ def session(number: int) -> Iterator[Event]:
     yield SessionEnded(at=at, session=name)
 
 
+def written(home: Path, sessions: int) -> None:
+    """Journal so many sessions."""
+    with Journal.open(home / "journals") as journal:
+        for number in range(sessions):
+            for event in session(number):
+                journal.append(event)
+
+
+def rate(home: Path, sessions: int) -> float:
+    """Events a second of CPU, from the journal into an empty store."""
+    written(home, sessions)
+    store = SQLiteStore(home / "index.db")
+    cpu = time.process_time()
+    report = ingest(home, store)
+    cpu = time.process_time() - cpu
+    store.close()
+    return report.events / cpu
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--sessions", type=int, default=1500)
     sessions = options.parse_args().sessions
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        with Journal.open(home / "journals") as journal:
-            for number in range(sessions):
-                for event in session(number):
-                    journal.append(event)
+        written(home, sessions)
         store = SQLiteStore(home / "index.db")
         wall, cpu = time.perf_counter(), time.process_time()
         report = ingest(home, store)
