@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jackline.errors import ApprovalPending, Halted, JacklineError
+from jackline.errors import ApprovalPending, Halted
 from jackline.events import Usage
-from jackline.testing.behaviours import KEY, Behaviour, behaviour, behaviours_of, cells, refused
-from jackline.testing.paths import MODEL, PROVIDER, USAGE, Bodies, Call, Job, Outcome, Step
+from jackline.testing.behaviours import behaviour
+from jackline.testing.cells import Cells
+from jackline.testing.paths import MODEL, PROVIDER, USAGE, Bodies, Call, Outcome, Step
 from jackline.testing.records import (
     assert_accounted,
     assert_lineage,
@@ -20,72 +21,19 @@ from jackline.testing.records import (
     unrecordable,
 )
 from jackline.testing.scripted import Guards, at_most, failing, on_record, refusing, replacing
-from jackline.testing.story import FIND, HIDDEN, LEAK, LEAKING, MANY, NO, PAY, PROMPT, SECRET, STORY, policy_needing
+from jackline.testing.story import FIND, HIDDEN, LEAK, LEAKING, MANY, NO, PAY, SECRET, STORY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path as Folder
-
-    from jackline.adapter import Adapter
-    from jackline.guard import Guard
     from jackline.testing.paths import Path
-    from jackline.testing.scripted import Scripted
 
 
-class AdapterSuite:
+class AdapterSuite(Cells):
     """Subclass it as `Test...`, give `adapter` and `paths`; every behaviour is then a test on every path.
 
     A path makes the framework's objects anew, governs them with `job.guard` in its own way, lets tools `pay` (order,
     amount) and `find` (query) end in `job.bodies.run`, lets models, libraries and embeddings call `job.bodies.receive`,
     and answers with `job.step(...)`. See `jackline.testing.paths`.
     """
-
-    adapter: ClassVar[Any]
-    """An instance of the adapter."""
-
-    @classmethod
-    def paths(cls) -> list[Path]:
-        """The ways to run the framework."""
-        raise NotImplementedError
-
-    @classmethod
-    def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
-        """A test for each path that a behaviour applies to; the other cells are in the matrix with their reasons."""
-        row: Behaviour | None = getattr(metafunc.function, "behaviour", None)
-        if row is not None:
-            found = [path for path in cls.paths() if not (path.lacks(row.needs) or path.gap or row.id in path.gaps)]
-            metafunc.parametrize("path", found or [_nowhere(row)], ids=lambda path: path and path.name)
-        elif "refusal" in metafunc.fixturenames:
-            pairs = list(refused(behaviours_of(cls), cls.paths()))
-            found_pairs = [pytest.param(pair, id=f"{pair[1].id}-{pair[0].name}") for pair in pairs]
-            metafunc.parametrize("refusal", found_pairs or [pytest.param(None, id="everything-is-offered")])
-
-    @pytest.fixture
-    def guards(self, tmp_path: Folder) -> Iterator[Guards]:
-        """Makes guards; they are closed in the end."""
-        made = Guards(tmp_path)
-        yield made
-        made.close()
-
-    @pytest.fixture(autouse=True)
-    def _cell(self, request: pytest.FixtureRequest) -> None:
-        """Say in the report which cell the test proves."""
-        row: Behaviour | None = getattr(request.function, "behaviour", None)
-        if row is not None:
-            path: Path = request.getfixturevalue("path")
-            request.node.user_properties.append(
-                (KEY, [[self.adapter.name, row.id, path.name, path.group, "proven", ""]])
-            )
-
-    def job(self, path: Path, guard: Guard, bodies: Bodies | None = None, steps: Any = STORY, **more: Any) -> Job:
-        """A job for a path; one that calls no tool has only the story's last word."""
-        steps = steps if "tools" in path.carries else steps[-1:]
-        return Job(guard, bodies or Bodies(), steps, PROMPT, "job-1", **more)
-
-    def refusing(self, path: Path, **more: Any) -> Scripted:
-        """A policy that refuses what the path does first: the tool `pay`, or whatever is sent."""
-        tool = PAY.tool if "tools" in path.carries else ""
-        return refusing(path.action, NO, agent=path.agent, tool=tool, **more)
 
     @behaviour("denied-tool-never-runs", "A denied tool's body runs 0 times; others run.", "tools")
     def test_denied_tool_never_runs(self, path: Path, guards: Guards) -> None:
@@ -365,33 +313,3 @@ class AdapterSuite:
         if "sends" in path.carries:
             assert len(job.bodies.sent) == path.times * (len(STORY) if "tools" in path.carries else 1)
             assert all(SECRET in text for text in job.bodies.sent)
-
-    def test_what_is_not_offered_is_refused(self, refusal: tuple[Path, Behaviour] | None, guards: Guards) -> None:
-        """A gap is an error that says so before anything happens, for a policy that needs it; never a quiet skip."""
-        if refusal is None:
-            assert not any(path.gap or path.gaps for path in self.paths())
-            return
-        path, row = refusal
-        policy = policy_needing(row.id) or self.refusing(path)
-        job = self.job(path, guards(policy), Bodies({FIND.tool: f"it is {LEAK} indeed"}), LEAKING)
-        outcome = path.do(job)
-        assert isinstance(outcome.error, JacklineError), outcome.error
-        assert str(outcome.error)
-        assert "4111" not in outcome.words
-        assert path.action != "tool.call" or not job.bodies.ran
-
-    def test_every_cell_has_an_answer(self, record_property: Any) -> None:
-        """Each behaviour on each path is proven, refused with the adapter's reason, or not applicable with one."""
-        paths, rows = self.paths(), behaviours_of(type(self))
-        adapter: Adapter = self.adapter
-        table = cells(adapter.name, adapter.gaps(), rows, paths)
-        assert len({path.name for path in paths}) == len(paths), "two paths have the same name"
-        assert len(table) == len(paths) * len(rows)
-        assert all(cell.reason for cell in table if cell.state != "proven")
-        for path in paths:
-            assert path.gap or any(cell.state == "proven" for cell in table if cell.path == path.name), path.name
-        record_property(KEY, [list(cell) for cell in table if cell.state != "proven"])
-
-
-def _nowhere(row: Behaviour) -> Any:
-    return pytest.param(None, id="nowhere", marks=pytest.mark.skip(reason=f"no path carries {', '.join(row.needs)}"))

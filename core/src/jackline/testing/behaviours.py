@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from jackline.testing.paths import Carries, Path
 
 F = TypeVar("F", bound="Callable[..., Any]")
-State = Literal["proven", "not offered", "not applicable"]
+State = Literal["proven", "not offered", "not applicable", "failing"]
 KEY = "jackline-cell"
 """The name of the property of a test's report that says which cells it proves."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-if TYPE_CHECKING:
-    from pathlib import Path
+REWRITTEN = ("adapters", "cells", "records", "stores")
+pytest.register_assert_rewrite(*(f"jackline.testing.{name}" for name in REWRITTEN))
 
-pytest.register_assert_rewrite("jackline.testing.stores", "jackline.testing.adapters", "jackline.testing.records")
+OPTION = "--jackline-matrix"
 
 
 @pytest.fixture
@@ -19,3 +19,18 @@ def jackline_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home.mkdir(mode=0o700)
     monkeypatch.setenv("JACKLINE_HOME", str(home))
     return home
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where the results of conformance suites go."""
+    group = parser.getgroup("jackline")
+    group.addoption(OPTION, metavar="FILE", help="write what the conformance suites of adapters prove, as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect results where they are asked for; with xdist, where all reports come together."""
+    file = config.getoption(OPTION)
+    if file and not hasattr(config, "workerinput"):
+        from jackline.testing.results import Results  # noqa: PLC0415 - only where results are asked for
+
+        config.pluginmanager.register(Results(Path(file)), "jackline-matrix")
