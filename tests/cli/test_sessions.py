@@ -190,7 +190,9 @@ def test_observed_decisions_say_what_would_have_been(jackline_home, tmp_path, ru
     path.write_text(text, encoding="utf-8")
     with jackline.Guard.load(path, application="desk") as guard, guard.session(id="job-1"):
         guard.tool(_long)("x")
-    assert "(observed: would be denied)" in run("trace", "job-1").stdout
+    assert "allowed (observed: would be denied by never (when): depth >= 0)" in run("trace", "job-1").stdout
+    shown = run("sessions").stdout
+    assert "observed: 1 decisions would have been escalate, deny or halt" in shown
 
 
 def test_a_result_that_was_withheld_is_shown(jackline_home, tmp_path, run):

@@ -177,6 +177,19 @@ def test_an_observing_granting_policy_only_says_what_it_would_have_done():
     assert (decision.effect, decision.would) == ("allow", "deny")
 
 
+def test_where_only_an_observing_policy_objects_the_decision_names_it():
+    listed, watching = (
+        Fixed(Verdict(effect="allow", reason="listed")),
+        Fixed(Verdict(effect="deny", reason="too large")),
+    )
+    decision = decide(listed, Bound(watching, "watching", mode="observe"))
+    assert (decision.effect, decision.would) == ("allow", "deny")
+    assert (decision.policy, decision.reason) == ("watching", "too large")
+    changed = Fixed(Verdict(effect="modify", args={"q": "?"}, reason="redacted"), phase="modify")
+    decision = decide(changed, Bound(watching, "watching", mode="observe"))
+    assert (decision.effect, decision.would, decision.reason) == ("modify", "deny", "redacted")
+
+
 def test_p23_a_child_never_holds_more_than_each_ancestor_may_hand_on():
     boss = Agent(name="boss", status="active")
     child = request(ancestors=(boss,))

@@ -296,6 +296,7 @@ def test_a_metering_policy_that_observes_refuses_nothing_and_says_what_it_would_
             guard.complete(request, decision)
             answers.append((decision.effect, decision.would))
     assert answers == [("allow", None)] * 3 + [("allow", "deny")] * 2
+    assert (decision.policy, decision.rule) == ("meter", "limit")
 
 
 def test_p60_the_policies_are_told_of_decisions_and_outcomes(bench, metering):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from jackline.condition import Condition
 from jackline.decision import SEVERITY, Decision, Finding, Mode, Verdict
 from jackline.facts import facts
 from jackline.policy import PHASES, Granting, Policy, State
@@ -33,7 +34,9 @@ _MEMO = 4096
 class Bound:
     """A policy as a bundle binds it: its name, whom it selects, and how it counts."""
 
-    __slots__ = ("governs", "mode", "name", "observes", "on_error", "phase", "policy", "selects", "trusted")
+    __slots__ = (
+        "governs", "mode", "name", "observes", "on_error", "only_where", "phase", "policy", "selects", "trusted"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -53,6 +56,8 @@ class Bound:
         self.trusted = trusted
         self.phase = PHASES.index(policy.phase)
         self.observes = bool(getattr(policy, "observes", True))
+        condition = getattr(policy, "only_where", None)
+        self.only_where = condition if trusted and isinstance(condition, Condition) else None
         self.governs: frozenset[Action] = policy.governs if isinstance(policy, Granting) else frozenset()
 
     def covers(self, agent: Agent) -> bool:
@@ -139,6 +144,13 @@ class Engine:
         current = request
         args: dict[str, Any] | None = None
         for item in candidates.bound:
+            condition = item.only_where
+            if condition is not None:
+                try:
+                    if condition.run(current.view or facts(current)) is False:
+                        continue
+                except Exception:  # noqa: BLE001, S110 - the policy itself says what that means
+                    pass
             state = states.get(item.name)
             if state is None:
                 state = states[item.name] = State()
@@ -255,7 +267,10 @@ def combine(
     mode: Mode = "enforce",
     args: dict[str, Any] | None = None,
 ) -> Decision:
-    """The most severe effect wins; among equals the first. What only observes is told apart in `would`."""
+    """The most severe effect wins; among equals the first. What only observes is told apart in `would`.
+
+    Where nothing but an observing policy objects, the decision names that one: it is what people look for.
+    """
     top: Verdict | None = None
     strict: Verdict | None = None
     for verdict in verdicts:
@@ -268,7 +283,7 @@ def combine(
     if mode == "observe":
         top = None
     effect = top.effect if top is not None else "allow"
-    named = top if top is not None else (strict if would != effect else None)
+    named = strict if effect == "allow" and would != effect else top
     return Decision(
         effect=effect,
         reason=named.reason if named is not None else "",

@@ -287,8 +287,8 @@ class Guard(Runs):
                 reservation=answer,
                 limits=limits,
                 would=would.effect,
-                reason=decision.reason or would.reason,
                 verdicts=(*decision.verdicts, would),
+                **outcome.named(decision, would),
             )
         return msgspec.structs.replace(decision, reservation=answer, limits=limits)
 

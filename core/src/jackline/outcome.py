@@ -186,6 +186,13 @@ def settled(reservation: Reservation | None, actual: dict[Unit, int]) -> dict[st
 
 
 def more_severe(decision: Decision, verdicts: list[Verdict]) -> Verdict | None:
-    """The most severe of `verdicts` that outranks the decision."""
+    """The most severe of `verdicts` that outranks the decision and what it would have been."""
     worst = max(verdicts, key=lambda verdict: SEVERITY[verdict.effect], default=None)
-    return worst if worst is not None and SEVERITY[worst.effect] > SEVERITY[decision.effect] else None
+    least = SEVERITY[decision.would or decision.effect]
+    return worst if worst is not None and SEVERITY[worst.effect] > least else None
+
+
+def named(decision: Decision, would: Verdict) -> dict[str, str]:
+    """Whom a decision names: who would have refused, unless a policy that is enforced changed something."""
+    told = would if decision.effect == "allow" else decision
+    return {"reason": told.reason, "policy": told.policy, "rule": told.rule}

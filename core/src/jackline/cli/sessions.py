@@ -65,6 +65,9 @@ def _show(rows: Sequence[SessionRow]) -> None:
     for row in rows:
         if row.halted:
             output.say(f"{row.session[:12]} halted: {row.halt_reason}", style="red")
+        if row.would_deny:
+            told = f"{row.would_deny} decisions would have been escalate, deny or halt"
+            output.say(f"{row.session[:12]} observed: {told}", style="yellow")
         if row.unknown:
             output.say(f"{row.session[:12]} has {row.unknown} acts whose outcome is unknown", style="yellow")
 

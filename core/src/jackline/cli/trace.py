@@ -125,10 +125,13 @@ def _line(span: SpanRow, began: float) -> Text:
         line.append_text(output.text(f" (answered: {span.model})"))
     for fact in _facts(span):
         line.append_text(output.text(f"  {fact}"))
-    if span.effect:
+    if span.would and span.effect == "allow":  # what is named is who would have refused
+        observed = _decided(span.would, span.policy, span.rule, span.reason)
+        line.append_text(output.text(f"  allowed (observed: would be {observed})", "yellow"))
+    elif span.effect:
         line.append_text(_decision(span.effect, span.policy, span.rule, span.reason))
-    if span.would:
-        line.append_text(output.text(f"  (observed: would be {_WORDS.get(span.would, span.would)})", "yellow"))
+        if span.would:
+            line.append_text(output.text(f"  (observed: would be {_WORDS.get(span.would, span.would)})", "yellow"))
     if span.return_effect and span.return_effect != "allow":
         line.append_text(output.text("  result"))
         line.append_text(_decision(span.return_effect, span.return_policy, span.return_rule, span.return_reason))
@@ -152,9 +155,13 @@ def _facts(span: SpanRow) -> list[str]:
 
 
 def _decision(effect: str, policy: str, rule: str, reason: str) -> Text:
-    why = f": {reason}" if reason else ""
-    told = f"  {_WORDS.get(effect, effect)} by {_by(policy, rule)}{why}"
+    told = f"  {_decided(effect, policy, rule, reason)}"
     return output.text(told, "red" if effect in _REFUSED else "yellow" if effect == "modify" else "green")
+
+
+def _decided(effect: str, policy: str, rule: str, reason: str) -> str:
+    why = f": {reason}" if reason else ""
+    return f"{_WORDS.get(effect, effect)} by {_by(policy, rule)}{why}"
 
 
 def _by(policy: str, rule: str) -> str:
