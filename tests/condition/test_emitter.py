@@ -58,7 +58,7 @@ def test_there_are_no_builtins() -> None:
     assert emitter.GLOBALS["__builtins__"] == {}
     condition = compile_condition("depth == 1", Schema.default())
     condition.evaluate({"depth": 1})
-    assert condition._run.__globals__["__builtins__"] == {}  # type: ignore[attr-defined]
+    assert condition.run.__globals__["__builtins__"] == {}  # type: ignore[attr-defined]
 
 
 def test_the_code_object_is_made_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,8 @@ class Policy(Protocol):
     instance of `Class.Options` (a pydantic model that refuses unknown fields) and `context` is a
     `jackline.bundle.BuildContext` (compiles conditions, gives prices). Instances hold no session's data.
     A class without a memory of its own says `observes = False` and is not called for outcomes; one that needs the price
-    table before the first act says `priced = True`.
+    table before the first act says `priced = True`; one that answers None wherever a condition is false may name that
+    condition as `only_where`, and is then asked only elsewhere.
     """
 
     phase: Phase

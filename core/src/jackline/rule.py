@@ -68,7 +68,7 @@ class Rule:
     ) -> None:
         self.options = options
         self.reach = reach
-        self._condition = condition
+        self.only_where = condition
         self._on_error = on_error
         self._verdict = verdict
 
@@ -96,7 +96,7 @@ class Rule:
 
     def evaluate(self, request: Request, state: State) -> Verdict | None:  # noqa: ARG002 - the protocol
         """Answer the rule's verdict, or None where its condition is false."""
-        condition = self._condition
+        condition = self.only_where
         if condition is None:
             return self._verdict
         try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Condition:
     """A condition that was checked. Its code object is made when it is first evaluated; safe to share by threads."""
 
-    __slots__ = ("_run", "_tree", "conjuncts", "result_type", "roots", "source", "unverified")
+    __slots__ = ("_tree", "conjuncts", "result_type", "roots", "run", "source", "unverified")
 
     def __init__(
         self, source: str, tree: Node, result_type: str, roots: frozenset[str], unverified: tuple[str, ...]
@@ -33,7 +33,8 @@ class Condition:
         """Paths into `args` and `original` whose type the schema does not settle."""
         self.conjuncts: Conjuncts = conjuncts(tree)
         self._tree = tree
-        self._run: Callable[[Mapping[str, Any]], Any] = self._first
+        self.run: Callable[[Mapping[str, Any]], Any] = self._first
+        """The code object alone: what it returns is the answer; where it raises, `evaluate` says whether there is one."""
 
     def __repr__(self) -> str:
         return f"Condition({self.source!r})"
@@ -41,7 +42,7 @@ class Condition:
     def evaluate(self, facts: Mapping[str, Any]) -> Any:
         """Answer for these facts, plain data by root name. Raises EvaluationError where there is no answer."""
         try:
-            return self._run(facts)
+            return self.run(facts)
         except BudgetExceeded:
             raise
         except Exception:  # noqa: BLE001 - whatever the fast way stumbled over, the slow way decides
@@ -56,10 +57,10 @@ class Condition:
 
     def _first(self, facts: Mapping[str, Any]) -> Any:
         try:
-            self._run = emitter.build(self._tree)
+            self.run = emitter.build(self._tree)
         except Exception:  # noqa: BLE001 - too little stack or memory to compile: the slow way needs neither
-            self._run = self._explain
-        return self._run(facts)
+            self.run = self._explain
+        return self.run(facts)
 
     def _explain(self, facts: Mapping[str, Any]) -> Any:
         try:
