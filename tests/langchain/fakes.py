@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 MODEL = "gpt-4o-mini"
 
 
-def ai(content: Any = "", *calls: tuple[str, dict[str, Any], str], usage: tuple[int, int] | None = (10, 5)) -> AIMessage:
+def ai(
+    content: Any = "", *calls: tuple[str, dict[str, Any], str], usage: tuple[int, int] | None = (10, 5)
+) -> AIMessage:
     """An answer with tool calls (name, args, id) and the usage (input, output) that a provider would report."""
     return AIMessage(
         content=content,

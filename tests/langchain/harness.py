@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import langchain
 import msgspec
+from langchain.agents import create_agent
+
 from jackline.bundle import Bundle, Entry
 from jackline.decision import Verdict
 from jackline.guard import Guard
 from jackline.journal import read
 from jackline.policy import Reach
-from langchain.agents import create_agent
-
 from jackline_langchain import JacklineCallbackHandler, JacklineMiddleware, LangChainAdapter
 
 if TYPE_CHECKING:

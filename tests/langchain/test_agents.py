@@ -6,12 +6,9 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import jackline
 import pytest
 from fakes import Bodies, Library, Recorder, Scripted, Streaming, Vectors, ai
 from harness import CALLS, OLD, TASK, Governed, Guards, Policy, acts, assert_accounted, deny, events, redact, refuse
-from jackline.decision import Claim, Verdict
-from jackline.plain import new_run_id
 from langchain.agents import create_agent
 from langchain.agents.middleware import (
     AgentMiddleware,
@@ -27,6 +24,9 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
+import jackline
+from jackline.decision import Claim, Verdict
+from jackline.plain import new_run_id
 from jackline_langchain import JacklineCallbackHandler, LangChainAdapter
 
 SCRIPT = (ai("", ("search", {"query": "q"}, "s1")), ai("sub done"))
@@ -106,9 +106,7 @@ def test_a_sub_agent_that_is_refused_never_starts_and_its_caller_is_told(guards:
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_a_denied_model_call_of_a_sub_agent_is_told_to_its_caller(guards: Guards, kind: str) -> None:
-    broke = Policy(
-        lambda request: Verdict(effect="deny", reason="no money") if request.depth else None, "model.call"
-    )
+    broke = Policy(lambda request: Verdict(effect="deny", reason="no money") if request.depth else None, "model.call")
     guard, bodies = guards(broke), Bodies()
     model, tools = manager(bodies, kind)
     messages = go(create_agent(model, tools, name="manager"), kind, config(guard))
@@ -190,9 +188,7 @@ def test_one_handler_keeps_parallel_runs_apart_p72(guards: Guards, asynchronous:
     if asynchronous:
 
         async def all_of_them() -> None:
-            await asyncio.gather(
-                *(agents[name].ainvoke(TASK, settings(name)) for _ in range(3) for name in agents)
-            )
+            await asyncio.gather(*(agents[name].ainvoke(TASK, settings(name)) for _ in range(3) for name in agents))
 
         asyncio.run(all_of_them())
     else:
@@ -308,7 +304,7 @@ class Swallowing(AgentMiddleware[Any, Any]):
     def wrap_model_call(self, request: Any, handler: Any) -> Any:
         try:
             return handler(request)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             return ai(f"swallowed {type(error).__name__}", ("search", {"query": "again"}, "z"))
 
 
@@ -341,10 +337,10 @@ def test_a_refused_call_is_decided_once_and_is_no_normal_answer_p60(guards: Guar
         assert agent.invoke(TASK, config(guard))["messages"][-2].status == "error"
     else:
         kind = jackline.Halted if effect == "halt" else jackline.Denied
+        if OLD and (retry, effect) == ("model retry", "deny"):
+            pytest.skip("this LangChain's retries swallow even GraphBubbleUp")
         with pytest.raises(kind):
-            messages = agent.invoke(TASK, config(guard))["messages"]
-            assert OLD
-            pytest.skip(f"this LangChain's retries swallow even GraphBubbleUp: {messages[-1].content[:40]}")
+            agent.invoke(TASK, config(guard))
     refused = [event for event in events(guard, "decided") if event.effect == effect]
     assert len(refused) == 1 or OLD
     assert model.calls <= 2

@@ -8,18 +8,18 @@ import pathlib
 import threading
 from typing import TYPE_CHECKING, Any
 
-import jackline
 import pytest
 from blockbuster import BlockBuster
 from fakes import MODEL, AsyncStreaming, Bodies, Library, Scripted, Streaming, ai
 from harness import TASK, Guards, Policy, acts, assert_accounted, deny, redact
+from langchain.agents import create_agent
+from langchain_core.tools import tool
+
+import jackline
 from jackline.bundle import Bundle, Entry
 from jackline.decision import Verdict
 from jackline.events import Usage
 from jackline.testing import allow_journal_writes
-from langchain.agents import create_agent
-from langchain_core.tools import tool
-
 from jackline_langchain import JacklineCallbackHandler, LangChainAdapter
 
 if TYPE_CHECKING:
@@ -52,7 +52,12 @@ async def test_a_whole_agent_run_blocks_nothing_p27(guards: Guards) -> None:
         return (await inner.ainvoke({"messages": [("user", topic)]}))["messages"][-1].content
 
     script = (
-        ai("", ("refund", {"order": "o", "amount": 1}, "a"), ("search", {"query": "q"}, "b"), ("research", {"topic": "t"}, "c")),
+        ai(
+            "",
+            ("refund", {"order": "o", "amount": 1}, "a"),
+            ("search", {"query": "q"}, "b"),
+            ("research", {"topic": "t"}, "c"),
+        ),
         ai("done"),
     )
     agent = create_agent(AsyncStreaming(*script), [bodies.arefund(), bodies.asearch(), research], name="manager")
@@ -72,7 +77,7 @@ async def test_a_whole_agent_run_blocks_nothing_p27(guards: Guards) -> None:
 
 async def test_the_detector_does_see_blocking_calls() -> None:
     with watched(), pytest.raises(Exception, match="Blocking call"):
-        pathlib.Path("x").exists()
+        pathlib.Path("x").exists()  # noqa: ASYNC240 - it is to be caught
 
 
 class Waiting(Policy):
@@ -96,6 +101,12 @@ def slow(guards: Guards, policy: Policy) -> Any:
     return guard
 
 
+async def reached(policy: Waiting, task: asyncio.Future[Any]) -> None:
+    """Return when a worker asks the policy."""
+    while not policy.entered.is_set() and not task.done():  # noqa: ASYNC110 - another thread sets it
+        await asyncio.sleep(0)
+
+
 ACTS = {
     "tool.call": lambda settings: Bodies().asearch().ainvoke({"query": "q"}, settings),
     "model.call": lambda settings: Scripted(ai("x")).ainvoke("x", settings),
@@ -112,8 +123,7 @@ async def test_a_policy_that_waits_does_not_hold_the_loop_p27(guards: Guards, ac
     guard = slow(guards, policy)
     with watched():
         task = asyncio.ensure_future(ACTS[action](config(guard)))
-        while not policy.entered.is_set() and not task.done():
-            await asyncio.sleep(0)
+        await reached(policy, task)
         for _ in range(10):  # the loop turns while the policy waits
             await asyncio.sleep(0)
         assert not task.done()
@@ -138,8 +148,7 @@ async def test_a_sub_agent_is_waited_for_without_holding_the_loop(guards: Guards
     outer = create_agent(Scripted(ai("", ("research", {"topic": "t"}, "c")), ai("done")), [research], name="manager")
     with watched():
         task = asyncio.ensure_future(outer.ainvoke(TASK, config(guard)))
-        while not policy.entered.is_set() and not task.done():
-            await asyncio.sleep(0)
+        await reached(policy, task)
         assert not task.done()
         policy.let.set()
         found = await task

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import jackline
 import pytest
 from fakes import AsyncStreaming, Bodies, Scripted, Streaming, ai
 from harness import CALLS, TWICE, Policy, acts, assert_accounted, deny, events, redact, refuse
-from jackline.decision import Verdict
+
+import jackline
 
 if TYPE_CHECKING:
     from harness import Governed, Guards
+
+    from jackline.decision import Verdict
 
 pytestmark = pytest.mark.parametrize("call", CALLS)
 MODELS = [Scripted, Streaming, AsyncStreaming]
@@ -22,7 +24,6 @@ def script(**refund: Any) -> tuple[Any, ...]:
         ai("", ("refund", {"order": "o", "amount": 500, **refund}, "c1"), ("search", {"query": "secret"}, "c2")),
         ai("all done"),
     )
-
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -11,12 +11,9 @@ import subprocess
 import sys
 from typing import Any
 
-import jackline
 import pytest
 from fakes import Bodies, Library, Recorder, Scripted, Streaming, Vectors, ai
 from harness import CALLS, OLD, TASK, Guards, Policy, acts, assert_accounted, deny, events, redact, refuse
-from jackline.decision import Decision
-from jackline.errors import Denied, Halted
 from langchain.agents import create_agent
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -25,10 +22,13 @@ from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import BaseTool, StructuredTool, Tool
 from langchain_core.tracers import context as tracers
 from langgraph.errors import GraphBubbleUp
-from langgraph.pregel import Pregel
 from langgraph.prebuilt.tool_node import ToolInvocationError
+from langgraph.pregel import Pregel
 
+import jackline
 import jackline_langchain
+from jackline.decision import Decision
+from jackline.errors import Denied, Halted
 from jackline_langchain import JacklineCallbackHandler, LangChainAdapter, handler, signals
 from jackline_langchain.patches import PATCHES, SWITCH
 
@@ -226,9 +226,7 @@ def test_an_error_of_ours_before_an_act_is_a_denial(guards: Guards, monkeypatch:
     assert guard.recorder.lost >= 6
 
 
-def test_an_error_of_ours_while_a_sub_agent_starts_is_a_denial(
-    guards: Guards, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_of_ours_while_a_sub_agent_starts_is_a_denial(guards: Guards, monkeypatch: pytest.MonkeyPatch) -> None:
     guard, model = guards(), Scripted(ai("x"))
 
     def broken(*args: Any, **kwargs: Any) -> Any:

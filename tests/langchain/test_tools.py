@@ -7,21 +7,29 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
-import jackline
 import pytest
 from fakes import Bodies, Recorder, Scripted, ai
 from harness import Governed, Guards, Policy, acts, assert_accounted, deny, events, redact, refuse
-from jackline.decision import Verdict
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, ToolMessage
-from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import BaseTool, InjectedToolArg, InjectedToolCallId, StructuredTool, Tool, ToolException, tool
+from langchain_core.runnables import RunnableConfig  # noqa: TC002 - tools read their annotations
+from langchain_core.tools import (
+    BaseTool,
+    InjectedToolArg,
+    InjectedToolCallId,
+    StructuredTool,
+    Tool,
+    ToolException,
+    tool,
+)
 from langgraph.graph import MessagesState, StateGraph
 from langgraph.prebuilt import InjectedState, ToolNode
 from langgraph.prebuilt.tool_node import ToolInvocationError
 from langgraph.types import Command
 from pydantic import BaseModel, Field
 
+import jackline
+from jackline.decision import Verdict
 from jackline_langchain import JacklineCallbackHandler, LangChainAdapter
 
 
@@ -232,9 +240,13 @@ def test_every_public_entrance_of_a_tool_is_gated_p22(guards: Guards, entry: str
     handler = JacklineCallbackHandler(guard)
     args = {"order": "o", "amount": 5}
     option: dict[str, Any] = {"callbacks": [handler]} if "run" in entry else {"config": {"callbacks": [handler]}}
-    with pytest.raises(jackline.Denied, match="Not permitted by policy 'p0': not that one") as caught:
+
+    def enter() -> None:
         found = getattr(native, entry)(args, **option)
         asyncio.run(found) if asyncio.iscoroutine(found) else None
+
+    with pytest.raises(jackline.Denied, match="Not permitted by policy 'p0': not that one") as caught:
+        enter()
     assert isinstance(caught.value, ToolInvocationError)
     assert caught.value.message == "Not permitted by policy 'p0': not that one"
     assert caught.value.decision.policy == "p0"
@@ -297,9 +309,7 @@ def test_messages_commands_and_artifacts_are_changed_too(guards: Guards, asynchr
         return f"found {query}", {"raw": query}
 
     guard = guards(redact("tool.return"))
-    model = Scripted(
-        ai("", ("told", {}, "c1"), ("moved", {}, "c2"), ("kept", {"query": "secret"}, "c3")), ai("done")
-    )
+    model = Scripted(ai("", ("told", {}, "c1"), ("moved", {}, "c2"), ("kept", {"query": "secret"}, "c3")), ai("done"))
     agent = create_agent(model, [told, moved, kept])
     config: RunnableConfig = {"callbacks": [JacklineCallbackHandler(guard)]}
     task = {"messages": [("user", "x")]}
@@ -406,9 +416,7 @@ def test_a_cancelled_tool_is_recorded(guards: Guards) -> None:
     guard = guards()
 
     async def go() -> None:
-        task = asyncio.ensure_future(
-            slow.ainvoke({"query": "x"}, {"callbacks": [JacklineCallbackHandler(guard)]})
-        )
+        task = asyncio.ensure_future(slow.ainvoke({"query": "x"}, {"callbacks": [JacklineCallbackHandler(guard)]}))
         await started.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -422,7 +430,10 @@ def test_a_cancelled_tool_is_recorded(guards: Guards) -> None:
 
 def test_parallel_calls_are_told_apart(guards: Guards) -> None:
     guard, bodies = guards(deny("refund")), Bodies()
-    calls = [("search" if n % 2 else "refund", {"query": str(n)} if n % 2 else {"order": str(n), "amount": n}, f"c{n}") for n in range(8)]
+    calls = [
+        ("search" if n % 2 else "refund", {"query": str(n)} if n % 2 else {"order": str(n), "amount": n}, f"c{n}")
+        for n in range(8)
+    ]
     model = Scripted(ai("", *calls), ai("done"))
     config: RunnableConfig = {"callbacks": [JacklineCallbackHandler(guard)]}
     found = create_agent(model, [bodies.search(), bodies.refund()]).invoke({"messages": [("user", "x")]}, config)

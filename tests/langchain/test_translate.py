@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from fakes import ai
-from jackline.events import Usage
 from langchain_core.documents import Document
 from langchain_core.messages import (
     AIMessage,
@@ -24,6 +23,7 @@ from langchain_core.tools import StructuredTool, Tool, tool
 from langgraph.types import Command
 from pydantic import BaseModel
 
+from jackline.events import Usage
 from jackline_langchain import translate
 
 CALL = {"name": "send", "args": {"to": "a@b.example"}, "id": "c1"}

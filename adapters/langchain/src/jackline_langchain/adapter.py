@@ -21,7 +21,7 @@ T = TypeVar("T")
 GAPS: Mapping[str, str] = {
     "tool.func": "the plain function below a tool is called without LangChain; decorate it with guard.tool",
     "completion models": "prompts and answers of text completion models are judged and refused, never changed",
-    "return_direct": "what a tool returns as the agent's last word is judged before invoke returns, not before a stream",
+    "return_direct": "what a tool returns as an agent's last word is judged before invoke returns, not before a stream",
     "RemoteGraph": "a graph that runs on a server is governed there",
 }
 
@@ -75,4 +75,3 @@ def enable(guard: Guard) -> None:
 def disable(guard: Guard) -> None:
     """Undo `enable`."""
     LangChainAdapter().disable(guard)
-

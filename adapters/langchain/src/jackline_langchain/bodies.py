@@ -1,24 +1,24 @@
-"""What happens around a body: the guard is asked with what the body receives, then it runs, then its result is judged."""
+"""Around a body: the guard is asked with what it receives, then it runs, then what it gives back is judged."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from jackline.errors import Signal
-from jackline.session import CURRENT
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
+from jackline.errors import Signal
+from jackline.session import CURRENT
 from jackline_langchain import translate
-from jackline_langchain.enforce import ModelAct, QueryAct, ToolAct, with_messages
+from jackline_langchain.model_act import ModelAct, with_messages
 from jackline_langchain.signals import told
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
+    from jackline_langchain.enforce import Act, QueryAct, ToolAct
     from jackline_langchain.entrances import ModelEntrance
-    from jackline_langchain.enforce import Act
 
 _ELSEWHERE = "another guard refused it"
 
@@ -53,7 +53,7 @@ def run_tool(acts: Sequence[ToolAct], body: Callable[..., Any], args: Any, kwarg
     token = CURRENT.set(acts[-1].inner)
     try:
         result = body(*args, **kwargs)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - raised again, as its caller is to see it
         _fail(acts, error)
         raise told(error) from error.__cause__
     finally:
@@ -80,7 +80,7 @@ async def arun_tool(
     token = CURRENT.set(acts[-1].inner)
     try:
         result = await body(*args, **kwargs)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - raised again, as its caller is to see it
         _fail(acts, error)
         raise told(error) from error.__cause__
     finally:
@@ -196,6 +196,7 @@ async def astream_model(
 
 
 def with_manager(kwargs: dict[str, Any], manager: Any) -> dict[str, Any]:
+    """A call's arguments with its run manager, where it has one: not every model's stream takes None."""
     return kwargs if manager is None else {**kwargs, "run_manager": manager}
 
 

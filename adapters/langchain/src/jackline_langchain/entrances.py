@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from jackline_langchain.enforce import ModelAct, QueryAct, ToolAct
+    from jackline_langchain.enforce import QueryAct, ToolAct
+    from jackline_langchain.model_act import ModelAct
     from jackline_langchain.runs import Runs
 
 

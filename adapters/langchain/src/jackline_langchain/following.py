@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import uuid
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from jackline.session import CURRENT
 from langchain_core.callbacks.base import BaseCallbackManager
 from langchain_core.runnables.config import ensure_config, merge_configs
 from langchain_core.tracers import context as tracers
 
+from jackline.session import CURRENT
 from jackline_langchain.enforce import QueryAct, ToolAct
 from jackline_langchain.entrances import EMBEDDING, QUERY
 from jackline_langchain.patches import PATCHES
@@ -19,15 +19,17 @@ from jackline_langchain.runs import Runs, SpawnAct
 from jackline_langchain.signals import LOGGER, QUIET, DeniedCall, failed_closed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from jackline.guard import Guard
     from langchain_core.tools import BaseTool
 
-    from jackline_langchain.enforce import Act, ModelAct
+    from jackline.guard import Guard
+    from jackline_langchain.enforce import Act
     from jackline_langchain.entrances import GraphEntrance
     from jackline_langchain.handler import JacklineCallbackHandler
+    from jackline_langchain.model_act import ModelAct
 
+T = TypeVar("T")
 cover = PATCHES.cover
 new_id = uuid.uuid4
 
@@ -48,6 +50,18 @@ class Follower:
         """Wrap the entrances; nothing is governed by that alone."""
         PATCHES.install()
         _hooks.follow(self)
+
+    def accepts(self, agent: object) -> bool:
+        """Nothing: agents are attached by the adapter."""
+        return False
+
+    def attach(self, guard: Guard, agent: T) -> T:
+        """Leave it as it is."""
+        return agent
+
+    def gaps(self) -> Mapping[str, str]:
+        """As the adapter says."""
+        return {}
 
     def disable(self, guard: Guard) -> None:
         """Off means off: handlers that are still in callbacks do nothing from now on."""
@@ -159,9 +173,7 @@ join, widen, narrow, follower_of = _hooks.join, _hooks.widen, _hooks.narrow, _ho
 
 def tool_acts(tool: BaseTool) -> list[ToolAct]:
     """The acts of a tool's body that is called directly, past its public entrance."""
-    return [
-        ToolAct(item.guard, item.guard.scope(), item.runs.tools.known(tool), "", {}) for item in _hooks.active()
-    ]
+    return [ToolAct(item.guard, item.guard.scope(), item.runs.tools.known(tool), "", {}) for item in _hooks.active()]
 
 
 def embedding_acts(model: Any) -> list[QueryAct]:

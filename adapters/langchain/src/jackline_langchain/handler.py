@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from jackline.errors import Signal
-from jackline.request import Tool
 from langchain_core.callbacks import BaseCallbackHandler
 
+from jackline.errors import Signal
+from jackline.request import Tool
 from jackline_langchain import following, translate
-from jackline_langchain.enforce import Act, ModelAct, QueryAct, ToolAct
+from jackline_langchain.enforce import Act, QueryAct, ToolAct
 from jackline_langchain.entrances import EXPECTED, GRAPH, MODEL, QUERY, TEXT, TOOL
+from jackline_langchain.model_act import ModelAct
 from jackline_langchain.patches import PATCHES
 from jackline_langchain.runs import Node, Runs, SpawnAct
 from jackline_langchain.signals import failed_closed, signal
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from jackline.guard import Guard
 
 F = TypeVar("F", bound="Callable[..., None]")
-_AGENTS = frozenset({"LangGraph", "AgentExecutor"})
-"""Names of runs that are agents where no patched entrance says so."""
 
 
 def _deciding(method: F) -> F:
@@ -60,7 +59,7 @@ def _tracing(method: F) -> F:
 
 
 class JacklineCallbackHandler(BaseCallbackHandler):
-    """Governs every call that it is given to: `agent.invoke(task, config={"callbacks": [JacklineCallbackHandler(guard)]})`.
+    """Governs every call that it is given to, with all that happens below: `config={"callbacks": [handler]}`.
 
     It is synchronous and raises: LangChain swallows what asynchronous handlers raise, and the call would run.
     """
@@ -105,13 +104,13 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         parent, scope = self.runs.around(parent_run_id)
         entrance = GRAPH.get()
         graph = entrance.native if entrance is not None and entrance.take(self.runs) else None
-        if graph is not None or (entrance is None and _is_agent(name, tags, metadata)):
+        if graph is not None or (entrance is None and translate.is_agent(name, tags, metadata)):
             act = entrance.judged.pop(id(self.runs), None) if entrance is not None else None
             self._start_agent(run_id, parent, scope, graph, act, (name, inputs, metadata))
         elif scope is None:
             self.runs.chain(run_id, metadata)
         else:
-            self.runs.step(run_id, parent, scope, current=_is_step(tags))
+            self.runs.step(run_id, parent, scope, current=translate.is_step(tags))
 
     @_deciding
     def _start_agent(
@@ -149,7 +148,7 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         self.runs.ended(run_id, error)
 
     def _judge_output(self, node: Node, outputs: Any) -> None:
-        text = _last_text(outputs)
+        text = translate.last_word(outputs)
         if text is None or text == node.answered:
             return
         guard = self.guard
@@ -382,25 +381,6 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         node = self.runs.ended(run_id)
         if node is not None and isinstance(node.act, QueryAct):
             node.act.fail(error)
-
-
-def _is_agent(name: str, tags: list[str] | None, metadata: dict[str, Any]) -> bool:
-    if _is_step(tags):
-        return False
-    return name in _AGENTS or (bool(name) and metadata.get("lc_agent_name") == name)
-
-
-def _is_step(tags: list[str] | None) -> bool:
-    return any(tag.startswith("graph:step:") for tag in tags or ())
-
-
-def _last_text(outputs: Any) -> Any:
-    """What an agent hands out: the last message's content, or whatever else it returns."""
-    messages = outputs.get("messages") if isinstance(outputs, dict) else None
-    if isinstance(messages, list) and messages:
-        last = messages[-1]
-        return getattr(last, "content", last)
-    return outputs
 
 
 def _never_ran(act: ToolAct) -> None:

@@ -24,5 +24,5 @@ class JacklineMiddleware(AgentMiddleware[Any, Any]):
         self.jackline_handler = JacklineCallbackHandler(guard)
         self.tools = []
 
-    def before_agent(self, state: Any, runtime: Any) -> None:  # noqa: ARG002 - what middleware is called with
+    def before_agent(self, state: Any, runtime: Any) -> None:
         """Nothing: the hook makes this object a part of the graph."""

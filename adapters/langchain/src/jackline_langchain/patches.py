@@ -12,7 +12,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
-from langchain_core.tools import BaseTool, StructuredTool, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,9 +57,9 @@ class Patches:
                 for name, wrapper in wrappers.items():
                     if name in owner.__dict__:
                         self._wrap(owner, name, wrapper)
-            for kind in (StructuredTool, Tool):  # others are wrapped when one is first run
-                self.cover(kind, BaseTool, wraps.TOOL_BODIES)
-            self._embedding = wraps.EMBEDDING
+            for kind, base, wrappers in wraps.BODIES:
+                self.cover(kind, base, wrappers)
+            self._embedding = wraps.EMBEDDINGS
             self._cover_embeddings()
 
     def remove(self) -> None:
@@ -103,14 +102,14 @@ class Patches:
     def _cover_embeddings(self) -> None:
         """Embedding models have no callbacks: every class is wrapped, those defined later too."""
 
-        def made(cls: type, **kwargs: Any) -> None:
+        def made(cls: type[Embeddings], /, **kwargs: Any) -> None:
             super(Embeddings, cls).__init_subclass__(**kwargs)
             with self._lock:
                 self._wrap_embedding(cls)
 
-        replaced = classmethod(made)
+        replaced: Any = classmethod(made)
         self._wrapped.append((Embeddings, "__init_subclass__", None, replaced))
-        Embeddings.__init_subclass__ = replaced  # type: ignore[assignment]
+        Embeddings.__init_subclass__ = replaced  # type: ignore[method-assign]
         pending: list[type] = [Embeddings]
         while pending:
             owner = pending.pop()

@@ -10,7 +10,6 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from jackline.session import CURRENT, Scope
-
 from jackline_langchain import translate
 from jackline_langchain.enforce import Act
 from jackline_langchain.tools import Tools
@@ -37,7 +36,18 @@ class Node:
     """One run of LangChain's: an agent, a step of a graph, a chain, a tool, a model, a retriever."""
 
     __slots__ = (
-        "act", "agent", "answered", "graph", "halted", "inner", "leave", "members", "parent", "root", "scope", "session",
+        "act",
+        "agent",
+        "answered",
+        "graph",
+        "halted",
+        "inner",
+        "leave",
+        "members",
+        "parent",
+        "root",
+        "scope",
+        "session",
         "token",
     )
 
@@ -51,7 +61,7 @@ class Node:
         """Whether this run began a run of Jackline's: an agent's, or that of a chain at the root."""
         self.graph = False
         """Whether it is an agent's: what it answers goes outside."""
-        self.inner = parent.inner if parent is not None else False
+        self.inner: bool = parent.inner if parent is not None else False
         """Whether a tool or another agent stands between this run and its root: its text goes to that, not outside."""
         self.session: Session | None = None
         """The session that ends with this run."""
@@ -120,7 +130,12 @@ class Runs:
         return self._began(run_id, self.guard.begin_run(agent, base, root=True), None, session if ends else None)
 
     def agent(
-        self, run_id: UUID, parent: Node | None, scope: Scope | None, act: SpawnAct | None, agent: Agent,
+        self,
+        run_id: UUID,
+        parent: Node | None,
+        scope: Scope | None,
+        act: SpawnAct | None,
+        agent: Agent,
         metadata: Mapping[str, Any],
     ) -> Node:
         """An agent's run: at the root of its session, or below whoever started it."""

@@ -1,14 +1,15 @@
-"""What a refused act raises in LangChain: Jackline's signals, each also of the class that the framework lets through."""
+"""What a refused act raises in LangChain: Jackline's signals, each also of a class that the framework lets through."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
 
-from jackline.decision import Decision
-from jackline.errors import ApprovalPending, Denied, Halted, Signal, describe
 from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt.tool_node import ToolInvocationError
+
+from jackline.decision import Decision
+from jackline.errors import ApprovalPending, Denied, Halted, Signal, describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +22,8 @@ class _Told(Signal):
         self.message = message if message is not None else describe(decision)
         self.tool_name = ""
         self.tool_kwargs: dict[str, Any] = {}
-        self.source = self
-        self.filtered_errors = None
+        self.source: Any = self
+        self.filtered_errors: Any = None
         self.decision = decision
         Exception.__init__(self, self.message)
 
@@ -42,11 +43,11 @@ class _Bubbling(Signal):
         return type(self), (self.decision, self.message)
 
 
-class DeniedTool(_Told, Denied, ToolInvocationError):
+class DeniedTool(_Told, Denied, ToolInvocationError):  # type: ignore[misc]
     """A tool was not run, or its result is withheld."""
 
 
-class PendingTool(_Told, ApprovalPending, ToolInvocationError):
+class PendingTool(_Told, ApprovalPending, ToolInvocationError):  # type: ignore[misc]
     """A tool waits for a human."""
 
 

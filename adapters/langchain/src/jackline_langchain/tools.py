@@ -7,35 +7,36 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from jackline.plain import fingerprint
-from jackline.request import Agent, Tool
-from langchain_core.tools import BaseTool
 from langgraph.prebuilt import ToolNode
 
+from jackline.plain import fingerprint
+from jackline.request import Agent, Tool
 from jackline_langchain import translate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from langchain_core.tools import BaseTool
 
     from jackline.guard import Guard
 
 _CAPACITY = 4096
 """Tool objects remembered; the memory is emptied when it is full."""
 
-_CONFIG = frozenset({"config", "run_manager", "callbacks"})
+_ADDED = frozenset({"config", "run_manager", "callbacks"})
 """What BaseTool adds to every body's arguments."""
 
 
 class KnownTool:
     """One tool object: its identity and its parameters."""
 
-    __slots__ = ("_description", "_hidden", "_reference", "_schema", "defaults", "names", "tool")
+    __slots__ = ("_description", "_reference", "_schema", "_visible", "defaults", "names", "tool")
 
     def __init__(self, native: BaseTool) -> None:
         self._reference = weakref.ref(native)
         self._description = native.description
         self._schema = native.args_schema
-        self._hidden: dict[tuple[str, ...], frozenset[str]] = {}
+        self._visible: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.names = _names(native)
         self.defaults = _defaults(native, self.names)
         declared = translate.schema(native)
@@ -55,16 +56,15 @@ class KnownTool:
             and self.tool.name == native.name
         )
 
-    def hidden(self, kwargs: Mapping[str, Any]) -> frozenset[str]:
-        """The names of what LangChain adds to a call: config, callbacks, injected state."""
+    def visible(self, kwargs: Mapping[str, Any]) -> tuple[str, ...]:
+        """The names of a call's arguments, without what LangChain adds: config, callbacks, injected state."""
         key = tuple(kwargs)
-        found = self._hidden.get(key)
+        found = self._visible.get(key)
         if found is None:
             native = self._reference()
             shown = native._filter_injected_args(dict(kwargs)) if native is not None else kwargs  # noqa: SLF001
-            taken = {name for name in _CONFIG if name in kwargs and name not in self.names}
-            found = frozenset((set(kwargs) - set(shown)) | taken)
-            self._hidden[key] = found
+            found = tuple(name for name in shown if name in self.names or name not in _ADDED)
+            self._visible[key] = found
         return found
 
 
@@ -78,9 +78,9 @@ class NamedTool:
         self.names: tuple[str, ...] = ()
         self.defaults: dict[str, Any] = {}
 
-    def hidden(self, kwargs: Mapping[str, Any]) -> frozenset[str]:  # noqa: ARG002 - as KnownTool's
-        """Nothing: callbacks are given what is left after LangChain took its own."""
-        return frozenset()
+    def visible(self, kwargs: Mapping[str, Any]) -> tuple[str, ...]:
+        """Everything: callbacks are given what is left after LangChain took its own."""
+        return tuple(kwargs)
 
 
 def _names(native: BaseTool) -> tuple[str, ...]:
@@ -100,9 +100,7 @@ def _defaults(native: BaseTool, names: tuple[str, ...]) -> dict[str, Any]:
         return {}
     shown = native._filter_injected_args(dict.fromkeys(names))  # noqa: SLF001
     found = {name: parameters[name].default for name in shown if name in parameters}
-    return {
-        name: item for name, item in found.items() if item is not inspect.Parameter.empty and not _is_field(item)
-    }
+    return {name: item for name, item in found.items() if item is not inspect.Parameter.empty and not _is_field(item)}
 
 
 def _is_field(item: Any) -> bool:

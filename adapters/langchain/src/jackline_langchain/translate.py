@@ -6,13 +6,14 @@ import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
-from jackline.events import Usage
-from jackline.plain import canonical, is_plain, plain
 from langchain_core.documents import Document
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ChatMessage, ToolMessage
 from langchain_core.prompt_values import PromptValue
 from langgraph.types import Command
 from pydantic import BaseModel
+
+from jackline.events import Usage
+from jackline.plain import canonical, is_plain, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,8 +33,21 @@ LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_t
 CLIENT_TYPES = ("function", "custom", "bash_", "text_editor_", "computer_", "memory_", "local_shell", "apply_patch")
 """Types of offered tools that the client runs itself: they reach no server but the agent's own tools."""
 
+AGENTS = frozenset({"LangGraph", "AgentExecutor"})
+"""Names of runs that are agents where no patched entrance says so."""
+
 _TEXT_BLOCKS = frozenset(
-    {"text", "text-plain", "reasoning", "thinking", "tool_use", "tool_call", "tool_call_chunk", "tool_result", "refusal"}
+    {
+        "text",
+        "text-plain",
+        "reasoning",
+        "thinking",
+        "tool_use",
+        "tool_call",
+        "tool_call_chunk",
+        "tool_result",
+        "refusal",
+    }
 )
 
 
@@ -121,9 +135,7 @@ def _rewritten_items(native: Sequence[Any], before: list[Any], after: list[Any])
 def _fields(native: Any, before: Any, after: Any) -> dict[str, Any]:
     if not isinstance(before, dict) or not isinstance(after, dict) or before.keys() != after.keys():
         raise UnchangeableError(f"a {type(native).__name__} cannot be given other fields")
-    return {
-        key: rewrite(getattr(native, key), before[key], item) for key, item in after.items() if before[key] != item
-    }
+    return {key: rewrite(getattr(native, key), before[key], item) for key, item in after.items() if before[key] != item}
 
 
 def _rewritten_message(native: BaseMessage, before: Any, after: Any) -> BaseMessage:
@@ -226,10 +238,12 @@ def _offered_tool(tool: Any) -> list[tuple[str, bool]]:
 
 def limit_of(params: Mapping[str, Any], metadata: Mapping[str, Any]) -> int | None:
     """The output limit that a model call declares, in tokens; None where it declares none."""
-    for found in (*(params.get(name) for name in LIMITS), metadata.get("ls_max_tokens")):
-        if isinstance(found, int) and not isinstance(found, bool):
+    for name in LIMITS:
+        found = params.get(name)
+        if type(found) is int:
             return found
-    return None
+    found = metadata.get("ls_max_tokens")
+    return found if type(found) is int else None
 
 
 def model_name(params: Mapping[str, Any], metadata: Mapping[str, Any], serialized: Mapping[str, Any] | None) -> str:
@@ -315,3 +329,24 @@ def read_only(tool: BaseTool) -> bool | None:
         if isinstance(found, bool):
             return found
     return None
+
+
+def is_agent(name: str, tags: list[str] | None, metadata: Mapping[str, Any]) -> bool:
+    """Whether a run is an agent's, as far as a callback can tell."""
+    if is_step(tags):
+        return False
+    return name in AGENTS or (bool(name) and metadata.get("lc_agent_name") == name)
+
+
+def is_step(tags: list[str] | None) -> bool:
+    """Whether a run is a step of a graph."""
+    return any(tag.startswith("graph:step:") for tag in tags or ())
+
+
+def last_word(outputs: Any) -> Any:
+    """What an agent hands out: the last message's content, or whatever else it returns."""
+    messages = outputs.get("messages") if isinstance(outputs, dict) else None
+    if isinstance(messages, list) and messages:
+        last = messages[-1]
+        return getattr(last, "content", last)
+    return outputs

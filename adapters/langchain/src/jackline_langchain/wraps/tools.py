@@ -1,0 +1,100 @@
+"""Tools: the public entrances, and the bodies below them."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.tools import BaseTool
+
+from jackline_langchain import bodies, following
+from jackline_langchain.enforce import message_of
+from jackline_langchain.entrances import TOOL, ToolEntrance
+from jackline_langchain.signals import DeniedTool, PendingTool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def _tool_run(original: Callable[..., Any]) -> Callable[..., Any]:
+    def run(self: BaseTool, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
+        following.cover(type(self), BaseTool, BODIES)
+        entrance = ToolEntrance(self, tool_input)
+        token = TOOL.set(entrance)
+        try:
+            return original(self, tool_input, *args, **kwargs)
+        except (DeniedTool, PendingTool) as refusal:
+            call_id = kwargs.get("tool_call_id")
+            if not entrance.acts or call_id is None:
+                raise
+            return message_of(refusal, self.name, call_id)
+        finally:
+            TOOL.reset(token)
+
+    return run
+
+
+def _tool_arun(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def arun(self: BaseTool, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
+        following.cover(type(self), BaseTool, BODIES)
+        entrance = ToolEntrance(self, tool_input)
+        token = TOOL.set(entrance)
+        try:
+            return await original(self, tool_input, *args, **kwargs)
+        except (DeniedTool, PendingTool) as refusal:
+            call_id = kwargs.get("tool_call_id")
+            if not entrance.acts or call_id is None:
+                raise
+            return message_of(refusal, self.name, call_id)
+        finally:
+            TOOL.reset(token)
+
+    return arun
+
+
+def _tool_body(original: Callable[..., Any]) -> Callable[..., Any]:
+    def _run(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
+        acts, token = _entered(self)
+        try:
+            if not acts:
+                return original(self, *args, **kwargs)
+            return bodies.run_tool(acts, functools.partial(original, self), args, kwargs)
+        finally:
+            if token is not None:
+                TOOL.reset(token)
+
+    return _run
+
+
+def _tool_abody(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def _arun(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
+        acts, token = _entered(self)
+        try:
+            if not acts:
+                return await original(self, *args, **kwargs)
+            return await bodies.arun_tool(acts, functools.partial(original, self), args, kwargs)
+        finally:
+            if token is not None:
+                TOOL.reset(token)
+
+    return _arun
+
+
+def _entered(tool: BaseTool) -> tuple[Any, Any]:
+    """The acts of the call that reaches a body; a body that is called directly is an act of its own."""
+    entrance = TOOL.get()
+    if entrance is not None and entrance.native is tool:
+        if entrance.entered:
+            return (), None
+        entrance.entered = True
+        return entrance.acts, None
+    acts = following.tool_acts(tool)
+    if not acts:
+        return (), None
+    entrance = ToolEntrance(tool, None)
+    entrance.entered = True
+    return acts, TOOL.set(entrance)
+
+
+BODIES = {"_run": _tool_body, "_arun": _tool_abody}
+ENTRANCES = {"run": _tool_run, "arun": _tool_arun, "_arun": _tool_abody}
