@@ -30,6 +30,7 @@ from jackline.testing import AdapterSuite
 from jackline.testing.paths import Group, Path
 from jackline_langchain import LangChainAdapter
 
+BELOW = ("tools", "parallel", "sends", "model", "spawn")
 LOOP = ("tools", "parallel", "sends", "model", "output")
 STREAMS = {stream, astream, astream_events}
 TWICE = {batch, abatch}
@@ -59,17 +60,9 @@ def conversation(way: Any, shape: Any, mode: Any, *carries: Any, **more: Any) ->
     )
 
 
-def below(way: Any, shape: Any, mode: Any, *carries: Any) -> Path:
+def below(way: Any, shape: Any, mode: Any, *more: Any) -> Path:
     """An agent that another one started."""
-    path = conversation(
-        way,
-        shape,
-        mode,
-        *(carries or ("tools", "parallel", "sends", "model", "spawn")),
-        group="sub-agent",
-        above=("boss",),
-    )
-    return path
+    return conversation(way, shape, mode, *BELOW, *more, group="sub-agent", above=("boss",))
 
 
 def single(way: Any, shape: str, mode: str, group: Group, drive: Any, *carries: Any, **more: Any) -> Path:
@@ -122,8 +115,9 @@ class TestLangChain(AdapterSuite):
             below(handler, agent_as_tool, invoke),
             below(process, async_agent_as_tool, ainvoke),
             below(middleware, agent_as_tool, stream),
-            below(attach, subgraph, invoke),
-            below(handler, subgraph, astream),
+            below(attach, subgraph, invoke, "output"),
+            below(handler, subgraph, astream, "output"),
+            below(process, subgraph, astream_events, "output"),
             conversation(handler, own_pool, invoke, "tools", "parallel", group="parallel"),
             conversation(process, own_pool, invoke, "tools", "parallel", group="parallel"),
             single(handler, "tool", "invoke", "direct call", ways.plain_tool, "tools"),

@@ -272,8 +272,7 @@ class JacklineCallbackHandler(BaseCallbackHandler):
             return
         node = self.runs.leaf(run_id, parent_run_id, metadata or {})
         facts = {"params": kwargs.get("invocation_params"), "metadata": metadata, "serialized": serialized}
-        outermost = node.root.graph and not node.inner and not node.scope.ancestors
-        act = ModelAct(self.guard, node.scope, self.runs.tools, facts=facts, answers=outermost)
+        act = ModelAct(self.guard, node.scope, self.runs.tools, facts=facts, answers=node.speakers)
         act.node = node
         node.act = act
         entrance = MODEL.get() or EXPECTED.get(run_id)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from jackline.decision import Decision
     from jackline.guard import Guard
-    from jackline.request import Request
+    from jackline.request import Agent, Request
     from jackline.session import Scope
     from jackline_langchain.tools import Tools
 
@@ -31,9 +31,9 @@ class ModelAct(Act):
     """A model call: its messages and limit before, its answer after."""
 
     def __init__(
-        self, guard: Guard, scope: Scope, tools: Tools, *, facts: Mapping[str, Any], answers: bool = False
+        self, guard: Guard, scope: Scope, tools: Tools, *, facts: Mapping[str, Any], answers: Sequence[Agent] = ()
     ) -> None:
-        """`facts`: `params`, `metadata`, `serialized` as the callback got them; `answers`: its text is an output."""
+        """`facts`: `params`, `metadata`, `serialized` as the callback got them; `answers`: whose output its text is."""
         super().__init__(guard, scope)
         self.tools = tools
         self.params: Mapping[str, Any] = facts.get("params") or {}
@@ -67,7 +67,7 @@ class ModelAct(Act):
         request = self.request
         if request is None:
             return False
-        return self.guard.judges_return(request) or (self.answers and self.guard.judges(self._output(request, None)))
+        return self.guard.judges_return(request) or any(map(self.guard.judges, self._outputs(None)))
 
     def finished(self, messages: Sequence[Any], output: Mapping[str, Any] | None, text: str = "") -> list[Any]:
         """Record the answer (one message for each choice) with its tokens; returns the plain form of each."""
@@ -92,8 +92,8 @@ class ModelAct(Act):
             return
         decisions = [self.guard.returned(self.request, answer)]
         if self.answers and isinstance(answer, dict) and not answer.get("tool_calls"):
-            asked = self._output(self.request, answer.get("content"))
-            decisions.append(self.guard.check(asked) if self.guard.judges(asked) else None)
+            asked = filter(self.guard.judges, self._outputs(answer.get("content")))
+            decisions += map(self.guard.check, asked)
         for decision in decisions:
             if decision is not None and not decision.permitted:
                 raise signal(decision)
@@ -107,9 +107,10 @@ class ModelAct(Act):
             return message
         message, before = self.released(message, before, self.guard.returned(self.request, before))
         if self.answers and not getattr(message, "tool_calls", None):
-            asked = self._output(self.request, before.get("content"))
-            if self.guard.judges(asked):
-                return self.worded(message, before, self.guard.check(asked))
+            for asked in self._outputs(before.get("content")):
+                if self.guard.judges(asked):
+                    asked.args = {"result": before.get("content")}
+                    message, before = self.worded(message, before, self.guard.check(asked))
         return message
 
     async def areturned(self, message: BaseMessage, before: Any) -> BaseMessage:
@@ -118,9 +119,10 @@ class ModelAct(Act):
             return message
         message, before = self.released(message, before, await self.guard.areturned(self.request, before))
         if self.answers and not getattr(message, "tool_calls", None):
-            asked = self._output(self.request, before.get("content"))
-            if self.guard.judges(asked):
-                return self.worded(message, before, await self.guard.acheck(asked))
+            for asked in self._outputs(before.get("content")):
+                if self.guard.judges(asked):
+                    asked.args = {"result": before.get("content")}
+                    message, before = self.worded(message, before, await self.guard.acheck(asked))
         return message
 
     def released(self, message: BaseMessage, before: Any, answer: Decision | None) -> tuple[BaseMessage, Any]:
@@ -132,13 +134,14 @@ class ModelAct(Act):
         after = answer.args["result"] if answer.args is not None else before
         return self._changed(message, before, after, answer), after
 
-    def worded(self, message: BaseMessage, before: Any, answer: Decision) -> BaseMessage:
+    def worded(self, message: BaseMessage, before: Any, answer: Decision) -> tuple[BaseMessage, Any]:
         """An answer as `output` was decided."""
         if not answer.permitted:
             raise signal(answer)
         if answer.args is None:
-            return message
-        return self._changed(message, before, {**before, "content": answer.args["result"]}, answer)
+            return message, before
+        after = {**before, "content": answer.args["result"]}
+        return self._changed(message, before, after, answer), after
 
     def broken(self, error: BaseException) -> None:
         """Close a call that broke off: with a reservation all of it is taken as spent, else what was received."""
@@ -176,17 +179,27 @@ class ModelAct(Act):
         args = {"messages": self._messages}
         return self.guard.request("model.call", asked.name, args, scope=self.scope, model=asked)
 
-    def _output(self, request: Request, text: Any) -> Request:
-        return msgspec.structs.replace(
-            request,
-            action="output",
-            resource=request.agent.name,
-            args={"result": text},
-            original=None,
-            model=None,
-            view=None,
-            at=self.guard.clock(),
-        )
+    def _outputs(self, text: Any) -> list[Request]:
+        """The request about a text as the output of each agent whose word it is."""
+        request = self.request
+        if request is None:
+            return []
+        return [
+            msgspec.structs.replace(
+                request,
+                action="output",
+                resource=agent.name,
+                agent=agent,
+                ancestors=request.ancestors[: request.depth - above],
+                depth=request.depth - above,
+                args={"result": text},
+                original=None,
+                model=None,
+                view=None,
+                at=self.guard.clock(),
+            )
+            for above, agent in enumerate(self.answers)
+        ]
 
     def _bound(self, answer: Any) -> Usage | None:
         """An upper bound where the provider tells nothing; None leaves it to what was reserved."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _NAMED = 10_000
 """Sessions named by metadata whose scope is kept."""
 
+_LIVE = 100_000
+"""Live runs that are kept; beyond that, the oldest is taken for one that was never ended."""
+
 VERSIONS = {name: importlib.metadata.version(name) for name in ("langchain-core", "langgraph")}
 USERS = ("jackline_user_id", "user_id")
 """Metadata that names for whom a session is."""
@@ -62,7 +65,7 @@ class Node:
         self.graph = False
         """Whether it is an agent's: what it answers goes outside."""
         self.inner: bool = parent.inner if parent is not None else False
-        """Whether a tool or another agent stands between this run and its root: its text goes to that, not outside."""
+        """Whether a tool stands between this run and its root: its text goes to that, not outside."""
         self.session: Session | None = None
         """The session that ends with this run."""
         self.token: Token[Scope | None] | None = None
@@ -74,6 +77,14 @@ class Node:
         """Of a root: the decision that ended its session, below it."""
         self.leave: Callable[[], object] = _stay
         """Takes this run out of the tree."""
+
+    @property
+    def speakers(self) -> tuple[Agent, ...]:
+        """The agents whose word to the outside a model's text is here, innermost first; none below a tool."""
+        if self.inner or not self.root.graph:
+            return ()
+        above = self.scope.ancestors[len(self.root.scope.ancestors) :]
+        return (self.scope.agent, *reversed(above))
 
 
 def _stay() -> None:
@@ -112,7 +123,7 @@ class Runs:
     def leaf(self, run_id: UUID, parent_run_id: UUID | None, metadata: Mapping[str, Any]) -> Node:
         """A tool's, model's or retriever's run."""
         parent, scope = self.around(parent_run_id)
-        node = Node(scope if scope is not None else self._bare(metadata), parent)
+        node = Node(scope if scope is not None else self.bare(metadata), parent)
         return self._add(run_id, node)
 
     def step(self, run_id: UUID, parent: Node | None, scope: Scope, *, current: bool) -> Node:
@@ -147,7 +158,7 @@ class Runs:
             node = self._began(run_id, self.guard.begin_run(agent, scope, root=True), parent, None)
         else:
             node = self._began(run_id, self.guard.begin_run(agent, scope, span=act.request.span), parent, None)
-            node.act, node.inner = act, True
+            node.act = act
         node.graph = True
         return node
 
@@ -211,11 +222,20 @@ class Runs:
         return self._add(run_id, node)
 
     def _add(self, run_id: UUID, node: Node) -> Node:
+        if len(self.nodes) >= _LIVE:
+            self._forget_oldest()
         self.nodes[run_id] = node
         node.leave = functools.partial(self.ended, run_id)
         if node.root is not node:
             node.root.members[run_id] = node
         return node
+
+    def _forget_oldest(self) -> None:
+        """Drop a run of which no end was told: another handler may raise between its start and its body."""
+        run_id = next(iter(self.nodes), None)
+        node = self.ended(run_id) if run_id is not None else None
+        if node is not None and node.act is not None:
+            node.act.fail("outcome unknown")
 
     def _session(self, metadata: Mapping[str, Any]) -> tuple[Session, bool]:
         """The session that the caller names, which goes on; or one of its own, which ends with the run."""
@@ -223,7 +243,7 @@ class Runs:
         user = next((str(metadata[key]) for key in USERS if metadata.get(key)), "")
         return self.guard.open_session(external or None, user=user), not external
 
-    def _bare(self, metadata: Mapping[str, Any]) -> Scope:
+    def bare(self, metadata: Mapping[str, Any]) -> Scope:
         """The scope of an act that no chain or agent does: the named session's, or this process's."""
         external = translate.external_session(metadata)
         if not external:
