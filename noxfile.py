@@ -33,7 +33,7 @@ def install(session: nox.Session, distributions: list[str], *wanted: str, group:
     """Install distributions of this repository, a dependency group and what else is wanted, in one call of pip."""
     tools = nox.project.dependency_groups(GROUPS, group) if group else ()
     editable = [word for distribution in distributions for word in ("-e", f"./{distribution}")]
-    session.install("-c", "constraints/tools.txt", *editable, *tools, *wanted)
+    session.install("--quiet", "-c", "constraints/tools.txt", *editable, *tools, *wanted)
 
 
 def install_langchain(session: nox.Session, versions: str, *wanted: str) -> None:

@@ -14,12 +14,9 @@ if TYPE_CHECKING:
 THEIRS = {
     ("adapters/langchain", "handler"): "LangChain's callback handlers, and a promised name",
     ("adapters/langchain", "manager"): "LangChain's callback managers",
-    ("adapters/langchain", "violation"): "a promised scenario of the demo: silent-violation",
-    ("core/src/jackline/cli/demo.py", "violation"): "the same",
-    ("core/src/jackline/demo/stories.py", "violation"): "the same",
+    ("core/src/jackline/cli/demo.py", "violation"): "a promised scenario: silent-violation",
     ("core/src/jackline/options.py", "handler"): "pydantic's word for what makes the rest of a schema",
     ("core/src/jackline/plugins.py", "manager"): "pluggy's word for what registers plugins",
-    ("policy_packs/tool_access/src/jackline_tool_access/options.py", "handler"): "pydantic's, as above",
 }
 """Where a word that is not used is somebody else's, and whose."""
 
