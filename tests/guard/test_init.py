@@ -12,7 +12,9 @@ import pytest
 
 import jackline
 from jackline import BundleError, JacklineError
+from jackline.home import Home
 from jackline.hookspecs import hookimpl
+from jackline.journal import read
 from jackline.plugins import load_plugins
 
 ENFORCE = "jackline: 1\npolicies: []\n"
@@ -217,3 +219,36 @@ def test_p8_init_needs_no_network(place):
         [sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False, timeout=60
     )
     assert found.stdout == "ran\n", found.stderr
+
+
+ENDINGS = {
+    "returns": "",
+    "raises": "raise ValueError('x')",
+    "exits": "sys.exit(3)",
+    "forks": "child = os.fork()\nif child == 0: tool(); sys.exit(0)\nos.waitpid(child, 0); tool()",
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_program_that_ends_without_close_has_not_crashed(ending, place):
+    program = f"""
+import os, sys, warnings
+warnings.simplefilter("ignore")
+import jackline
+guard = jackline.init()
+@guard.tool
+def tool(): pass
+tool()
+{ENDINGS[ending]}
+"""
+    subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, timeout=60, cwd=place)
+    journals = [list(read(path)) for path in sorted(Home(None).journals.glob("*.jsonl"))]
+    acts = 2 if ending == "forks" else 1
+    assert len(journals) == acts, "a process a journal"
+    for lines in journals:
+        kinds = [line.kind for line in lines]
+        assert (kinds[-1], kinds.count("session_started"), kinds.count("session_ended")) == ("journal_closed", 1, 1)
+        assert kinds.count("completed") == (acts if lines is journals[0] else 1), "the child ends none of its parent's"
+        started = next(line.event for line in lines if line.kind == "session_started")
+        assert started.application == "python"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import sys
 import threading
@@ -91,7 +93,7 @@ class Lifecycle:
         """
         self.home = Home(home).make()
         self.clock = clock
-        self.application = application or Path(sys.argv[0] or "python").stem or "python"
+        self.application = application or _this_program()
         self.namespace = namespace
         self.recorder = Recorder(self.home, clock)
         self.ledger = Ledger.open(self.home.ledger)
@@ -111,6 +113,7 @@ class Lifecycle:
         self._epoch = self.control.epoch
         self._lock = threading.Lock()
         self._implicit: Scope | None = None
+        self._pid = os.getpid()
         self._closed = False
         self._adapters: list[Adapter] = []
         self._activate(bundle)
@@ -298,10 +301,32 @@ class Lifecycle:
         self.sessions.after_fork()
         self.registry.after_fork()
 
+    def _at_exit(self) -> None:
+        """Close what nobody closed. Sessions belong to the process that opened them, not to the child of a fork."""
+        if self._pid == os.getpid():
+            self.close()
+        else:
+            if self._implicit is not None:
+                self.close_session(self._implicit.session)
+            self.recorder.journal.close()
+
+
+def _this_program() -> str:
+    name = Path(sys.argv[0]).stem if sys.argv else ""
+    return name if name and not name.startswith("-") else "python"
+
 
 def _all_after_fork() -> None:
     for guard in list(_GUARDS):
         guard._after_fork()  # noqa: SLF001 - the one place that tells guards of a fork
 
 
+def _all_at_exit() -> None:
+    """A program that ends without `close` is not one that crashed: its journals say so."""
+    for guard in list(_GUARDS):
+        with contextlib.suppress(JacklineError, OSError):  # a home that is gone: nobody is left to be told
+            guard._at_exit()  # noqa: SLF001 - the one place that tells guards of the end
+
+
 os.register_at_fork(after_in_child=_all_after_fork)
+atexit.register(_all_at_exit)
