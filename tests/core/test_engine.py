@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jackline.condition import EvaluationError, compile_condition
 from jackline.decision import EFFECTS, SEVERITY, Finding, Verdict
-from jackline.engine import Bound, Engine
+from jackline.engine import Bound, Engine, facts
 from jackline.events import Completed
 from jackline.policy import Reach, State
 from jackline.request import Agent, Request, Subject, Tool
@@ -268,7 +269,57 @@ def test_the_memo_follows_the_agent_and_is_bounded():
     for number in range(5000):
         found = engine.decide(request(agent=Agent(name=f"a{number}", status="active")), {})
         assert found.effect == ("deny" if number == 7 else "allow")
-    assert len(engine._memo) <= 4096
+    assert len(engine._index._memo) <= 4096
+
+
+class Where(Fixed):
+    """Answers None wherever its condition is false, and says so."""
+
+    def __init__(self, source, answer):
+        super().__init__(self.where)
+        self.verdict = answer
+        self.only_where = compile_condition(source, None)
+
+    def where(self, request, state):
+        try:
+            return None if self.only_where.evaluate(facts(request)) is False else self.verdict
+        except EvaluationError:
+            return self.verdict
+
+
+@pytest.mark.parametrize(
+    ("source", "effect"),
+    [("args.q == 'y'", "allow"), ("args.q == 'x'", "deny"), ("args.nope == 'x'", "deny"), ("args.q", "deny")],
+)
+@pytest.mark.parametrize("beside", [0, 1, 9, 70])
+def test_policies_whose_conditions_are_all_false_are_not_asked(source, effect, beside):
+    policies = [Where(source, verdict("deny")), *(Where(f"args.q == 'z{n}'", verdict("halt")) for n in range(beside))]
+    bound = [Bound(policy, f"p{place}") for place, policy in enumerate(policies)]
+    states = {}
+    decision = Engine(bound).decide(request(), states)
+    assert decision.effect == effect
+    assert decision.evaluated == tuple(item.name for item in bound)
+    passed_over = effect == "allow" and beside < 64
+    assert {len(policy.asked) for policy in policies} == {0 if passed_over else 1}
+    assert bool(states) is not passed_over
+
+
+def test_conditions_see_what_an_earlier_policy_changed():
+    mask = Fixed(lambda request, state: verdict("modify", args={"q": "***"}), phase="modify")
+    before, after = Where("args.q == 'x'", verdict("halt")), Where("args.q == '***'", verdict("deny"))
+    later = Where("original.q == 'x' && args.q != 'x'", verdict("escalate"))
+    decision = decide(mask, before, after, later)
+    assert (decision.effect, decision.args) == ("deny", {"q": "***"})
+    assert [verdict.effect for verdict in decision.verdicts] == ["modify", "deny", "escalate"]
+
+
+def test_a_policy_that_is_not_trusted_is_asked_whatever_it_says_of_itself():
+    policy = Where("args.q == 'y'", verdict("deny"))
+    assert Engine([Bound(policy, "p", trusted=False)]).decide(request(), {}).effect == "allow"
+    assert len(policy.asked) == 1
+    other = Fixed(verdict("deny"))
+    other.only_where = "args.q == 'y'"
+    assert decide(other).effect == "deny"
 
 
 def test_in_observe_mode_nothing_is_refused_and_what_would_have_been_is_said():

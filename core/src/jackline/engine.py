@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from jackline.condition import Condition
+from jackline.candidates import Bound, Candidates, Index, OnError
 from jackline.decision import SEVERITY, Decision, Finding, Mode, Verdict
 from jackline.facts import facts
-from jackline.policy import PHASES, Granting, Policy, State
+from jackline.policy import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,75 +20,7 @@ if TYPE_CHECKING:
     from jackline.events import Event
     from jackline.request import Action, Agent, Request
 
-__all__ = ["Bound", "Engine", "combine", "facts"]
-
-OnError = Literal["deny", "halt", "skip"]
-
-_METER = PHASES.index("meter")
-"""What a sub-agent spends is its parent's to answer for."""
-
-_MEMO = 4096
-"""Candidate lists kept; the memo is emptied when it is full."""
-
-
-class Bound:
-    """A policy as a bundle binds it: its name, whom it selects, and how it counts."""
-
-    __slots__ = (
-        "governs", "mode", "name", "observes", "on_error", "only_where", "phase", "policy", "selects", "trusted"
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        policy: Policy,
-        name: str,
-        *,
-        selects: Callable[[Agent], bool] | None = None,
-        mode: Mode = "enforce",
-        on_error: OnError = "deny",
-        trusted: bool = True,
-    ) -> None:
-        self.policy = policy
-        self.name = name
-        self.selects = selects
-        self.mode: Mode = mode
-        self.on_error: OnError = on_error
-        self.trusted = trusted
-        self.phase = PHASES.index(policy.phase)
-        self.observes = bool(getattr(policy, "observes", True))
-        condition = getattr(policy, "only_where", None)
-        self.only_where = condition if trusted and isinstance(condition, Condition) else None
-        self.governs: frozenset[Action] = policy.governs if isinstance(policy, Granting) else frozenset()
-
-    def covers(self, agent: Agent) -> bool:
-        """Whether this policy is for `agent`; a query that cannot be evaluated selects."""
-        if self.selects is None:
-            return True
-        try:
-            return bool(self.selects(agent))
-        except Exception:  # noqa: BLE001 - an agents query that fails must not take its policy away
-            return True
-
-    def covers_request(self, request: Request) -> bool:
-        """Whether this policy is for the request's agent; a meter also where it is for an agent that spawned it."""
-        if self.covers(request.agent):
-            return True
-        return self.phase == _METER and any(map(self.covers, request.ancestors))
-
-
-class _Candidates:
-    """The policies that can answer one kind of request, in the order in which they are asked."""
-
-    __slots__ = ("bound", "delegating", "granting", "keep", "names", "observing", "waits")
-
-    def __init__(self, bound: Sequence[Bound], request: Request, delegating: tuple[tuple[Agent, Bound], ...]) -> None:
-        self.bound = tuple(bound)
-        self.names = tuple(item.name for item in bound)
-        self.granting = tuple(item for item in bound if request.action in item.governs)
-        self.delegating = delegating
-        self.observing = tuple(item for item in bound if item.observes)
-        self.waits = any(not item.trusted for item in bound)
-        self.keep = (request.agent, request.ancestors)  # holds what the memo's key names by identity
+__all__ = ["Bound", "Engine", "OnError", "combine", "facts"]
 
 
 class Engine:
@@ -111,65 +43,59 @@ class Engine:
         self.unregistered = unregistered
         self.unmanaged = unmanaged
         self.call = call
-        self._memo: dict[tuple[Any, ...], _Candidates] = {}
-        self._index = _Index(self.bound)
+        self._observed = any(item.observes for item in self.bound)
+        self._index = Index(self.bound)
 
-    def candidates(self, request: Request) -> _Candidates:
-        """The policies that can answer this request; found once for each action, tool, agent and ancestry."""
-        tool = request.tool.name if request.tool is not None else None
-        key = (request.action, tool, id(request.agent), tuple(map(id, request.ancestors)))
-        found = self._memo.get(key)
-        if found is None:
-            found = self._find(request, tool)
-            if len(self._memo) >= _MEMO:
-                self._memo.clear()
-            self._memo[key] = found
-        return found
-
-    def judges(self, request: Request) -> bool:
-        """Whether any policy can answer this request at all."""
-        return bool(self.candidates(request).bound)
+    def judges(self, request: Request, action: Action | None = None) -> bool:
+        """Whether any policy can answer this request at all, or `action` in its place."""
+        return bool(self._index.of(request, action).bound)
 
     def waits(self, request: Request) -> bool:
         """Whether a policy that may take long can answer this request."""
-        return self.call is not None and self.candidates(request).waits
+        return self.call is not None and self._index.of(request).waits
 
     def decide(self, request: Request, states: dict[str, State]) -> Decision:
         """Ask every candidate and combine the answers. Claims are returned, not reserved."""
-        candidates = self.candidates(request)
+        candidates = self._index.of(request)
         verdicts: list[Verdict] = []
         standing = self._standing(request.agent)
         if standing is not None:
             verdicts.append(standing)
         current = request
-        args: dict[str, Any] | None = None
-        for item in candidates.bound:
-            condition = item.only_where
-            if condition is not None:
-                try:
-                    if condition.run(current.view or facts(current)) is False:
-                        continue
-                except Exception:  # noqa: BLE001, S110 - the policy itself says what that means
-                    pass
+        asked = candidates.bound
+        if candidates.joined is not None and _false(candidates.joined, request):
+            asked = candidates.always
+        while (change := self._ask_each(asked, current, states, verdicts)) is not None:
+            item, current = change
+            asked = candidates.bound[candidates.bound.index(item) + 1 :]
+        if candidates.granting or candidates.delegating:
+            verdicts.extend(_default_deny(candidates, current, verdicts))
+        args = current.args if current is not request else None
+        return combine(verdicts, candidates.names, request, revision=self.revision, mode=self.mode, args=args)
+
+    def _ask_each(
+        self, asked: Sequence[Bound], request: Request, states: dict[str, State], verdicts: list[Verdict]
+    ) -> tuple[Bound, Request] | None:
+        """Ask until one changes the arguments: it and the changed request, which those after it are asked about."""
+        for item in asked:
             state = states.get(item.name)
             if state is None:
                 state = states[item.name] = State()
-            verdict = self._ask(item, current, state)
+            verdict = self._ask(item, request, state)
             if verdict is None:
                 continue
             verdicts.append(verdict)
             if verdict.args is not None and verdict.mode == "enforce" == self.mode:
-                args = verdict.args
                 original = request.args if request.original is None else request.original
-                current = msgspec.structs.replace(current, args=args, original=original, view=None)
-        if candidates.granting or candidates.delegating:
-            verdicts.extend(_default_deny(candidates, current, verdicts))
-        return combine(verdicts, candidates.names, request, revision=self.revision, mode=self.mode, args=args)
+                return item, msgspec.structs.replace(request, args=verdict.args, original=original, view=None)
+        return None
 
     def observe(self, event: Event, request: Request, states: dict[str, State]) -> int:
         """Tell what happened to every candidate of the request; return how many of them failed at it."""
         failures = 0
-        for item in self.candidates(request).observing:
+        if not self._observed:
+            return failures
+        for item in self._index.of(request).observing:
             state = states.get(item.name)
             if state is None:
                 state = states[item.name] = State()
@@ -214,48 +140,13 @@ class Engine:
             reason=f"agent '{agent.key}' is {rule}; permit it with: jackline agents set {agent.name} --status active",
         )
 
-    def _find(self, request: Request, tool: str | None) -> _Candidates:
-        bound = [item for item in self._index.reaching(request.action, tool) if item.covers_request(request)]
-        delegating = tuple(
-            (ancestor, item)
-            for ancestor in request.ancestors
-            for item in self.bound
-            if request.action in item.governs and item.covers(ancestor)
-        )
-        return _Candidates(bound, request, delegating)
 
-
-class _Index:
-    """Policies by action and tool name, so that what cannot match is never looked at."""
-
-    def __init__(self, bound: Sequence[Bound]) -> None:
-        self._order = {id(item): place for place, item in enumerate(bound)}
-        self._anywhere: dict[Action | None, list[Bound]] = {}
-        self._exact: dict[tuple[Action | None, str], list[Bound]] = {}
-        self._prefixed: dict[Action | None, list[Bound]] = {}
-        for item in bound:
-            reach = item.policy.reach
-            for action in reach.actions if reach.actions is not None else (None,):
-                if reach.tools is None and not reach.tool_prefixes:
-                    self._anywhere.setdefault(action, []).append(item)
-                    continue
-                for name in reach.tools or ():
-                    self._exact.setdefault((action, name), []).append(item)
-                if reach.tool_prefixes:
-                    self._prefixed.setdefault(action, []).append(item)
-
-    def reaching(self, action: Action, tool: str | None) -> list[Bound]:
-        found = {id(item): item for item in self._matching(action, tool)}
-        return sorted(found.values(), key=lambda item: self._order[id(item)])
-
-    def _matching(self, action: Action, tool: str | None) -> Iterator[Bound]:
-        for key in (action, None):
-            yield from self._anywhere.get(key, ())
-            if tool is not None:
-                yield from self._exact.get((key, tool), ())
-                for item in self._prefixed.get(key, ()):
-                    if tool.startswith(item.policy.reach.tool_prefixes):
-                        yield item
+def _false(joined: Callable[[dict[str, Any]], Any], request: Request) -> bool:
+    """Whether all conditions are false: so it is for most requests."""
+    try:
+        return joined(request.view or facts(request)) is False
+    except Exception:  # noqa: BLE001 - each is asked by itself, and says what that means
+        return False
 
 
 def combine(
@@ -300,7 +191,7 @@ def combine(
     )
 
 
-def _default_deny(candidates: _Candidates, request: Request, verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
+def _default_deny(candidates: Candidates, request: Request, verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
     """Permission is never inherited: nobody allowed it, or an ancestor may not hand it on."""
     what = f"{request.action} '{request.resource}'"
     if candidates.granting:

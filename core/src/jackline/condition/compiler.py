@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jackline.condition import checker, emitter, evaluator, parser
+from jackline.condition import checker, emitter, evaluator, parser, syntax
 from jackline.condition.conjuncts import Conjuncts, conjuncts
 from jackline.condition.errors import BudgetExceeded, EvaluationError, position
 from jackline.condition.values import kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from jackline.condition.schema import Schema
     from jackline.condition.syntax import Node
@@ -34,7 +34,7 @@ class Condition:
         self.conjuncts: Conjuncts = conjuncts(tree)
         self._tree = tree
         self.run: Callable[[Mapping[str, Any]], Any] = self._first
-        """The code object alone: what it returns is the answer; where it raises, `evaluate` says whether there is one."""
+        """The code object alone. What it returns is the answer; where it raises, ask `evaluate`."""
 
     def __repr__(self) -> str:
         return f"Condition({self.source!r})"
@@ -71,6 +71,12 @@ class Condition:
             raise
         except RecursionError:
             raise EvaluationError("there is too little stack left to evaluate this condition") from None
+
+
+def any_of(conditions: Sequence[Condition]) -> Callable[[Mapping[str, Any]], Any]:
+    """One code object for many conditions: False where each is false. Anything else, an error too, tells nothing."""
+    trees = tuple(condition._tree for condition in conditions)  # noqa: SLF001 - of this module's own class
+    return emitter.build(trees[0] if len(trees) == 1 else syntax.Logic(0, 0, "||", trees))
 
 
 def compile_condition(source: str, schema: Schema | None) -> Condition:
