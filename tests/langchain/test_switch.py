@@ -29,7 +29,7 @@ import jackline
 import jackline_langchain
 from jackline.decision import Decision
 from jackline.errors import Denied, Halted
-from jackline_langchain import JacklineCallbackHandler, LangChainAdapter, handler, signals
+from jackline_langchain import JacklineCallbackHandler, JacklineMiddleware, LangChainAdapter, handler, runs, signals
 from jackline_langchain.patches import PATCHES, SWITCH
 
 OWNERS = (
@@ -121,6 +121,8 @@ def unpatched(monkeypatch: pytest.MonkeyPatch, clean: list[Any]) -> None:
     monkeypatch.setenv(SWITCH, "0")
 
 
+# LangChain makes the coroutines of every handler first: those behind the one that refuses are never awaited.
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited", "ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.usefixtures("unpatched")
 class TestWithoutPatches:
     """`JACKLINE_LANGCHAIN_PATCH=0`: acts are refused from the callbacks; what would have to be changed is refused."""
@@ -187,6 +189,25 @@ class TestWithoutPatches:
         guard.close()
         assert_accounted(guard)
         assert "outer" in {event.agent for event in events(guard, "decided")} or OLD
+
+    @pytest.mark.parametrize("call", CALLS)
+    def test_middleware_governs_each_call_by_itself(self, guards: Guards, call: str) -> None:
+        guard, bodies = guards(deny("refund")), Bodies()
+        agent = create_agent(
+            Streaming(*script()), [bodies.refund(), bodies.search()], middleware=[JacklineMiddleware(guard)]
+        )
+        messages = CALLS[call](agent, {"metadata": {"session_id": "s"}})
+        assert messages[2].content == "Not permitted by policy 'p0': not that one"
+        assert not bodies.ran["refund"]
+        refusing = guards(refuse("model.call"))
+        model = Streaming(ai("x"))
+        with pytest.raises(jackline.Denied):
+            CALLS[call](create_agent(model, [], middleware=[JacklineMiddleware(refusing)]))
+        assert model.calls == 0
+        for item in (guard, refusing):
+            item.close()
+            assert_accounted(item)
+        assert {event.external_id for event in events(guard, "session_started")} == {"s"}
 
     def test_a_tool_that_fails_and_one_that_is_not_called_right(self, guards: Guards) -> None:
         guard, bodies = guards(), Bodies()
@@ -338,3 +359,21 @@ def test_observe_never_asks_twice(guards: Guards) -> None:
     asked = [(request.action, request.span) for request in seen.asked]
     assert len(asked) == len(set(asked))
     assert sum(action in ("model.call", "tool.call") for action, _ in asked) == 4
+
+
+def test_runs_that_are_never_ended_are_forgotten(guards: Guards, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A handler that raises after ours has a tool started that nobody ends."""
+
+    class Faulty(Recorder):
+        def on_tool_start(self, *args: Any, **kwargs: Any) -> None:
+            raise ZeroDivisionError("theirs")
+
+    monkeypatch.setattr(runs, "_LIVE", 3)
+    guard = guards()
+    ours = JacklineCallbackHandler(guard)
+    for _ in range(10):
+        with pytest.raises(ZeroDivisionError):
+            Bodies().search().invoke({"query": "q"}, {"callbacks": [ours, Faulty()]})
+    assert len(ours.runs.nodes) == 3
+    guard.close()
+    assert_accounted(guard)

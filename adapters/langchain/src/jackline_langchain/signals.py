@@ -43,11 +43,11 @@ class _Bubbling(Signal):
         return type(self), (self.decision, self.message)
 
 
-class DeniedTool(_Told, Denied, ToolInvocationError):  # type: ignore[misc]
+class DeniedTool(_Told, Denied, ToolInvocationError):
     """A tool was not run, or its result is withheld."""
 
 
-class PendingTool(_Told, ApprovalPending, ToolInvocationError):  # type: ignore[misc]
+class PendingTool(_Told, ApprovalPending, ToolInvocationError):
     """A tool waits for a human."""
 
 
