@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
@@ -596,7 +597,7 @@ def test_an_agent_is_registered_with_its_tools(guards: Guards) -> None:
     assert [(item.name, item.read_only) for item in seen.tools] == [("refund", None), ("search", True)]
     assert all(len(item.fingerprint) == 16 for item in seen.tools)
     assert seen.agent.framework in ("langchain", "langgraph")
-    assert seen.agent.framework_version
+    assert seen.agent.framework_version == importlib.metadata.version(seen.agent.framework)
     assert [event.model for event in events(guard, "model_seen")] == ["gpt-4o-mini"]
 
 

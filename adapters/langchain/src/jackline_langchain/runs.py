@@ -24,13 +24,22 @@ if TYPE_CHECKING:
     from jackline.request import Agent
     from jackline.session import Session
 
+
+def _version(framework: str) -> str:
+    """Read a framework's version; where `langchain` itself is not installed, its core's."""
+    try:
+        return importlib.metadata.version(framework)
+    except importlib.metadata.PackageNotFoundError:
+        return importlib.metadata.version("langchain-core")
+
+
+VERSIONS = {framework: _version(framework) for framework in ("langchain", "langgraph")}
 _NAMED = 10_000
 """Sessions named by metadata whose scope is kept."""
 
 _LIVE = 100_000
 """Live runs that are kept; beyond that, the oldest is taken for one that was never ended."""
 
-VERSIONS = {name: importlib.metadata.version(name) for name in ("langchain-core", "langgraph")}
 USERS = ("jackline_user_id", "user_id")
 """Metadata that names for whom a session is."""
 
@@ -165,12 +174,12 @@ class Runs:
     def identify(self, name: str, graph: Any, metadata: Mapping[str, Any]) -> Agent:
         """The agent that a graph is, registered with the tools that the graph gives it."""
         chained = metadata.get("ls_integration") == "langchain_create_agent"
-        package = "langchain-core" if chained or graph is None else "langgraph"
+        framework = "langchain" if chained or graph is None else "langgraph"
         return self.guard.agent(
             name,
             tools=self.tools.declared(name, graph),
-            framework=package.partition("-")[0],
-            framework_version=VERSIONS[package],
+            framework=framework,
+            framework_version=VERSIONS[framework],
         )
 
     def spawns(self, scope: Scope | None) -> bool:
