@@ -88,3 +88,17 @@ def test_columns_without_names_have_no_head(capsys):
 
 def test_cells_that_are_texts_keep_their_style():
     assert output.table(("a",), [(output.text("denied", "red"),)]).row_count == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["agents", "set", "support", "--status", "bogus"], "'bogus' is not one of"),
+        (["pause", "job-1"], "--why"),
+        (["sessions", "--since", "1y"], "--since '1y': write 30m, 24h, 7d"),
+    ],
+)
+def test_a_wrong_value_is_told_as_json_where_json_was_asked_for(words, message, run, ask):
+    assert message in ask(*words, code=2)["error"]
+    told = run(*words, code=2)
+    assert (told.stdout, "Usage: jackline" in told.stderr) == ("", True)

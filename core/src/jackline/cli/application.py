@@ -26,6 +26,11 @@ class Commands(TyperGroup):
         except JacklineError as error:
             output.fail(ctx, str(error))
             raise typer.Exit(1) from error
+        except typer.BadParameter as error:
+            if not output.asked_for_json(ctx):
+                raise
+            output.fail(ctx, error.format_message())
+            raise typer.Exit(2) from error
 
 
 def _version(asked: bool) -> None:

@@ -36,9 +36,14 @@ def answer(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
+def asked_for_json(ctx: typer.Context) -> bool:
+    """Whether `--json` stands in the command."""
+    return bool(ctx.find_root().meta.get(_JSON))
+
+
 def fail(ctx: typer.Context, message: str) -> None:
     """Say why a verb could not do what it was asked: on stderr, or as JSON where JSON was asked for."""
-    if ctx.find_root().meta.get(_JSON):
+    if asked_for_json(ctx):
         answer({"error": message})
     else:
         note(message)
