@@ -21,11 +21,14 @@ from langchain_core.documents import Document
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.func import entrypoint, task
 from langgraph.graph import MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
 import jackline
+from jackline.bundle import Bundle, Entry
 from jackline.decision import Claim, Verdict
+from jackline.guard import Guard
 from jackline.plain import new_run_id
 from jackline_langchain import JacklineCallbackHandler, LangChainAdapter
 
@@ -585,11 +588,24 @@ def test_what_a_tool_returns_as_the_last_word_is_an_output(guards: Guards) -> No
     guard.close()
     assert_accounted(guard)
     guard = guards(redact("output", old="results"))
+    settings: Any = config(guard)
+    streamed = list(agent().stream(TASK, settings, stream_mode=["values", "messages"]))
+    assert "results for" not in str(streamed)
+    assert "[gone]" in str(streamed[-1])
+    guard.close()
+    assert_accounted(guard)
+
+
+def test_what_a_graphs_own_code_says_last_is_refused_and_never_changed(guards: Guards) -> None:
+    made = StateGraph(MessagesState)
+    made.add_node("say", lambda state: {"messages": [("ai", "the results are in")]})
+    made.set_entry_point("say")
+    guard = guards(redact("output", old="results"))
     with pytest.raises(jackline.Denied, match="an output that no model wrote cannot be changed"):
-        agent().invoke(TASK, config(guard))
+        made.compile(name="speaker").invoke(TASK, config(guard))
     guard.close()
     assert [event.error for event in events(guard, "run_ended")] == ["DeniedCall"]
-    assert "return_direct" in LangChainAdapter().gaps()
+    assert "own words" in LangChainAdapter().gaps()
 
 
 def test_only_the_outermost_agents_answer_is_an_output(guards: Guards) -> None:
@@ -619,6 +635,52 @@ def test_events_of_an_agent_version_3(guards: Guards) -> None:
     assert "secret" not in "".join(str(item) for item in found)
     guard.close()
     assert_accounted(guard)
+
+
+def test_a_ceiling_survives_a_restart_p42(tmp_path: Any) -> None:
+    """Another process (here: another guard of the same home) goes on counting in the same session."""
+
+    def once(request: Any) -> Verdict:
+        claim = Claim(scope=f"calls/{request.subject.session}", unit="calls", cap=3, fixed=1)
+        return Verdict(effect="allow", claims=(claim,))
+
+    model = Scripted(ai("x"))
+    refused = 0
+    for _ in range(4):
+        entry = Entry("ceiling", "test", Policy(once, "model.call", phase="meter"), None)  # type: ignore[arg-type]
+        bundle = Bundle(revision="0" * 64, source="test", entries=(entry,))
+        with Guard(bundle, home=tmp_path / "home", application="tests") as guard:
+            try:
+                create_agent(model, [], name="support").invoke(TASK, config(guard, session_id="s"))
+            except jackline.Denied:
+                refused += 1
+    assert (model.calls, refused) == (3, 1)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_functions_as_graphs_are_followed(guards: Guards, asynchronous: bool) -> None:
+    bodies = Bodies()
+    search, refund = bodies.search(), bodies.refund()
+
+    @task
+    def pay(amount: float) -> str:
+        return str(refund.invoke({"order": "o", "amount": amount}))
+
+    @entrypoint()
+    def flow(query: str) -> str:
+        return f"{search.invoke({'query': query})}, {pay(3).result()}"
+
+    @entrypoint()
+    async def aflow(query: str) -> str:
+        return f"{await search.ainvoke({'query': query})}, {await pay(3)}"
+
+    guard = guards()
+    said = asyncio.run(aflow.ainvoke("q", config(guard))) if asynchronous else flow.invoke("q", config(guard))
+    assert said == "3 results for q, refunded 3.0 for o"
+    guard.close()
+    assert_accounted(guard)
+    assert {event.agent for event in events(guard, "decided")} == {aflow.name if asynchronous else flow.name}
+    assert len({event.run for event in events(guard, "decided")}) == 1
 
 
 def test_every_call_is_listed() -> None:

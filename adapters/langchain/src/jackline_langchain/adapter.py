@@ -21,7 +21,8 @@ T = TypeVar("T")
 GAPS: Mapping[str, str] = {
     "tool.func": "the plain function below a tool is called without LangChain; decorate it with guard.tool",
     "completion models": "prompts and answers of text completion models are judged and refused, never changed",
-    "return_direct": "what a tool returns as an agent's last word is judged before invoke returns, not before a stream",
+    "own words": "what a graph's own code says last is judged before invoke returns, not before a stream",
+    "embeddings": "LangChain tells no callback of embeddings: govern the process, or call them in guard.session",
     "RemoteGraph": "a graph that runs on a server is governed there",
 }
 

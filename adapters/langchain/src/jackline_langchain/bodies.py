@@ -63,6 +63,11 @@ def run_tool(acts: Sequence[ToolAct], body: Callable[..., Any], args: Any, kwarg
         act.complete(plain)
         if act.request is not None:
             result = act.released(result, plain, act.guard.returned(act.request, plain))
+            for asked in act.outputs(None):
+                asked.args = {"result": translate.value(result)}
+                if act.guard.judges(asked):
+                    result = act.said(result, asked, act.guard.check(asked))
+            act.handed_out(result)
     return result
 
 
@@ -90,6 +95,11 @@ async def arun_tool(
         act.complete(plain)
         if act.request is not None:
             result = act.released(result, plain, await act.guard.areturned(act.request, plain))
+            for asked in act.outputs(None):
+                asked.args = {"result": translate.value(result)}
+                if act.guard.judges(asked):
+                    result = act.said(result, asked, await act.guard.acheck(asked))
+            act.handed_out(result)
     return result
 
 

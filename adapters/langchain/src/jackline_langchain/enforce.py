@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jackline.errors import Signal
     from jackline.events import Usage
     from jackline.guard import Guard
-    from jackline.request import Request
+    from jackline.request import Agent, Request
     from jackline.session import Scope
     from jackline_langchain.runs import Node
     from jackline_langchain.tools import KnownTool, NamedTool
@@ -41,6 +41,8 @@ class Act:
         """Asked from a callback, since no entrance leads to the body: nothing can be changed there."""
         self.node: Node | None = None
         """The run that this act is, where LangChain told of one."""
+        self.answers: Sequence[Agent] = ()
+        """The agents whose word to the outside its result is, innermost first."""
 
     @property
     def inner(self) -> Scope:
@@ -72,6 +74,29 @@ class Act:
             if decision.effect == "halt" and self.node is not None:
                 self.node.root.halted = decision
             raise signal(decision, tool=self.tool)
+
+    def outputs(self, text: Any) -> list[Request]:
+        """The request about a text as the output of each agent whose word it is."""
+        request = self.request
+        if request is None:
+            return []
+        return [
+            msgspec.structs.replace(
+                request,
+                action="output",
+                resource=agent.name,
+                agent=agent,
+                ancestors=request.ancestors[: request.depth - above],
+                depth=request.depth - above,
+                args={"result": text},
+                original=None,
+                tool=None,
+                model=None,
+                view=None,
+                at=self.guard.clock(),
+            )
+            for above, agent in enumerate(self.answers)
+        ]
 
     def rewritten(self, native: Any, before: Any, after: Any) -> Any:
         """The native value as the decision wants it; a change that has no native form is a denial."""
@@ -162,6 +187,23 @@ class ToolAct(Act):
         except (translate.UnchangeableError, KeyError) as error:
             reason = f"its result cannot be changed as policy asks: {error}"
             raise signal(msgspec.structs.replace(answer, effect="deny", reason=reason), tool=True) from error
+
+    def said(self, result: Any, asked: Request, answer: Decision) -> Any:
+        """What the agent hands out as it is, as `output` was decided; its run ends where that is withheld."""
+        if not answer.permitted:
+            raise signal(answer)
+        if answer.args is None:
+            return result
+        try:
+            return translate.rewrite(result, asked.args["result"], answer.args["result"])
+        except (translate.UnchangeableError, KeyError) as error:
+            reason = f"its result cannot be changed as policy asks: {error}"
+            raise signal(msgspec.structs.replace(answer, effect="deny", reason=reason)) from error
+
+    def handed_out(self, result: Any) -> None:
+        """Note that a result was judged as an output."""
+        if self.answers and self.node is not None:
+            self.node.root.answered = result
 
     def _request(self, native: dict[str, Any]) -> Request:
         self._native = native

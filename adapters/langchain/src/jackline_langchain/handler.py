@@ -181,6 +181,7 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         name = str((serialized or {}).get("name") or kwargs.get("name") or "tool")
         node = self.runs.leaf(run_id, parent_run_id, metadata or {})
         call_id = str(kwargs.get("tool_call_id") or "")
+        speakers = node.speakers
         node.inner = True
         raw: Any = inputs if inputs is not None else input_str
         entrance = TOOL.get()
@@ -188,6 +189,8 @@ class JacklineCallbackHandler(BaseCallbackHandler):
             known = self.runs.tools.known(entrance.native)
             node.act = ToolAct(self.guard, node.scope, known, call_id, raw)
             node.act.node = node
+            if entrance.native.return_direct:
+                node.act.answers = speakers
             entrance.acts.append(node.act)
             return
         node.act = ToolAct(self.guard, node.scope, NamedTool(Tool(name=name)), call_id, raw)

@@ -67,7 +67,7 @@ class ModelAct(Act):
         request = self.request
         if request is None:
             return False
-        return self.guard.judges_return(request) or any(map(self.guard.judges, self._outputs(None)))
+        return self.guard.judges_return(request) or any(map(self.guard.judges, self.outputs(None)))
 
     def finished(self, messages: Sequence[Any], output: Mapping[str, Any] | None, text: str = "") -> list[Any]:
         """Record the answer (one message for each choice) with its tokens; returns the plain form of each."""
@@ -92,7 +92,7 @@ class ModelAct(Act):
             return
         decisions = [self.guard.returned(self.request, answer)]
         if self.answers and isinstance(answer, dict) and not answer.get("tool_calls"):
-            asked = filter(self.guard.judges, self._outputs(answer.get("content")))
+            asked = filter(self.guard.judges, self.outputs(answer.get("content")))
             decisions += map(self.guard.check, asked)
         for decision in decisions:
             if decision is not None and not decision.permitted:
@@ -107,7 +107,7 @@ class ModelAct(Act):
             return message
         message, before = self.released(message, before, self.guard.returned(self.request, before))
         if self.answers and not getattr(message, "tool_calls", None):
-            for asked in self._outputs(before.get("content")):
+            for asked in self.outputs(before.get("content")):
                 if self.guard.judges(asked):
                     asked.args = {"result": before.get("content")}
                     message, before = self.worded(message, before, self.guard.check(asked))
@@ -119,7 +119,7 @@ class ModelAct(Act):
             return message
         message, before = self.released(message, before, await self.guard.areturned(self.request, before))
         if self.answers and not getattr(message, "tool_calls", None):
-            for asked in self._outputs(before.get("content")):
+            for asked in self.outputs(before.get("content")):
                 if self.guard.judges(asked):
                     asked.args = {"result": before.get("content")}
                     message, before = self.worded(message, before, await self.guard.acheck(asked))
@@ -178,28 +178,6 @@ class ModelAct(Act):
         )
         args = {"messages": self._messages}
         return self.guard.request("model.call", asked.name, args, scope=self.scope, model=asked)
-
-    def _outputs(self, text: Any) -> list[Request]:
-        """The request about a text as the output of each agent whose word it is."""
-        request = self.request
-        if request is None:
-            return []
-        return [
-            msgspec.structs.replace(
-                request,
-                action="output",
-                resource=agent.name,
-                agent=agent,
-                ancestors=request.ancestors[: request.depth - above],
-                depth=request.depth - above,
-                args={"result": text},
-                original=None,
-                model=None,
-                view=None,
-                at=self.guard.clock(),
-            )
-            for above, agent in enumerate(self.answers)
-        ]
 
     def _bound(self, answer: Any) -> Usage | None:
         """An upper bound where the provider tells nothing; None leaves it to what was reserved."""
