@@ -26,17 +26,16 @@ class Binding:
         self._only = frozenset(p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_ONLY)
         self._names = frozenset(p.name for p in parameters)
         self._defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
-        self._simple = simple and not self._only
+        self._most = len(self._positional) if simple and not self._only else -1
+        """Positional arguments of a call that is bound the quick way."""
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Native arguments by name, defaults applied; raises TypeError as the call itself would."""
-        if self._simple and len(args) <= len(self._positional):
-            bound = dict(zip(self._positional, args, strict=False))
-            if kwargs.keys() <= self._names and not (kwargs and bound.keys() & kwargs.keys()):
-                bound.update(kwargs)
-                if len(bound) < len(self._names):
-                    bound = {**self._defaults, **bound}
-                if len(bound) == len(self._names):
+        if len(args) <= self._most:
+            given = dict(zip(self._positional, args))  # noqa: B905 - fewer may be given
+            if not kwargs or given.keys().isdisjoint(kwargs):
+                bound = {**self._defaults, **given, **kwargs}
+                if bound.keys() == self._names:
                     return bound
         full = self.signature.bind(*args, **kwargs)
         full.apply_defaults()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from jackline.binding import RECEIVERS, Binding
@@ -60,30 +59,28 @@ def parameters_of(signature: inspect.Signature) -> dict[str, Any]:
 
 
 class Call:
-    """One call of a governed function: judged, run in its own scope, recorded."""
+    """One call of a governed function: judged, run in its own scope, recorded. What is done `with` it is its child."""
 
-    __slots__ = ("args", "decision", "guard", "kwargs", "request", "scope")
+    __slots__ = ("_token", "args", "binding", "decision", "guard", "kwargs", "request", "scope")
 
     def __init__(
         self, guard: Guard, tool: Tool, binding: Binding, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
-        self.guard = guard
+        self.guard, self.binding = guard, binding
         self.args, self.kwargs = args, kwargs
-        self.scope = guard.scope()
-        guard.declare_functions(self.scope.agent)
-        bound = binding.bind(args, kwargs)
-        self.request: Request = guard.request(
-            "tool.call", tool.name, binding.judged(bound), scope=self.scope, tool=tool
-        )
+        self.scope = scope = guard.scope()
+        guard.declare_functions(scope.agent)
+        judged = binding.judged(binding.bind(args, kwargs))
+        self.request: Request = guard.request("tool.call", tool.name, judged, scope=scope, tool=tool)
         self.decision: Decision | None = None
 
-    def judged(self, decision: Decision, binding: Binding) -> None:
+    def judged(self, decision: Decision) -> None:
         """Go on as decided; raises Denied, Halted or ApprovalPending."""
         self.decision = permitted(decision)
         if decision.args is not None:
-            bound = binding.bind(self.args, self.kwargs)
+            bound = self.binding.bind(self.args, self.kwargs)
             try:
-                self.args, self.kwargs = binding.changed(bound, self.request.args, decision.args)
+                self.args, self.kwargs = self.binding.changed(bound, self.request.args, decision.args)
             except TypeError as error:
                 self.guard.abandon(self.request, decision, str(error))
                 raise JacklineError(f"tool '{self.request.resource}' was not run: {error}") from error
@@ -104,14 +101,11 @@ class Call:
         name = "abandoned" if isinstance(error, GeneratorExit) else error
         self.guard.fail(self.request, cast("Decision", self.decision), name)
 
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """The scope of the body: what it does is this call's child."""
-        token = CURRENT.set(self.scope.within(self.request.span))
-        try:
-            yield
-        finally:
-            CURRENT.reset(token)
+    def __enter__(self) -> None:
+        self._token = CURRENT.set(self.scope.within(self.request.span))
+
+    def __exit__(self, *_: object) -> None:
+        CURRENT.reset(self._token)
 
 
 def govern(
@@ -120,7 +114,7 @@ def govern(
     """Wrap `function` so that no call of it starts before it was judged."""
     tool = tool_of(function, name or function.__name__, read_only=read_only, labels=labels)
     guard.functions[tool.name] = tool
-    make = functools.partial(_call, guard, tool, Binding(function))
+    make = functools.partial(Call, guard, tool, Binding(function))
     if inspect.isasyncgenfunction(function):
         wrapper: Callable[..., Any] = _async_generator(function, make)
     elif inspect.isgeneratorfunction(function):
@@ -133,19 +127,13 @@ def govern(
     return cast("F", wrapper)
 
 
-def _call(
-    guard: Guard, tool: Tool, binding: Binding, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Call, Binding]:
-    return Call(guard, tool, binding, args, kwargs), binding
-
-
-def _sync(function: Callable[..., Any], make: Callable[..., tuple[Call, Binding]]) -> Callable[..., Any]:
+def _sync(function: Callable[..., Any], make: Callable[..., Call]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        call, binding = make(args, kwargs)
-        call.judged(call.guard.check(call.request), binding)
+        call = make(args, kwargs)
+        call.judged(call.guard.check(call.request))
         try:
-            with call.inside():
+            with call:
                 result = function(*call.args, **call.kwargs)
         except BaseException as error:
             call.failed(error)
@@ -156,13 +144,13 @@ def _sync(function: Callable[..., Any], make: Callable[..., tuple[Call, Binding]
     return wrapper
 
 
-def _async(function: Callable[..., Any], make: Callable[..., tuple[Call, Binding]]) -> Callable[..., Any]:
+def _async(function: Callable[..., Any], make: Callable[..., Call]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        call, binding = make(args, kwargs)
-        call.judged(await call.guard.acheck(call.request), binding)
+        call = make(args, kwargs)
+        call.judged(await call.guard.acheck(call.request))
         try:
-            with call.inside():
+            with call:
                 result = await function(*call.args, **call.kwargs)
         except BaseException as error:
             call.failed(error)
@@ -173,18 +161,18 @@ def _async(function: Callable[..., Any], make: Callable[..., tuple[Call, Binding
     return wrapper
 
 
-def _generator(function: Callable[..., Any], make: Callable[..., tuple[Call, Binding]]) -> Callable[..., Any]:
+def _generator(function: Callable[..., Any], make: Callable[..., Call]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        call, binding = make(args, kwargs)
-        call.judged(call.guard.check(call.request), binding)
+        call = make(args, kwargs)
+        call.judged(call.guard.check(call.request))
         held = call.guard.judges_return(call.request)
         items: list[Any] = []
         count = 0
         body = function(*call.args, **call.kwargs)
         try:
             while True:
-                with call.inside():
+                with call:
                     item = next(body, call)
                 if item is call:
                     break
@@ -194,7 +182,7 @@ def _generator(function: Callable[..., Any], make: Callable[..., tuple[Call, Bin
                 else:
                     yield item
         except BaseException as error:
-            with call.inside():
+            with call:
                 body.close()
             call.failed(error)
             raise
@@ -205,18 +193,18 @@ def _generator(function: Callable[..., Any], make: Callable[..., tuple[Call, Bin
     return wrapper
 
 
-def _async_generator(function: Callable[..., Any], make: Callable[..., tuple[Call, Binding]]) -> Callable[..., Any]:
+def _async_generator(function: Callable[..., Any], make: Callable[..., Call]) -> Callable[..., Any]:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        call, binding = make(args, kwargs)
-        call.judged(await call.guard.acheck(call.request), binding)
+        call = make(args, kwargs)
+        call.judged(await call.guard.acheck(call.request))
         held = call.guard.judges_return(call.request)
         items: list[Any] = []
         count = 0
         body = function(*call.args, **call.kwargs)
         try:
             while True:
-                with call.inside():
+                with call:
                     item = await anext(body, call)
                 if item is call:
                     break
@@ -226,7 +214,7 @@ def _async_generator(function: Callable[..., Any], make: Callable[..., tuple[Cal
                 else:
                     yield item
         except BaseException as error:
-            with call.inside():
+            with call:
                 await body.aclose()
             call.failed(error)
             raise
