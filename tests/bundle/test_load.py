@@ -129,7 +129,7 @@ def test_files_that_cannot_be_bundles_are_refused_before_they_are_read(plugins, 
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     assert "this is not a file" in refusal(pipe, plugins)
-    assert "cannot be read: embedded null byte" in refusal("a\0b", plugins)
+    assert "embedded null" in refusal("a\0b", plugins)
     inside = tmp_path / "file"
     inside.write_text("x")
     assert refusal(inside / "x", plugins) == f"{inside / 'x'}:1:1: the file cannot be read: Not a directory"

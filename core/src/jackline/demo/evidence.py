@@ -36,6 +36,10 @@ class Evidence:
         self.halted = sum(row.halted for row in self.sessions)
         self.worst_cost_usd = max((row.cost_micro_usd for row in self.sessions), default=0) / 1_000_000
 
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
     def settled_equals_trace(self) -> bool:
         """Whether the ledger booked, by scope, exactly what the outcomes on record say."""
         traced: dict[str, int] = {}

@@ -94,7 +94,8 @@ def _told(
         with Guard.load(bundle, home=home, application="demo") as guard:
             guard.enable(agents.adapter())
             governed = _tell(agents, place / "with.db", jobs, lambda done, of: advance(f"{name}, governed", done, of))
-        yield without, governed, Evidence(home)
+        with contextlib.closing(Evidence(home)) as evidence:
+            yield without, governed, evidence
 
 
 def _tell(
