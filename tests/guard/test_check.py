@@ -404,12 +404,22 @@ def test_p17_p27_the_async_check_decides_before_the_act_and_does_not_block_the_l
             assert (await guard.arequire(ask(guard))).permitted
             with pytest.raises(Denied):
                 await guard.arequire(ask(guard, "bad"))
-            session.lock.acquire()
+            taken, free = threading.Event(), threading.Event()
+
+            def decide():
+                with session.lock:
+                    taken.set()
+                    free.wait(timeout=10)
+
+            other = threading.Thread(target=decide)
+            other.start()
+            taken.wait(timeout=10)
             waiting = asyncio.create_task(guard.acheck(ask(guard)))
             await asyncio.sleep(0)
             assert not waiting.done()
-            session.lock.release()
+            free.set()
             assert (await waiting).permitted
+            other.join()
 
     asyncio.run(main())
 

@@ -15,6 +15,7 @@ from jackline import prices as module
 from jackline.events import Usage
 from jackline.prices import Prices
 from jackline.prices import table as table_module
+from jackline.waiting import on_event_loop
 
 VERSION = metadata.version("genai-prices")
 
@@ -53,7 +54,7 @@ assert "genai_prices" in sys.modules
 def test_a_thread_that_is_importing_asyncio_is_no_event_loop(monkeypatch):
     """The table's own import loads asyncio in a thread, while agents ask for prices in others."""
     monkeypatch.setitem(sys.modules, "asyncio", types.ModuleType("asyncio"))
-    assert module._on_event_loop() is False
+    assert on_event_loop() is False
 
 
 def test_on_an_event_loop_an_unready_price_is_unknown_and_the_table_is_warmed():
@@ -212,11 +213,11 @@ def test_forks_hook_waits_for_threads_that_warm(monkeypatch):
 
 
 def test_a_loop_is_told_from_no_loop(monkeypatch):
-    assert not module._on_event_loop()
+    assert not on_event_loop()
 
     async def within() -> bool:
-        return module._on_event_loop()
+        return on_event_loop()
 
     assert asyncio.run(within())
     monkeypatch.delitem(sys.modules, "asyncio")
-    assert not module._on_event_loop()
+    assert not on_event_loop()

@@ -8,26 +8,25 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import msgspec
 
 from jackline import outcome
+from jackline.closing import Closing
 from jackline.decision import Decision, Refusal
 from jackline.errors import ApprovalPending, Denied, Halted, JournalError, LedgerError
-from jackline.events import Completed, Failed, Usage
 from jackline.home import Home
 from jackline.opening import known_schemas, load_prices
 from jackline.plain import new_span_id, plain
 from jackline.request import RETURNS, Action, Model, Request, Tool
-from jackline.runs import Runs
 from jackline.session import Halt, Scope, Session
+from jackline.waiting import elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jackline.decision import Reservation
 
 F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T")
 
 
-class Guard(Runs):
+class Guard(Closing):
     """Decides and records for every agent that is attached to it. Thread-safe; used from any event loop."""
 
     @classmethod
@@ -46,25 +45,36 @@ class Guard(Runs):
 
     def check(self, request: Request) -> Decision:
         """Decide about a request. The decision is on record when this returns; no policy makes it raise."""
-        active = self._current(request)
-        session = self.sessions.get(request.subject)
-        with session.lock:
-            decision = self._decide(active.engine, session, request)
-            decision = self._write(active.engine, session, request, decision)
-            if decision.permitted:
-                session.calls += request.action not in RETURNS.values()
-                session.model_calls += request.action == "model.call"
-                session.tool_calls += request.action == "tool.call"
+        active = self._active
+        try:
+            active = self._current(request)
+            session = self.sessions.get(request.subject)
+            with session.lock:
+                session.last = request.at
+                self._hear(session)
+                decision = self._decide(active.engine, session, request)
+                decision = self._write(active.engine, session, request, decision)
+                if decision.permitted:
+                    session.calls += request.action not in RETURNS.values()
+                    session.model_calls += request.action == "model.call"
+                    session.tool_calls += request.action == "tool.call"
+            self._hear(session)
+        except Exception as error:  # noqa: BLE001 - what cannot be judged is not permitted, and on record
+            return self._unjudged(active.engine, request, error)
         return decision
 
     async def acheck(self, request: Request) -> Decision:
         """As `check`, without blocking the event loop where a policy may wait or another thread is deciding."""
-        session = self.sessions.get(request.subject)
-        if session.lock.locked() or self._active.engine.waits(request):
-            from asyncio import to_thread  # noqa: PLC0415 - a program without an event loop does not pay for it
-
-            return await to_thread(self.check, request)
-        return self.check(request)
+        if not self._active.engine.waits(request):
+            session = self.sessions.in_memory(request.subject)
+            if session is None:
+                return self.check(request)
+            if session.lock.acquire(blocking=False):
+                try:
+                    return self.check(request)
+                finally:
+                    session.lock.release()
+        return await elsewhere(lambda: self.check(request), lambda late: self._unwanted(request, late))
 
     def require(self, request: Request) -> Decision:
         """As `check`; raises Denied, Halted or ApprovalPending where the act may not go on."""
@@ -118,7 +128,7 @@ class Guard(Runs):
     def judges_return(self, request: Request) -> bool:
         """Whether a policy looks at what this act gives back; if so, hold it until `returned` has answered."""
         action = RETURNS.get(request.action)
-        return action is not None and self._active.engine.judges(_return_of(request, action, None))
+        return action is not None and self._active.engine.judges(request, action)
 
     def returned(self, request: Request, result: Any) -> Decision | None:
         """Judge what an act gave back, before anyone sees it. None where no policy looks at it."""
@@ -133,93 +143,6 @@ class Guard(Runs):
         if action is None or not self.judges_return(request):
             return None
         return await self.acheck(_return_of(request, action, plain(result), at=self.clock()))
-
-    def complete(
-        self,
-        request: Request,
-        decision: Decision,
-        result: Any = None,
-        *,
-        usage: Usage | None = None,
-        model: str = "",
-        cached: bool = False,
-    ) -> Completed:
-        """Record that an act ended well: its result's digest, tokens and cost; settle its reservation.
-
-        `usage` None for a model call means that the provider told nothing: the upper bound is taken. `model` is what
-        the provider says answered. `cached`: the answer came from a cache, so nothing is charged.
-        """
-        now = self.clock()
-        usage, cost = self._priced(request, decision, usage, model, cached=cached)
-        actual, cost = outcome.booked(decision.reservation, cost, usage)
-        if cached:
-            actual = dict.fromkeys(actual, 0)
-        digest, size = self.recorder.keep(plain(result)) if result is not None else ("", 0)
-        event = Completed(
-            at=now,
-            session=decision.session,
-            run=request.run,
-            span=request.span,
-            action=request.action,
-            resource=request.resource,
-            duration_ms=max(0.0, round((now - request.at) * 1000, 3)),
-            result=digest,
-            size=size,
-            usage=usage,
-            cost=cost,
-            model=model,
-            settled=outcome.settled(decision.reservation, actual),
-        )
-        self._close_act(request, decision, event, actual)
-        return event
-
-    def fail(
-        self, request: Request, decision: Decision, error: BaseException | str, *, usage: Usage | None = None
-    ) -> Failed:
-        """Record that an act ended with an error or was cancelled. What it may have cost is booked in full."""
-        now = self.clock()
-        usage, cost = self._priced(request, decision, usage, "") if usage is not None else (None, None)
-        actual, cost = outcome.booked(decision.reservation, cost, usage)
-        event = Failed(
-            at=now,
-            session=decision.session,
-            run=request.run,
-            span=request.span,
-            action=request.action,
-            resource=request.resource,
-            error=error if isinstance(error, str) else _class_name(error),
-            message=str(error)[:1000] if self._active.capture == "full" and not isinstance(error, str) else "",
-            duration_ms=max(0.0, round((now - request.at) * 1000, 3)),
-            usage=usage,
-            cost=cost,
-            settled=outcome.settled(decision.reservation, actual),
-        )
-        self._close_act(request, decision, event, actual)
-        return event
-
-    def abandon(self, request: Request, decision: Decision, why: str) -> Failed:
-        """Record that a permitted act did not start (its caller shows that), and give its reservation back."""
-        event = Failed(
-            at=self.clock(),
-            session=decision.session,
-            run=request.run,
-            span=request.span,
-            action=request.action,
-            resource=request.resource,
-            error="abandoned",
-            message=why,
-        )
-        self.recorder.outcome(event)
-        if decision.reservation is not None:
-            self.ledger.release(decision.reservation)
-        return event
-
-    def record(self, event: Completed | Failed, request: Request) -> None:
-        """Put an outcome on record that `complete` and `fail` do not fit; policies are told of it."""
-        session = self.sessions.get(request.subject)
-        self.recorder.outcome(event)
-        with session.lock:
-            self.observation_failures += self._active.engine.observe(event, request, session.states)
 
     @overload
     def tool(self, function: F, /) -> F: ...
@@ -258,7 +181,7 @@ class Guard(Runs):
         if session.halt is not None:
             return outcome.halted(request, session.halt, engine.revision)
         decision: Decision = engine.decide(request, session.states)
-        if decision.permitted and any(verdict.claims for verdict in decision.verdicts):
+        if decision.permitted and any([verdict.claims for verdict in decision.verdicts]):
             decision = self._reserve(request, decision)
         return decision
 
@@ -294,13 +217,13 @@ class Guard(Runs):
 
     def _write(self, engine: Any, session: Session, request: Request, decision: Decision) -> Decision:
         """Put the decision on record before the act may start; what cannot be recorded is not permitted."""
-        args = decision.args if decision.args is not None else request.args
-        keep = self.recorder.keep_messages if isinstance(args.get("messages"), list) else self.recorder.keep
-        digest, size = keep(args)
-        event = outcome.decided(request, decision, digest, size)
         try:
+            args = decision.args if decision.args is not None else request.args
+            keep = self.recorder.keep_messages if isinstance(args.get("messages"), list) else self.recorder.keep
+            digest, size = keep(args)
+            event = outcome.decided(request, decision, digest, size)
             self.recorder.decision(event)
-        except JournalError as error:
+        except Exception as error:  # noqa: BLE001 - the journal's, or arguments of a policy's that no record can hold
             if engine.mode == "observe":
                 self.recorder.lost += 1
                 return decision
@@ -312,50 +235,22 @@ class Guard(Runs):
             self.halt(session, Halt(decision.reason, decision.policy, decision.rule), span=request.span)
         return decision
 
-    def _priced(
-        self, request: Request, decision: Decision, usage: Usage | None, model: str, *, cached: bool = False
-    ) -> tuple[Usage | None, Any]:
-        if request.model is None:
-            return usage, None
-        if usage is None:
-            granted = decision.reservation.output if decision.reservation is not None else None
-            output = granted if granted is not None else request.model.max_tokens
-            usage = Usage(input=request.model.input_bytes, output=output or 0, estimated=True)
-        if cached:
-            return usage, outcome.FREE
-        names = (model, request.model.name) if model else (request.model.name,)
-        for name in names:
-            cost = self.prices.cost(name, request.model.provider, usage, request.at)
-            if cost is not None:
-                return usage, cost
-        return usage, outcome.configured(decision, usage)
-
-    def _close_act(self, request: Request, decision: Decision, event: Completed | Failed, actual: Any) -> None:
-        """Journal, then settle, then tell the policies."""
-        session = self.sessions.get(request.subject)
-        self.recorder.outcome(event)
-        if decision.reservation is not None:
-            self._settle(decision.reservation, actual, event.at)
-        with session.lock:
-            if event.cost is not None:
-                session.cost_micro_usd += event.cost.micro_usd
-            elif request.model is not None and isinstance(event, Completed):
-                session.unpriced += 1
-            if event.usage is not None:
-                session.tokens += event.usage.input + event.usage.output
-            self.observation_failures += self._active.engine.observe(event, request, session.states)
-
-    def _settle(self, reservation: Reservation, actual: Any, at: float) -> None:
+    def _unjudged(self, engine: Any, request: Request, error: Exception) -> Decision:
+        """A check that broke is a denial, and says what broke; where policies only observe, it would be one."""
+        reason = f"it could not be judged: {type(error).__name__}: {error}"
+        decision = outcome.refused(request, reason, "error", engine.revision)
+        if engine.mode == "observe":
+            decision = msgspec.structs.replace(decision, effect="allow", mode="observe", would="deny")
         try:
-            self.ledger.settle(reservation, actual, at)
-        except LedgerError as error:  # the hold stays, and counts as spent
-            self.recorder.lose(error)
+            self.recorder.decision(outcome.decided(request, decision, *self.recorder.keep(request.args)))
+        except JournalError as unwritten:
+            self.recorder.lose(unwritten)
+        return decision
 
-    def _release(self, reservation: Reservation) -> None:
-        try:
-            self.ledger.release(reservation)
-        except LedgerError as error:  # the hold stays, and counts as spent
-            self.recorder.lose(error)
+    def _unwanted(self, request: Request, decision: Decision) -> None:
+        """Take back a permission whose asker was cancelled before it came: the act did not start."""
+        if decision.permitted:
+            self.abandon(request, decision, "its caller was cancelled before the answer came")
 
 
 def permitted(decision: Decision) -> Decision:
@@ -379,8 +274,3 @@ def _return_of(request: Request, action: Action, result: Any, at: float | None =
         view=None,
         at=request.at if at is None else at,
     )
-
-
-def _class_name(error: BaseException) -> str:
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from jackline.adapter import Adapter
     from jackline.bundle import Bundle
+    from jackline.control import Stop
     from jackline.decision import Mode
     from jackline.events import Event
     from jackline.journal import Capture
@@ -103,7 +104,7 @@ class Lifecycle:
         needed = bundle is not None and bundle.priced and not self.prices.kept
         self.prices.warm(wait=_PRICES_WAIT if needed else 0.0)
         self.registry = Registry(self.home.registry, self._registered, clock).open(lambda: history(self.home))
-        self.sessions = Sessions(self.home.sessions, sessions, clock)
+        self.sessions = Sessions(self.home.sessions, sessions, clock, self._obey)
         self.observation_failures = 0
         """Calls of a policy's `observe` that raised."""
         self.functions: dict[str, Tool] = {}
@@ -111,7 +112,7 @@ class Lifecycle:
         self._declared: set[str] = set()
         self._workers = Workers(deadline=deadline)
         self._epoch = self.control.epoch
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._implicit: Scope | None = None
         self._pid = os.getpid()
         self._closed = False
@@ -136,22 +137,14 @@ class Lifecycle:
     ) -> Session:
         """Open a session, or join one that is open; each call wants a `close_session`."""
         subject = subject_of(self.namespace, self.application, external_id, user, labels)
-        session, fresh = self.sessions.open(subject)
-        with session.lock:
-            session.opened += 1
-            first = session.opened == 1
-        if fresh and external_id:
-            self._obey(session)
+        session, first = self.sessions.open(subject)
         if first:
             self.recorder.note(SessionStarted(at=self.clock(), **msgspec.structs.asdict(session.subject)))
         return session
 
     def close_session(self, session: Session, how: Literal["explicit", "root", "idle", "error"] = "explicit") -> None:
         """Close what `open_session` opened; the session ends with the last."""
-        with session.lock:
-            session.opened -= 1
-            last = session.opened == 0
-        if last:
+        if self.sessions.leave(session):
             self.recorder.note(SessionEnded(at=self.clock(), session=session.id, how=how))
             self.sessions.drop(session)
 
@@ -213,25 +206,30 @@ class Lifecycle:
     def _follow(self, request: Request) -> None:
         """Somebody stopped a session, changed an agent or asked for a reload."""
         with self._lock:
-            self._epoch = self.control.epoch
-            self.registry.refresh()
-            for session in self.sessions.live():
-                self._obey(session)
+            epoch = self.control.epoch
+            if epoch != self._epoch:
+                self.registry.refresh()
+                stops = self.control.stops()
+                for session in self.sessions.live():
+                    self._obey(session, stops)
+                self._epoch = epoch  # not before: until then no other thread goes on
         request.agent = self.registry.facts(request.agent)
         request.ancestors = tuple(map(self.registry.facts, request.ancestors))
         request.view = None
 
-    def _obey(self, session: Session) -> None:
+    def _obey(self, session: Session, stops: Mapping[str, Stop] | None = None) -> None:
         """Halt a session that was halted or stopped elsewhere; lift the halt that a human lifted."""
-        stop = self.control.stops().get(session.id)
+        stop = (self.control.stops() if stops is None else stops).get(session.id)
         mark = self.control.halted(session.id)
         if stop is not None and session.halt is None:
             reason = "paused" if stop.pause else "stopped"
             self.halt(session, Halt(f"{reason} by {stop.who}: {stop.why}", "control", reason))
         elif mark is not None and session.halt is None:
             session.halt = Halt(mark.reason, mark.policy, mark.rule)
-        elif mark is None and stop is None and session.halt is not None and self.control.reopening(session.id):
-            session.halt = None
+        elif mark is None and stop is None and session.halt is not None:
+            reopening = self.control.reopening(session.id)
+            if reopening is not None and reopening.at > session.lifted:
+                session.halt, session.lifted = None, reopening.at
 
     def _activate(self, bundle: Bundle | None) -> None:
         from jackline.widening import widened  # noqa: PLC0415 - only where a bundle changes
@@ -296,8 +294,9 @@ class Lifecycle:
 
     def _after_fork(self) -> None:
         """In the child of a fork: locks that nobody holds, and a process session of its own."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._implicit = None
+        self.recorder.after_fork()
         self.sessions.after_fork()
         self.registry.after_fork()
 

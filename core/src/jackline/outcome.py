@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from jackline.request import Request
     from jackline.session import Halt
 
+REFUSALS = ("escalate", "deny", "halt")
+"""What a claim that does not fit can lead to: never to a permission."""
+
 FREE = Cost(micro_usd=0, source="cache hit")
 
 _UNBOUNDED = 2**62
@@ -46,7 +49,7 @@ def decided(request: Request, decision: Decision, args: str, size: int) -> Decid
         revision=decision.revision,
         mode=decision.mode,
         would=decision.would,
-        verdicts=tuple(_recorded(verdict) for verdict in decision.verdicts),
+        verdicts=tuple([_recorded(verdict) for verdict in decision.verdicts]),
         evaluated=decision.evaluated,
         limits=decision.limits,
         reservation=decision.reservation,
@@ -139,7 +142,7 @@ def exceeded(claim: Claim, owner: Verdict, spent: int, outstanding: int, wanted:
     bound = claim.label or f"{amount(claim.cap, unit)} in {claim.scope}"
     held = f", {amount(outstanding, unit)} held" if outstanding else ""
     return Verdict(
-        effect=claim.on_exceed,
+        effect=claim.on_exceed if claim.on_exceed in REFUSALS else "deny",
         policy=owner.policy,
         mode=owner.mode,
         rule=owner.rule or "limit",
@@ -163,9 +166,9 @@ def booked(
     if usage is not None:
         actual["tokens"] = usage.input + usage.output
     if cost is None:
-        held = max((hold.held for hold in reservation.holds if hold.unit == "usd"), default=None)
-        if held is not None:
-            cost = Cost(micro_usd=held, source="reservation")
+        held = [hold.held for hold in reservation.holds if hold.unit == "usd"]
+        if held:
+            cost = Cost(micro_usd=max(held), source="reservation")
     if cost is not None:
         actual["usd"] = cost.micro_usd
     return actual, cost
@@ -187,9 +190,11 @@ def settled(reservation: Reservation | None, actual: dict[Unit, int]) -> dict[st
 
 def more_severe(decision: Decision, verdicts: list[Verdict]) -> Verdict | None:
     """The most severe of `verdicts` that outranks the decision and what it would have been."""
-    worst = max(verdicts, key=lambda verdict: SEVERITY[verdict.effect], default=None)
+    if not verdicts:
+        return None
+    worst = max(verdicts, key=lambda verdict: SEVERITY[verdict.effect])
     least = SEVERITY[decision.would or decision.effect]
-    return worst if worst is not None and SEVERITY[worst.effect] > least else None
+    return worst if SEVERITY[worst.effect] > least else None
 
 
 def named(decision: Decision, would: Verdict) -> dict[str, str]:

@@ -12,6 +12,7 @@ import os
 import pathlib
 import uuid
 from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
@@ -24,8 +25,11 @@ MAX_NODES = 100_000
 MAX_TEXT = 8 * 1024 * 1024
 """Characters kept of all strings together; a longer string is replaced by its length and digest."""
 
-_QUICK_DEPTH, _QUICK_ITEMS, _QUICK_TEXT = 8, 256, 65536
+_QUICK_DEPTH, _QUICK_ITEMS, _QUICK_TEXT, _QUICK_NODES = 8, 256, 65536, 8192
 """What the quick check accepts: deeper, longer or larger values are walked with a budget."""
+
+_LONG = 256
+"""Characters that count as much as an item where a text is longer."""
 
 _WIDE_BITS = 4096
 """A wider integer is kept as a digest, since its digits take quadratic time."""
@@ -44,26 +48,40 @@ def canonical(value: Any) -> bytes:
     return _encode(value)
 
 
-def is_plain(value: Any, depth: int = 0) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether `value` is already plain data, by exact types; large values answer False and go the careful way."""
     kind = type(value)
-    if kind is dict:
-        if depth > _QUICK_DEPTH or len(value) > _QUICK_ITEMS:
-            return False
-        for key, item in value.items():
+    return _quick(value, 0, _QUICK_NODES) >= 0 if kind is dict or kind is list else _is_plain_scalar(value)
+
+
+def _quick(value: Any, depth: int, left: int) -> int:  # noqa: C901 - a call for each item costs more than the check
+    """What is left of `left` after a dict or list, below 0 where it is not plain or too large.
+
+    A list that holds another one many times is as large as if each were its own: without a count it never ends.
+    """
+    left -= len(value)
+    if depth > _QUICK_DEPTH or len(value) > _QUICK_ITEMS or left < 0:
+        return -1
+    if type(value) is dict:
+        for key in value:
             if type(key) is not str or key[:1] == "$" or not key.isascii():
-                return False
-            if not _is_plain_scalar(item) and not is_plain(item, depth + 1):
-                return False
-        return True
-    if kind is list:
-        if depth > _QUICK_DEPTH or len(value) > _QUICK_ITEMS:
-            return False
-        for item in value:  # noqa: SIM110 - a generator costs more than the check
-            if not _is_plain_scalar(item) and not is_plain(item, depth + 1):
-                return False
-        return True
-    return _is_plain_scalar(value)
+                return -1
+        value = value.values()
+    for item in value:
+        kind = type(item)
+        if kind is str:
+            size = len(item)
+            if size > _QUICK_TEXT or not (item.isascii() or _encodable(item)):
+                return -1
+            if size > _LONG:
+                left -= size // _LONG
+        elif kind is dict or kind is list:
+            left = _quick(item, depth + 1, left)
+            if left < 0:
+                return -1
+        elif not _is_plain_scalar(item):
+            return -1
+    return left
 
 
 def _is_plain_scalar(value: Any) -> bool:
@@ -83,7 +101,10 @@ def plain(value: Any) -> Any:
     """
     if is_plain(value):
         return value
-    return _Walk().value(value, 0)
+    try:
+        return _Walk().value(value, 0)
+    except Exception:  # noqa: BLE001 - a hostile value must not break the check; it is judged as opaque
+        return {"$opaque": _name(value)}
 
 
 def _encodable(text: str) -> bool:
@@ -109,7 +130,7 @@ class _Walk:
     def value(self, value: Any, depth: int) -> Any:
         self.nodes -= 1
         if self.nodes < 0:
-            return {"$large": _name(value), "nonce": os.urandom(8).hex()}
+            return _large(value)
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, enum.Enum):
@@ -130,10 +151,14 @@ class _Walk:
             self.path.discard(id(value))
 
     def container(self, value: Any, depth: int) -> Any:
+        if isinstance(value, (list, tuple)):
+            items, room = tuple(value), self.nodes
+            kept = [self.value(item, depth) for item in islice(tuple.__iter__(items), room)]
+            return kept if len(items) <= room else [*kept, _large(value)]
+        if isinstance(value, (dict, set, frozenset)) and len(value) > self.nodes:
+            return _large(value)  # a mark for each of its items would cost more than they do
         if isinstance(value, dict):
             return self.mapping(dict.items(value), depth)
-        if isinstance(value, (list, tuple)):
-            return [self.value(item, depth) for item in tuple.__iter__(tuple(value))]
         if isinstance(value, (set, frozenset)):
             return {"$items": sorted((self.value(item, depth) for item in value), key=canonical)}
         if isinstance(value, Mapping):
@@ -203,6 +228,10 @@ def _big(number: int) -> str:
     return _fingerprint(number.to_bytes(number.bit_length() // 8 + 1, "little", signed=True))
 
 
+def _large(value: Any) -> dict[str, str]:
+    return {"$large": _name(value), "nonce": os.urandom(8).hex()}
+
+
 def _name(value: Any) -> str:
     return f"{type(value).__module__}.{type(value).__qualname__}"
 
@@ -222,19 +251,31 @@ _SCALARS: tuple[tuple[Any, Callable[[_Walk, Any], Any]], ...] = (
 class Digester:
     """Keyed digests of payloads: equal payloads have equal digests, and nobody without the key can guess one."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_keyed",)
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._keyed = hashlib.blake2b(digest_size=16, key=key)
 
     def digest(self, data: bytes) -> str:
         """32 hex digits of the keyed BLAKE2b of `data`."""
-        return hashlib.blake2b(data, digest_size=16, key=self._key).hexdigest()
+        hashing = self._keyed.copy()
+        hashing.update(data)
+        return hashing.hexdigest()
+
+
+_spare: list[str] = []
+"""Span ids in hand: the system is asked for many at once. A forked child throws its parent's away."""
+os.register_at_fork(after_in_child=_spare.clear)
 
 
 def new_span_id() -> str:
     """16 hex digits, random; safe after fork and in any thread."""
-    return os.urandom(8).hex()
+    try:
+        return _spare.pop()
+    except IndexError:
+        many = os.urandom(8 * 128).hex()
+        _spare.extend([many[at : at + 16] for at in range(16, len(many), 16)])
+        return many[:16]
 
 
 def new_run_id() -> str:

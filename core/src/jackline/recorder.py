@@ -28,7 +28,8 @@ class Recorder:
         self.journal = Journal.open(home.journals, writer="guard", clock=clock)
         self._digester = Digester(home.key())
         self._pending: deque[Event] = deque()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._flushing = False
         self.lost = 0
         """What could not be written since the last EventsLost."""
         self.last_error = ""
@@ -90,6 +91,13 @@ class Recorder:
         except JournalError as error:
             self.lose(error)
 
+    def after_fork(self) -> None:
+        """What is pending in a forked child is its parent's to write."""
+        self._lock = threading.RLock()
+        self._flushing = False
+        self._pending = deque()
+        self.lost = 0
+
     def close(self) -> None:
         """Write what is pending, and the journal's last line."""
         try:
@@ -108,9 +116,15 @@ class Recorder:
 
     def _flush(self) -> None:
         with self._lock:
-            while self._pending:
-                self.journal.append(self._pending[0])
-                self._pending.popleft()
+            if self._flushing:
+                raise JournalError("Outcomes are being written, and this act began in the middle of it; try again")
+            self._flushing = True
+            try:
+                while self._pending:
+                    self.journal.append(self._pending[0])
+                    self._pending.popleft()
+            finally:
+                self._flushing = False
 
     def lose(self, error: Exception) -> None:
         """Count something that could not be put on record."""

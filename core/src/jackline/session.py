@@ -6,6 +6,7 @@ import contextlib
 import functools
 import hashlib
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,9 @@ from jackline.request import Subject
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from jackline.events import Completed, Failed
     from jackline.policy import State
-    from jackline.request import Agent
+    from jackline.request import Agent, Request
 
 
 class Halt(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -45,6 +47,7 @@ class Session:
         "ended",
         "halt",
         "last",
+        "lifted",
         "lock",
         "model_calls",
         "opened",
@@ -52,6 +55,7 @@ class Session:
         "states",
         "subject",
         "tokens",
+        "told",
         "tool_calls",
         "unpriced",
     )
@@ -60,9 +64,14 @@ class Session:
         self.subject = subject
         self.started = started
         self.last = started
-        self.lock = threading.Lock()
+        # A signal handler or a finaliser may act in the middle of a check of its own thread.
+        self.lock = threading.RLock()
         self.states: dict[str, State] = {}
         self.halt: Halt | None = None
+        self.lifted = 0.0
+        """When the last halt was lifted that this process knows of; an older reopening lifts nothing."""
+        self.told: deque[tuple[Completed | Failed, Request]] = deque()
+        """Outcomes that policies have not been told of yet."""
         self.cost_micro_usd = 0
         self.tokens = 0
         self.calls = 0

@@ -45,7 +45,7 @@ class Workers:
         os.register_at_fork(after_in_child=self._reset)
 
     def _reset(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._wake = threading.Condition(self._lock)
         self._jobs: list[_Job] = []
         self._idle = 0

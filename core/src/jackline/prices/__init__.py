@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -14,6 +13,7 @@ import msgspec
 from jackline.events import Cost, Usage
 from jackline.prices.override import Override, PriceError
 from jackline.prices.price import Dated, Price, Rates, Worst, choose
+from jackline.waiting import on_event_loop
 
 if TYPE_CHECKING:
     from jackline.prices.table import Table
@@ -117,7 +117,7 @@ class Prices:
         found = self._kept.get(key)
         if found is None:
             if not self.ready():
-                if _on_event_loop():
+                if on_event_loop():
                     self.warm()
                     return None
                 self._load()
@@ -167,18 +167,6 @@ class Prices:
             draft.parent.mkdir(parents=True, exist_ok=True)
             draft.write_bytes(msgspec.json.encode(_Cached(_FORMAT, self._version, self._kept)))
             draft.replace(self._cache)
-
-
-def _on_event_loop() -> bool:
-    # Another thread may be in the middle of importing it: then no loop runs in this one.
-    running = getattr(sys.modules.get("asyncio"), "get_running_loop", None)
-    if running is None:
-        return False
-    try:
-        running()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _finish_warming() -> None:

@@ -1,0 +1,188 @@
+"""How an act ends: its outcome on record, its reservation settled, its session and the policies told of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jackline import outcome
+from jackline.errors import JacklineError, LedgerError
+from jackline.events import Completed, Failed, Usage
+from jackline.plain import plain
+from jackline.runs import Runs
+from jackline.waiting import on_event_loop
+
+if TYPE_CHECKING:
+    from jackline.decision import Decision, Reservation
+    from jackline.request import Request
+    from jackline.session import Session
+
+
+class Closing(Runs):
+    """Outcomes of a guard's acts."""
+
+    def complete(
+        self,
+        request: Request,
+        decision: Decision,
+        result: Any = None,
+        *,
+        usage: Usage | None = None,
+        model: str = "",
+        cached: bool = False,
+    ) -> Completed:
+        """Record that an act ended well: its result's digest, tokens and cost; settle its reservation.
+
+        `usage` None for a model call means that the provider told nothing: the upper bound is taken. `model` is what
+        the provider says answered. `cached`: the answer came from a cache, so nothing is charged.
+        """
+        now = self.clock()
+        usage, cost = self._priced(request, decision, usage, model, cached=cached)
+        actual, cost = outcome.booked(decision.reservation, cost, usage)
+        if cached:
+            actual = dict.fromkeys(actual, 0)
+        digest, size = self.recorder.keep(plain(result)) if result is not None else ("", 0)
+        event = Completed(
+            at=now,
+            session=decision.session,
+            run=request.run,
+            span=request.span,
+            action=request.action,
+            resource=request.resource,
+            duration_ms=max(0.0, round((now - request.at) * 1000, 3)),
+            result=digest,
+            size=size,
+            usage=usage,
+            cost=cost,
+            model=model,
+            settled=outcome.settled(decision.reservation, actual),
+        )
+        self._close_act(request, decision, event, actual)
+        return event
+
+    def fail(
+        self, request: Request, decision: Decision, error: BaseException | str, *, usage: Usage | None = None
+    ) -> Failed:
+        """Record that an act ended with an error or was cancelled. What it may have cost is booked in full."""
+        now = self.clock()
+        usage, cost = self._priced(request, decision, usage, "") if usage is not None else (None, None)
+        actual, cost = outcome.booked(decision.reservation, cost, usage)
+        event = Failed(
+            at=now,
+            session=decision.session,
+            run=request.run,
+            span=request.span,
+            action=request.action,
+            resource=request.resource,
+            error=error if isinstance(error, str) else _class_name(error),
+            message=_words(error) if self._active.capture == "full" and not isinstance(error, str) else "",
+            duration_ms=max(0.0, round((now - request.at) * 1000, 3)),
+            usage=usage,
+            cost=cost,
+            settled=outcome.settled(decision.reservation, actual),
+        )
+        self._close_act(request, decision, event, actual)
+        return event
+
+    def abandon(self, request: Request, decision: Decision, why: str) -> Failed:
+        """Record that a permitted act did not start (its caller shows that), and give its reservation back."""
+        event = Failed(
+            at=self.clock(),
+            session=decision.session,
+            run=request.run,
+            span=request.span,
+            action=request.action,
+            resource=request.resource,
+            error="abandoned",
+            message=why,
+        )
+        self.recorder.outcome(event)
+        if decision.reservation is not None:
+            self.ledger.release(decision.reservation)
+        return event
+
+    def record(self, event: Completed | Failed, request: Request) -> None:
+        """Put an outcome on record that `complete` and `fail` do not fit; policies are told of it."""
+        self.recorder.outcome(event)
+        self._tell(event, request)
+
+    def _priced(
+        self, request: Request, decision: Decision, usage: Usage | None, model: str, *, cached: bool = False
+    ) -> tuple[Usage | None, Any]:
+        if request.model is None:
+            return usage, None
+        if usage is None:
+            granted = decision.reservation.output if decision.reservation is not None else None
+            output = granted if granted is not None else request.model.max_tokens
+            usage = Usage(input=request.model.input_bytes, output=output or 0, estimated=True)
+        if cached:
+            return usage, outcome.FREE
+        names = (model, request.model.name) if model else (request.model.name,)
+        for name in names:
+            cost = self.prices.cost(name, request.model.provider, usage, request.at)
+            if cost is not None:
+                return usage, cost
+        return usage, outcome.configured(decision, usage)
+
+    def _close_act(self, request: Request, decision: Decision, event: Completed | Failed, actual: Any) -> None:
+        """Journal, then settle, then tell the policies."""
+        self.recorder.outcome(event)
+        if decision.reservation is not None:
+            self._settle(decision.reservation, actual, event.at)
+        self._tell(event, request)
+
+    def _tell(self, event: Completed | Failed, request: Request) -> None:
+        """Add an outcome to its session, and tell the policies of it."""
+        try:
+            session = self.sessions.get(request.subject)
+        except (OSError, JacklineError) as error:  # the outcome is on record
+            self.recorder.lose(error)
+            return
+        session.told.append((event, request))
+        self._hear(session)
+
+    def _hear(self, session: Session) -> None:
+        """Take note of outcomes; whoever holds the lock takes note of those that an event loop cannot wait to tell."""
+        while session.told:
+            if not session.lock.acquire(blocking=False):
+                if on_event_loop():
+                    return
+                session.lock.acquire()
+            try:
+                while session.told:
+                    event, request = session.told.popleft()
+                    self._count(session, event, request)
+            finally:
+                session.lock.release()
+
+    def _count(self, session: Session, event: Completed | Failed, request: Request) -> None:
+        if event.cost is not None:
+            session.cost_micro_usd += event.cost.micro_usd
+        elif request.model is not None and isinstance(event, Completed):
+            session.unpriced += 1
+        if event.usage is not None:
+            session.tokens += event.usage.input + event.usage.output
+        self.observation_failures += self._active.engine.observe(event, request, session.states)
+
+    def _settle(self, reservation: Reservation, actual: Any, at: float) -> None:
+        try:
+            self.ledger.settle(reservation, actual, at)
+        except LedgerError as error:  # the hold stays, and counts as spent
+            self.recorder.lose(error)
+
+    def _release(self, reservation: Reservation) -> None:
+        try:
+            self.ledger.release(reservation)
+        except LedgerError as error:  # the hold stays, and counts as spent
+            self.recorder.lose(error)
+
+
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)[:1000]
+    except Exception:  # noqa: BLE001 - the agent's own error is what its caller sees
+        return ""
+
+
+def _class_name(error: BaseException) -> str:
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
