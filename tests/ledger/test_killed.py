@@ -35,15 +35,26 @@ class Countdown:
         self.previous: dict[Any, tuple[str, int]] = {}
 
     def __call__(self, frame: Any, event: str, arg: object) -> Any:
+        """As `sys.settrace` calls it."""
         if "/jackline/ledger/" not in frame.f_code.co_filename:
             return None
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
-        if event == "opcode" and self.counts(frame):
+        if event == "opcode":
+            self.instruction(frame)
+        return self
+
+    def monitored(self, code: Any, offset: int) -> Any:
+        """As `sys.monitoring` calls it."""
+        if "/jackline/ledger/" not in code.co_filename:
+            return sys.monitoring.DISABLE
+        return self.instruction(sys._getframe(1))
+
+    def instruction(self, frame: Any) -> None:
+        if self.counts(frame):
             self.left -= 1
             if self.left == 0:
                 self.strike()
-        return self
 
     def counts(self, frame: Any) -> bool:
         if not self.after:
@@ -59,13 +70,29 @@ def protection(code: Any, at: int) -> Any:
     return next((entry for entry in dis._parse_exception_table(code) if entry.start <= at < entry.end), None)
 
 
-def traced(tracer: Any, act: Callable[[], object]) -> None:
+def traced(countdown: Countdown, act: Callable[[], object]) -> None:
+    if sys.version_info >= (3, 12):  # settrace there misses the instructions of code that it has not seen before
+        monitored(countdown, act)
+        return
     before = sys.gettrace()
-    sys.settrace(tracer)
+    sys.settrace(countdown)
     try:
         act()
     finally:
         sys.settrace(before)
+
+
+def monitored(countdown: Countdown, act: Callable[[], object]) -> None:
+    watch, tool = sys.monitoring, 4
+    watch.use_tool_id(tool, "countdown")
+    watch.register_callback(tool, watch.events.INSTRUCTION, countdown.monitored)
+    watch.set_events(tool, watch.events.INSTRUCTION)
+    try:
+        act()
+    finally:
+        watch.set_events(tool, 0)
+        watch.register_callback(tool, watch.events.INSTRUCTION, None)
+        watch.free_tool_id(tool)
 
 
 def killed_at(instructions: int, act: Callable[[], object]) -> bool:
