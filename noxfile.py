@@ -94,9 +94,16 @@ def tests_oldest(session: nox.Session) -> None:
 @nox.session(name="adapter-langchain")
 @nox.parametrize("versions", ["newest", "previous", "oldest"], ids=["newest", "previous", "oldest"])
 def adapter_langchain(session: nox.Session, versions: str) -> None:
-    """The LangChain adapter with one set of LangChain's versions."""
+    """The LangChain adapter with one set of LangChain's versions; the support matrix is what the suites prove."""
     install_langchain(session, versions)
-    session.run("python", "-m", "pytest", "-n", "2", *(session.posargs or ["tests/langchain"]))
+    if session.posargs:
+        session.run("python", "-m", "pytest", "-n", "2", *session.posargs)
+        return
+    results = str(Path(session.create_tmp()).resolve() / "matrix.json")
+    suites = ["tests/langchain", "tests/guard/test_suite_python.py"]
+    session.run("python", "-m", "pytest", "-n", "2", *suites, "--jackline-matrix", results)
+    documents = ["--short", "README.md", "--long", "docs/support-matrix.md"]
+    session.run("python", "-m", "jackline.testing.matrix", results, *documents)
 
 
 @nox.session(name="transparency-langchain")

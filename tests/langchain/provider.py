@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.language_models.llms import BaseLLM
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult, Generation, LLMResult
 from langchain_core.retrievers import BaseRetriever
 from langchain_core.tools import tool
 
@@ -91,6 +92,26 @@ class Provider(BaseChatModel):
 def _shown(message: BaseMessage) -> str:
     calls = message.tool_calls if isinstance(message, AIMessage) else ""
     return f"{message.content} {calls}"
+
+
+class Completion(BaseLLM):
+    """A text completion model."""
+
+    job: Any
+
+    @property
+    def _llm_type(self) -> str:
+        return "suite"
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> Any:
+        return {**super()._get_ls_params(stop=stop, **kwargs), "ls_model_name": MODEL, "ls_provider": PROVIDER}
+
+    def _generate(self, prompts: list[str], stop: Any = None, run_manager: Any = None, **kwargs: Any) -> LLMResult:
+        for prompt in prompts:
+            self.job.bodies.receive(prompt)
+        usage = {"prompt_tokens": USAGE[0], "completion_tokens": USAGE[1]}
+        generations = [[Generation(text=self.job.step(0).text)] for _ in prompts]
+        return LLMResult(generations=generations, llm_output={"token_usage": usage, "model_name": MODEL})
 
 
 class Boss(Provider):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import ways
@@ -83,7 +84,7 @@ def model(way: Any, mode: str, group: Group, build: Any = ways.chat_model, shape
         shape,
         mode,
         group,
-        lambda way, mode: ways.one_answer(build, way, mode),
+        partial(ways.one_answer, build),
         "sends",
         "model",
         *streams,
@@ -92,7 +93,13 @@ def model(way: Any, mode: str, group: Group, build: Any = ways.chat_model, shape
 
 
 def chain(way: Any, mode: str, group: Group) -> Path:
-    return model(way, mode, group, ways.chain, "chain (prompt | model)")
+    return model(way, mode, group, ways.chain, "chain of prompt and model")
+
+
+def completion(way: Any, mode: str, group: Group) -> Path:
+    gaps = dict.fromkeys(("modified-prompt", "answers-checked"), "completion models")
+    drive = partial(ways.one_answer, ways.completion)
+    return single(way, "completion model", mode, group, drive, "sends", "model", action="model.call", gaps=gaps)
 
 
 class TestLangChain(AdapterSuite):
@@ -131,8 +138,20 @@ class TestLangChain(AdapterSuite):
             chain(handler, "invoke", "sync"),
             chain(process, "astream", "stream"),
             chain(attach, "abatch", "parallel"),
+            completion(handler, "invoke", "sync"),
+            completion(process, "ainvoke", "async"),
             single(handler, "retriever", "invoke", "sync", ways.retriever, "sends", action="retrieval"),
             single(process, "retriever", "ainvoke", "async", ways.retriever, "sends", action="retrieval"),
             single(process, "embeddings", "embed_documents", "sync", ways.embeddings, "sends", action="embedding"),
             single(process, "embeddings", "aembed_query", "async", ways.embeddings, "sends", action="embedding"),
+            single(
+                attach,
+                "embeddings",
+                "embed_documents",
+                "sync",
+                ways.embeddings,
+                "sends",
+                action="embedding",
+                gap="embeddings",
+            ),
         ]

@@ -13,7 +13,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
-from provider import Boss, Library, Provider, Vectors, async_tools, tools
+from provider import Boss, Completion, Library, Provider, Vectors, async_tools, tools
 
 from jackline_langchain import JacklineCallbackHandler, JacklineMiddleware, LangChainAdapter
 
@@ -257,6 +257,10 @@ def chain(job: Job) -> tuple[Any, Any]:
     return ChatPromptTemplate.from_messages([("user", "{question}")]) | Provider(job=job), {"question": job.prompt}
 
 
+def completion(job: Job) -> tuple[Any, Any]:
+    return Completion(job=job), job.prompt
+
+
 def one_answer(build: Any, way: Any, mode: str) -> Callable[[Job], str]:
     """Drive what answers one message."""
 
@@ -272,9 +276,9 @@ def one_answer(build: Any, way: Any, mode: str) -> Callable[[Job], str]:
             )
             return str(results[-1].content)
         if mode == "invoke":
-            return str(runnable.invoke(task, config).content)
+            return said(runnable.invoke(task, config))
         if mode == "ainvoke":
-            return str(asyncio.run(runnable.ainvoke(task, config)).content)
+            return said(asyncio.run(runnable.ainvoke(task, config)))
         if mode == "stream":
             with contextlib.closing(runnable.stream(task, config)) as items:
                 for item in items:
@@ -285,6 +289,10 @@ def one_answer(build: Any, way: Any, mode: str) -> Callable[[Job], str]:
         return "".join(job.seen)
 
     return drive
+
+
+def said(result: Any) -> str:
+    return str(getattr(result, "content", result))
 
 
 async def _pieces(job: Job, runnable: Any, task: Any, config: Any, mode: str) -> None:

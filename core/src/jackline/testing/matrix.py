@@ -146,13 +146,9 @@ def _reasons(suite: Suite) -> str:
     lines += [f"- **outside** ({key}): {reason}." for key, reason in suite.gaps.items() if reason not in named]
     empty = [cell for cell in suite.cells.values() if cell.state == "not applicable"]
     for reason in dict.fromkeys(cell.reason for cell in empty):
-        where = dict.fromkeys(cell.path for cell in empty if cell.reason == reason)
-        numbers = [
-            str(n)
-            for n, row in enumerate(suite.behaviours, 1)
-            if any(c.behaviour == row.id and c.reason == reason for c in empty)
-        ]
-        lines.append(f"- **not applicable** ({', '.join(numbers)}) on {'; '.join(where)}: {reason}.")
+        rows = {cell.behaviour for cell in empty if cell.reason == reason}
+        numbers = [str(number) for number, row in enumerate(suite.behaviours, 1) if row.id in rows]
+        lines.append(f"- **not applicable** (empty, {', '.join(numbers)}): {reason}.")
     return "\n".join(lines)
 
 
