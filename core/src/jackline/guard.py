@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T")
+
+_CLAIMS = attrgetter("claims")
 
 
 class Guard(Closing):
@@ -181,7 +184,7 @@ class Guard(Closing):
         if session.halt is not None:
             return outcome.halted(request, session.halt, engine.revision)
         decision: Decision = engine.decide(request, session.states)
-        if decision.permitted and any([verdict.claims for verdict in decision.verdicts]):
+        if decision.permitted and any(map(_CLAIMS, decision.verdicts)):
             decision = self._reserve(request, decision)
         return decision
 
