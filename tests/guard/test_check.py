@@ -688,3 +688,17 @@ def test_what_a_killed_process_held_is_booked_and_on_record(bench, metering):
     assert booked.reservation == decided.reservation.id
     assert booked.settled[f"meter/session/{session.id}/usd"] == 200_000
     assert guard.ledger.balance(f"meter/session/{session.id}/usd") == (200_000, 0)
+
+
+def test_a_named_session_ends_idle_and_starts_again_with_its_next_act(bench):
+    guard = bench.guard(idle=600)
+    threads = [guard.open_session("thread-1"), guard.open_session("thread-2")]
+    with guard.session(id="inside"):
+        bench.clock.now += 700
+        guard.open_session("thread-2")
+        assert [event.how for event in bench.events("session_ended")] == ["idle"]
+        assert bench.events("session_ended")[0].session == threads[0].id
+        again = guard.open_session("thread-1")
+        assert again.id == threads[0].id
+    started = [event.external_id for event in bench.events("session_started")]
+    assert started == ["thread-1", "thread-2", "inside", "thread-1"]

@@ -91,4 +91,5 @@ def describe(decision: Decision) -> str:
     """Say a decision in one sentence, for a person or a model."""
     what = {"halt": "Session ended", "escalate": "Approval needed"}.get(decision.effect, "Not permitted")
     by = f" by policy '{decision.policy}'" if decision.policy else ""
-    return f"{what}{by}: {decision.reason or 'no reason given'}"
+    unanswered = " (nobody can answer yet; it was not done)" if decision.effect == "escalate" else ""
+    return f"{what}{by}: {decision.reason or 'no reason given'}{unanswered}"

@@ -57,6 +57,10 @@ _PRICES_WAIT = 5.0
 """Seconds that the first guard of a home waits for the price table where a policy counts dollars: a loop cannot."""
 
 
+_SWEEP = 60.0
+"""Seconds between two looks at which sessions are idle."""
+
+
 class Active(msgspec.Struct, frozen=True):
     """One bundle revision in force: a check and its record use the same."""
 
@@ -85,12 +89,14 @@ class Lifecycle:
         sessions: int = 10_000,
         deadline: float = 1.0,
         path: Path | None = None,
+        idle: float = 3600.0,
     ) -> None:
         """Open the state in `home` and put `bundle` in force (None: nothing is refused, everything is recorded).
 
         `application` names this program in sessions and as the agent of what no agent does. `sessions`: how many are
         kept in memory. `deadline`: seconds that a policy which is not trusted has. `path`: the bundle's file; once it
-        changes, it is loaded and put in force.
+        changes, it is loaded and put in force. `idle`: seconds without an act after which a session that a framework
+        named (a thread's) has ended; the next act of it starts it again.
         """
         self.home = Home(home).make()
         self.clock = clock
@@ -113,6 +119,8 @@ class Lifecycle:
         self._workers = Workers(deadline=deadline)
         self._epoch = self.control.epoch
         self._lock = threading.RLock()
+        self._idle = idle
+        self._swept = 0.0
         self._implicit: Scope | None = None
         self._pid = os.getpid()
         self._closed = False
@@ -138,6 +146,11 @@ class Lifecycle:
         """Open a session, or join one that is open; each call wants a `close_session`."""
         subject = subject_of(self.namespace, self.application, external_id, user, labels)
         session, first = self.sessions.open(subject)
+        if abs(session.last - self._swept) > _SWEEP:
+            self._swept = session.last
+            for quiet in self.sessions.end_idle(session.last - self._idle):
+                self.recorder.note(SessionEnded(at=session.last, session=quiet.id, how="idle"))
+                self.sessions.drop(quiet)
         if first:
             self.recorder.note(SessionStarted(at=self.clock(), **msgspec.structs.asdict(session.subject)))
         return session

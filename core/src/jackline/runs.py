@@ -75,13 +75,20 @@ class Runs(Lifecycle):
         """
         acting = agent if isinstance(agent, Agent) else self.agent(agent)
         session = self.open_session(id, user=user, labels=labels)
+        self._count_inside(session, 1)
         how: Literal["explicit", "error"] = "error"
         try:
             with self.run(acting, scope=Scope(guard=self, session=session, run="", span="", agent=acting), root=True):
                 yield session
             how = "explicit"
         finally:
+            self._count_inside(session, -1)
             self.close_session(session, how)
+
+    @staticmethod
+    def _count_inside(session: Session, step: int) -> None:
+        with session.lock:
+            session.within += step
 
     @contextlib.contextmanager
     def run(self, agent: Agent, *, scope: Scope | None = None, root: bool = False) -> Iterator[Scope]:

@@ -58,6 +58,7 @@ class Session:
         "told",
         "tool_calls",
         "unpriced",
+        "within",
     )
 
     def __init__(self, subject: Subject, started: float) -> None:
@@ -80,6 +81,8 @@ class Session:
         self.unpriced = 0
         self.depth_seen = 0
         self.opened = 0
+        self.within = 0
+        """Callers that are inside `guard.session(...)`: their session does not end idle."""
         self.ended = False
 
     @property

@@ -75,6 +75,14 @@ class Sessions:
             session.opened -= 1
             return session.opened == 0
 
+    def end_idle(self, before: float) -> list[Session]:
+        """The open sessions that nobody is inside of and that have done nothing since `before`; they count as left."""
+        with self._lock:
+            idle = [each for each in self._live.values() if each.opened and not each.within and each.last < before]
+            for session in idle:
+                session.opened = 0
+            return idle
+
     def drop(self, session: Session) -> None:
         """Forget an ended session; what its policies remember is kept where it can come back."""
         if not session.lock.acquire(blocking=False):
