@@ -154,16 +154,18 @@ def abatch(job: Job, runnable: Any, config: Any) -> list[Any]:
 
 
 def _streamed(job: Job, item: Any, last: list[Any]) -> bool:
-    mode, value = item
+    inside, mode, value = item
     if mode == "values":
-        last[:] = value["messages"]
+        last[:] = last if inside else value["messages"]
         return True
     return job.piece(str(value[0].content)) if value[0].type != "human" else True
 
 
 def stream(job: Job, runnable: Any, config: Any) -> list[Any]:
     last: list[Any] = []
-    with contextlib.closing(runnable.stream(_task(job), config, stream_mode=["messages", "values"])) as items:
+    with contextlib.closing(
+        runnable.stream(_task(job), config, stream_mode=["messages", "values"], subgraphs=True)
+    ) as items:
         for item in items:
             if not _streamed(job, item, last):
                 break
@@ -174,7 +176,7 @@ def astream(job: Job, runnable: Any, config: Any) -> list[Any]:
     async def consume() -> list[Any]:
         last: list[Any] = []
         async with contextlib.aclosing(
-            runnable.astream(_task(job), config, stream_mode=["messages", "values"])
+            runnable.astream(_task(job), config, stream_mode=["messages", "values"], subgraphs=True)
         ) as items:
             async for item in items:
                 if not _streamed(job, item, last):

@@ -143,7 +143,7 @@ def _reasons(suite: Suite) -> str:
         where = dict.fromkeys(cell.path for cell in missing if cell.reason == reason)
         lines.append(f"- **refused** on {'; '.join(where)}: {reason}.")
     named = {cell.reason for cell in missing}
-    lines += [f"- **outside** ({key}): {reason}." for key, reason in suite.gaps.items() if reason not in named]
+    lines += [f"- **outside** ({key}): {reason}." for key, reason in sorted(suite.gaps.items()) if reason not in named]
     empty = [cell for cell in suite.cells.values() if cell.state == "not applicable"]
     for reason in dict.fromkeys(cell.reason for cell in empty):
         rows = {cell.behaviour for cell in empty if cell.reason == reason}
