@@ -26,6 +26,8 @@ DISTRIBUTIONS = CORE + PACKS + ADAPTERS
 SOURCES = [f"{distribution}/src" for distribution in DISTRIBUTIONS]
 ELSEWHERE = [f"tests/{Path(adapter).name}" for adapter in ADAPTERS] + ["tests/docs", "tests/transparency"]
 """Tests that need a framework: the sessions below run them in environments that have it."""
+PEERS = ["agentfirewall==1.2.0", "agentguard47==2.0.0", "agent-governance-toolkit-core==5.0.0"]
+"""What `bench` compares with."""
 SHOW = "import sys, importlib.metadata as m; print('installed:', *(f'{n} {m.version(n)}' for n in sys.argv[1:]))"
 
 
@@ -91,6 +93,14 @@ def tests_oldest(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "-n", "2", *elsewhere, *session.posargs)
 
 
+@nox.session
+def conditions(session: nox.Session) -> None:
+    """20,000 random conditions, each answered alike by this implementation and by Google's."""
+    install(session, CORE + PACKS)
+    examples = {"JACKLINE_ORACLE_EXAMPLES": "20000"}
+    session.run("python", "-m", "pytest", "tests/condition/test_oracle.py", *session.posargs, env=examples)
+
+
 @nox.session(name="adapter-langchain")
 @nox.parametrize("versions", ["newest", "previous", "oldest"], ids=["newest", "previous", "oldest"])
 def adapter_langchain(session: nox.Session, versions: str) -> None:
@@ -139,8 +149,13 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What a decision, a governed call and an import cost on this machine."""
+    """What a decision, a governed call and an import cost on this machine, beside other projects where they install."""
     install(session, DISTRIBUTIONS, "langchain>=1.2,<2")
+    for peer in PEERS:
+        try:
+            session.install("-c", "constraints/tools.txt", peer)
+        except CommandFailed:
+            session.warn(f"{peer} cannot be installed beside the rest: its rows are left out")
     session.run("python", "benchmarks/run.py", *session.posargs)
 
 
