@@ -50,7 +50,7 @@ def cases(stack: ExitStack) -> list[Case]:
 
 def yardstick() -> Case:
     args = {"query": bundles.texts(SMALL, 1)[0], "limit": 5, "region": "emea"}
-    return Case("yardstick: json.loads(json.dumps(args)), 200 B", Local(lambda: json.loads(json.dumps(args))))
+    return Case("yardstick: json.loads(json.dumps(arguments)), 200 B", Local(lambda: json.loads(json.dumps(args))))
 
 
 def decisions(stack: ExitStack) -> list[Case]:

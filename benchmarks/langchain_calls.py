@@ -12,7 +12,7 @@ import itertools
 import sys
 from contextlib import ExitStack
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import bundles
 from calls import LARGE, SMALL, guarded, search
@@ -97,6 +97,8 @@ def offers(kind: str, stack: ExitStack) -> Mapping[str, Timed]:
     config = {"callbacks": [handler(kind, stack)]}
     loop = asyncio.new_event_loop()
     stack.callback(loop.close)
+    for body in (search, asearch):  # as in a module without postponed annotations: LangChain reads them at each call
+        body.__annotations__ = get_type_hints(body)
     tool = StructuredTool.from_function(search, name="search", description="Search the customers.", coroutine=asearch)
     fake = model()
     small, large = (itertools.cycle(bundles.texts(size, 5_000 if size == SMALL else 500)) for size in (SMALL, LARGE))

@@ -26,6 +26,13 @@ guard = jackline.init(sys.argv[1], home=sys.argv[2])
 print((time.perf_counter() - wall) * 1e3, (time.process_time() - cpu) * 1e3)
 jackline.close()
 """
+PRICED = """
+import sys
+from jackline.home import Home
+from jackline.opening import load_prices
+
+assert load_prices(Home(sys.argv[1])).price("gpt-4o-mini", "openai", 1.0) is not None
+"""
 MEMORY = """
 import gc, sys, tracemalloc
 import jackline
@@ -58,11 +65,15 @@ print((tracemalloc.get_traced_memory()[0] - before) / 1e6)
 
 
 def rows(times: int) -> list[dict[str, Any]]:
-    """The rows of this file, each from fresh processes; byte code and the table of prices are kept, as installed."""
+    """The rows of this file, each from fresh processes, with byte code kept as installed packages have it.
+
+    A home that was used has the prices of the models that its agents used; in a new one, `init` waits for the table.
+    """
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         path = bundles.written(place, bundles.ten_rules_and_a_budget())
         _once(place, INIT, path, place / "home")
+        _once(place, PRICED, place / "home")
         imports, inits, firsts = [], [], []
         for number in range(times):
             imports.append(_once(place, IMPORT))

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import sys
+import sysconfig
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -98,8 +99,10 @@ def machine() -> str:
     """Where and when this ran."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    built = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    how = "optimised build" if "--enable-optimizations" in built or "lto" in built else "build without optimisations"
     return (
-        f"{today}, jackline {__version__}, Python {platform.python_version()}, {platform.system()} "
+        f"{today}, jackline {__version__}, Python {platform.python_version()} ({how}), {platform.system()} "
         f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f} at the end of the run"
     )
 

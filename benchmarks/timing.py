@@ -94,7 +94,7 @@ class Server:
             bufsize=1,
         )
         self.ready = self._answer()
-        """What it said first: the names of what it serves, or why it serves nothing."""
+        """What it said first: the names of what it serves."""
 
     def ask(self, line: str) -> str:
         assert self._process.stdin is not None
@@ -114,9 +114,11 @@ class Server:
         return line
 
 
-def serve(offers: Mapping[str, Timed], first: str = "") -> None:
+def serve(offers: Mapping[str, Timed]) -> None:
     """Be such a process: `NAME CALLS` a line on stdin, the nanoseconds on stdout."""
-    print(first or " ".join(offers), flush=True)
+    gc.collect()
+    gc.freeze()  # a framework's own objects need not be looked through before each batch
+    print(" ".join(offers), flush=True)
     for line in sys.stdin:
         name, _, calls = line.strip().partition(" ")
         gc.collect()
@@ -172,6 +174,8 @@ def run(cases: Sequence[Case], rounds: int) -> list[dict[str, Any]]:
     """Measure all cases together: in every round each has a batch, and another one begins."""
     for case in cases:
         case.ready()
+    gc.collect()
+    gc.freeze()
     for number in range(rounds):
         start = number % len(cases)
         for case in (*cases[start:], *cases[:start]):
