@@ -19,7 +19,7 @@ from jackline.errors import JournalError
 from jackline.hookspecs import hookimpl
 from jackline.plugins import load_plugins
 from jackline.policy import Reach
-from jackline.request import Tool
+from jackline.request import Model, Tool
 from jackline.session import Halt
 from jackline.waiting import elsewhere
 
@@ -41,8 +41,8 @@ class Scripted:
     Options = options.Options
     phase = "judge"
     reach = Reach(actions=frozenset({"tool.call"}))
-    observes = False
     answer = None
+    told = None
 
     @classmethod
     def build(cls, name, options, context):
@@ -52,7 +52,8 @@ class Scripted:
         return type(self).answer(request)
 
     def observe(self, event, state):
-        pass
+        if type(self).told is not None:
+            type(self).told(event)
 
 
 class Pack:
@@ -379,7 +380,13 @@ def test_p27_an_outcome_does_not_hold_the_loop_while_another_thread_is_judged(be
         {"claims": (Claim(scope="s", unit="usd", cap=5, fixed=9, on_exceed="perhaps"),)},
         {"claims": (Claim(scope="s", unit="usd", cap=5, fixed=1),), "output": "x", "shrink": True},
         {"args": "x"},
+        {"args": {"amount": 5000}},
+        {"claims": None},
+        {"findings": 3},
+        {"findings": ("an e-mail address",)},
+        {"detail": None},
         {"detail": {"x": object()}},
+        {"reason": b"\xff"},
     ],
 )
 def test_f08_junk_inside_of_a_verdict_is_a_denial_and_raises_nothing_else(bench, scripted, verdict):
@@ -430,3 +437,61 @@ def test_a_forked_child_does_not_write_what_its_parent_has_yet_to_write(bench, m
         os.waitpid(child, 0)
         guard.require(guard.request("tool.call", "good", {}, tool=Tool(name="good")))
     assert [event.span for event in bench.events("completed")] == [request.span]
+
+
+def silent():
+    threading.Event().wait(20)
+
+
+def leaving():
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize("act", [silent, leaving])
+def test_f08_a_policy_that_hangs_or_leaves_when_it_is_told_disturbs_nobody(bench, scripted, monkeypatch, act):
+    scripted(lambda _request: None)
+    monkeypatch.setattr(Scripted, "told", staticmethod(lambda _event: act()))
+    guard, ran = bench.guard(SCRIPTED.format(trusted="false"), deadline=0.05), []
+    good, _ = tools(guard, ran)
+
+    @guard.tool
+    async def also():
+        ran.append("also")
+
+    with guard.session(id="job"):
+        within(10, good)
+        within(10, lambda: asyncio.run(also()))
+    assert ran == ["good", "also"]
+    assert guard.observation_failures == 4
+
+
+def test_f08_an_untrusted_policy_cannot_widen_what_was_granted(bench, scripted, monkeypatch):
+    def widen(event):
+        if event.__struct_config__.tag == "decided":
+            event.limits["max_tokens"] = 10**9
+
+    monkeypatch.setattr(Scripted, "reach", Reach(actions=frozenset({"model.call"})))
+    monkeypatch.setattr(Scripted, "told", staticmethod(widen))
+    claim = Claim(scope="all", unit="tokens", cap=40, fixed=0, per_output=1_000_000)
+    scripted(lambda _request: Verdict(effect="allow", claims=(claim,), output=100, shrink=True))
+    guard = bench.guard(SCRIPTED.format(trusted="false"))
+    model = Model(name="m", max_tokens=100, can_limit=True)
+    with guard.session(id="job"):
+        decision = guard.check(guard.request("model.call", "m", {"messages": []}, model=model))
+    assert decision.limits == {"max_tokens": 40}
+
+
+def test_an_error_of_a_policy_that_cannot_say_what_it_is_denies(bench, scripted):
+    class Wordless(Exception):
+        def __str__(self):
+            raise RuntimeError("no words")
+
+    def answer(_request):
+        raise Wordless
+
+    scripted(answer)
+    guard, ran = bench.guard(SCRIPTED.format(trusted="true")), []
+    good, _ = tools(guard, ran)
+    with guard.session(id="job"), pytest.raises(Denied, match=r"raised Wordless: \(it cannot say what\)"):
+        good()
+    assert ran == []

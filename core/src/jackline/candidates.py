@@ -31,7 +31,8 @@ class Bound:
     """A policy as a bundle binds it: its name, whom it selects, and how it counts."""
 
     __slots__ = (
-        "governs", "mode", "name", "observes", "on_error", "only_where", "phase", "policy", "selects", "trusted"
+        "answered", "governs", "mode", "name", "observes", "on_error", "only_where", "phase", "policy", "selects",
+        "trusted",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +56,8 @@ class Bound:
         condition = getattr(policy, "only_where", None)
         self.only_where = condition if trusted and isinstance(condition, Condition) else None
         self.governs: frozenset[Action] = policy.governs if isinstance(policy, Granting) else frozenset()
+        self.answered: object = None
+        """The last verdict that was found sound; rules answer with the same one each time."""
 
     def covers(self, agent: Agent) -> bool:
         """Whether this policy is for `agent`; a query that cannot be evaluated selects."""

@@ -142,6 +142,11 @@ class Closing(Runs):
 
     def _hear(self, session: Session) -> None:
         """Take note of outcomes; whoever holds the lock takes note of those that an event loop cannot wait to tell."""
+        if session.told and self._active.engine.observes_elsewhere and on_event_loop():
+            from asyncio import get_running_loop  # noqa: PLC0415 - it runs, so it is loaded
+
+            get_running_loop().run_in_executor(None, self._hear, session)
+            return
         while session.told:
             if not session.lock.acquire(blocking=False):
                 if on_event_loop():

@@ -5,20 +5,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 
 from jackline.candidates import Bound, Candidates, Index, OnError
-from jackline.decision import SEVERITY, Decision, Finding, Mode, Verdict
+from jackline.decision import SEVERITY, Claim, Decision, Finding, Mode, Verdict
 from jackline.facts import facts
-from jackline.policy import State
+from jackline.policy import PHASES, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jackline.events import Event
     from jackline.request import Action, Agent, Request
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+_MODIFY = PHASES.index("modify")
 
 __all__ = ["Bound", "Engine", "OnError", "combine", "facts"]
 
@@ -44,6 +49,8 @@ class Engine:
         self.unmanaged = unmanaged
         self.call = call
         self._observed = any(item.observes for item in self.bound)
+        self.observes_elsewhere = call is not None and any(item.observes and not item.trusted for item in self.bound)
+        """Whether telling an outcome may take long."""
         self._index = Index(self.bound)
 
     def judges(self, request: Request, action: Action | None = None) -> bool:
@@ -100,8 +107,13 @@ class Engine:
             if state is None:
                 state = states[item.name] = State()
             try:
-                item.policy.observe(event, state)
-            except Exception:  # noqa: BLE001 - observation never disturbs the agent; the guard counts it
+                if item.trusted or self.call is None:
+                    item.policy.observe(event, state)
+                else:
+                    self.call(partial(item.policy.observe, _copied(event), state))
+            except KeyboardInterrupt:
+                raise
+            except BaseException:  # noqa: BLE001 - observation never disturbs the agent; the guard counts it
                 failures += 1
         return failures
 
@@ -115,10 +127,15 @@ class Engine:
                 return None
             if type(verdict) is not Verdict or verdict.effect not in SEVERITY:
                 return _failing(item, f"answered {_shown(verdict)}, expected a Verdict with a known effect, or None")
+            if verdict is not item.answered:
+                flaw = _flaw(verdict, item)
+                if flaw:
+                    return _failing(item, f"answered a Verdict {flaw}")
+                item.answered = verdict
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a policy raises, the act is denied
-            return _failing(item, f"raised {type(error).__name__}: {error}")
+            return _failing(item, f"raised {type(error).__name__}: {_words(error)}")
         if verdict.policy == item.name and verdict.mode == item.mode:
             return verdict
         return msgspec.structs.replace(verdict, policy=item.name, mode=item.mode)
@@ -236,11 +253,35 @@ def _failing(item: Bound, what: str) -> Verdict:
     )
 
 
+def _flaw(verdict: Any, item: Bound) -> str:
+    """What is wrong with a verdict's parts; empty where they are what they should be. Structs do not look at them."""
+    if verdict.args is not None and item.phase != _MODIFY:
+        return "with other arguments, which only a policy of phase 'modify' may change: others have judged them by now"
+    parts = (verdict.reason, str), (verdict.rule, str), (verdict.findings, (tuple, list)), (verdict.detail, dict)
+    if not all(isinstance(*part) for part in parts) or not isinstance(verdict.args, (dict, type(None))):
+        return "whose reason, rule, findings, detail or arguments are of another type"
+    claims = verdict.claims
+    if not isinstance(claims, (tuple, list)) or not isinstance(verdict.output, (int, type(None))):
+        return "whose claims or output are of another type"
+    if not all(type(each) is Claim and isinstance(each.fixed, int) and isinstance(each.cap, int) for each in claims):
+        return "whose claims are of another type"
+    if not all(type(each) is Finding for each in verdict.findings):
+        return "whose findings are of another type"
+    return ""
+
+
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - a line's worth
 
 
-def _copied(request: Request) -> Request:
-    """A request of which nothing is shared: a policy that is not trusted may change its copy as it likes."""
-    return msgspec.json.decode(msgspec.json.encode(request), type=type(request))
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an error without words is still one
+        return "(it cannot say what)"
+
+
+def _copied(shared: S) -> S:
+    """A request or event of which nothing is shared: a policy that is not trusted may change its copy as it likes."""
+    return msgspec.json.decode(msgspec.json.encode(shared), type=type(shared))
