@@ -495,3 +495,66 @@ def test_an_error_of_a_policy_that_cannot_say_what_it_is_denies(bench, scripted)
     with guard.session(id="job"), pytest.raises(Denied, match=r"raised Wordless: \(it cannot say what\)"):
         good()
     assert ran == []
+
+
+def test_a_generator_is_sent_thrown_and_returns_as_without_a_guard(bench):
+    guard = bench.guard()
+
+    @guard.tool
+    def talks():
+        heard = yield "first"
+        try:
+            yield heard
+        except ValueError as error:
+            yield str(error)
+        return "end"
+
+    def whole():
+        found.append((yield from talks()))
+
+    found = []
+    with guard.session(id="job"):
+        talk = talks()
+        assert [next(talk), talk.send("hello"), talk.throw(ValueError("no"))] == ["first", "hello", "no"]
+        assert list(whole()) == ["first", None]
+        talk.close()
+    assert found == ["end"]
+    assert [event.error for event in bench.events("failed")] == ["abandoned"]
+
+
+def test_an_asynchronous_generator_is_sent_and_thrown_as_without_a_guard(bench):
+    guard = bench.guard()
+
+    @guard.tool
+    async def talks():
+        heard = yield "first"
+        try:
+            yield heard
+        except ValueError as error:
+            yield str(error)
+
+    async def main():
+        talk = talks()
+        said = [await anext(talk), await talk.asend("hello"), await talk.athrow(ValueError("no"))]
+        return said + [item async for item in talk]
+
+    with guard.session(id="job"):
+        assert asyncio.run(main()) == ["first", "hello", "no"]
+    assert len(bench.events("completed")) == 1
+
+
+def test_what_a_generator_returns_is_judged_with_its_items(bench, masking):
+    guard = bench.guard("jackline: 1\npolicies:\n  - {name: mask, use: mask, trusted: true}\n")
+
+    @guard.tool
+    def counts():
+        yield "a SECRET"
+        return "the SECRET"
+
+    def whole():
+        found.append((yield from counts()))
+
+    found = []
+    with guard.session(id="job"):
+        assert list(whole()) == ["a ***"]
+    assert found == ["the ***"]

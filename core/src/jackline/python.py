@@ -14,7 +14,7 @@ from jackline.request import Tool
 from jackline.session import CURRENT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 
     from jackline.decision import Decision
     from jackline.guard import Guard
@@ -163,62 +163,95 @@ def _async(function: Callable[..., Any], make: Callable[..., Call]) -> Callable[
 
 def _generator(function: Callable[..., Any], make: Callable[..., Call]) -> Callable[..., Any]:
     @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Iterator[Any]:
+    def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         call = make(args, kwargs)
         call.judged(call.guard.check(call.request))
         held = call.guard.judges_return(call.request)
-        items: list[Any] = []
-        count = 0
         body = function(*call.args, **call.kwargs)
-        try:
-            while True:
-                with call:
-                    item = next(body, call)
-                if item is call:
-                    break
-                count += 1
-                if held:
-                    items.append(item)
-                else:
-                    yield item
-        except BaseException as error:
-            with call:
-                body.close()
-            call.failed(error)
-            raise
-        call.done(items if held else {"items": count})
-        if held:
-            yield from call.held(items, call.guard.returned(call.request, items))
+        if not held:
+            return (yield from _passed_on(call, body))
+        items: list[Any] = []
+        value = yield from _passed_on(call, body, items)
+        released = call.held(items, call.guard.returned(call.request, items))
+        if value is not None:  # it was judged as the last of the items
+            *released, value = released or [None]
+        yield from released
+        return value
 
     return wrapper
 
 
-def _async_generator(function: Callable[..., Any], make: Callable[..., Call]) -> Callable[..., Any]:
+def _passed_on(call: Call, body: Generator[Any, Any, Any], items: list[Any] | None = None) -> Generator[Any, Any, Any]:
+    """Go through a generator and pass on what its caller sends and throws; where `items` is given, hold them back."""
+    count = 0
+    step = functools.partial(next, body)
+    try:
+        while True:
+            with call:
+                item = step()
+            count += 1
+            if items is not None:
+                items.append(item)
+                continue
+            try:
+                sent = yield item
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001 - it is the body's to deal with
+                step = functools.partial(body.throw, error)
+            else:
+                step = functools.partial(body.send, sent)
+    except StopIteration as end:
+        if items is not None and end.value is not None:
+            items.append(end.value)
+        call.done({"items": count} if items is None else items)
+        return end.value
+    except BaseException as error:
+        try:
+            with call:
+                body.close()
+        finally:
+            call.failed(error)
+        raise
+
+
+def _async_generator(  # noqa: C901 - an asynchronous generator cannot hand its steps to another
+    function: Callable[..., Any], make: Callable[..., Call]
+) -> Callable[..., Any]:
     @functools.wraps(function)
-    async def wrapper(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+    async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         call = make(args, kwargs)
         call.judged(await call.guard.acheck(call.request))
         held = call.guard.judges_return(call.request)
         items: list[Any] = []
         count = 0
         body = function(*call.args, **call.kwargs)
+        step = functools.partial(anext, body)
         try:
             while True:
                 with call:
-                    item = await anext(body, call)
-                if item is call:
-                    break
+                    item = await step()
                 count += 1
                 if held:
                     items.append(item)
+                    continue
+                try:
+                    sent = yield item
+                except GeneratorExit:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - it is the body's to deal with
+                    step = functools.partial(body.athrow, error)
                 else:
-                    yield item
+                    step = functools.partial(body.asend, sent)
+        except StopAsyncIteration:
+            call.done(items if held else {"items": count})
         except BaseException as error:
-            with call:
-                await body.aclose()
-            call.failed(error)
+            try:
+                with call:
+                    await body.aclose()
+            finally:
+                call.failed(error)
             raise
-        call.done(items if held else {"items": count})
         if held:
             for item in call.held(items, await call.guard.areturned(call.request, items)):
                 yield item
