@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from jackline.python import PythonAdapter
 from jackline.testing import AdapterSuite
-from jackline.testing.story import LEAK
 from jackline.testing.paths import Job, Path
+from jackline.testing.story import LEAK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
