@@ -22,7 +22,7 @@ GAPS: Mapping[str, str] = {
     "tool.func": "the plain function below a tool is called without LangChain; decorate it with guard.tool",
     "completion models": "prompts and answers of text completion models are judged and refused, never changed",
     "own words": "what a graph's own code says last is judged before invoke returns, not before a stream",
-    "sub-agents in streams": "an agent inside a tool speaks to that tool: words that streams show are model.return, no output",
+    "sub-agents in streams": "an agent inside a tool speaks to the tool; what streams show of it is no output",
     "embeddings": "LangChain tells no callback of embeddings: govern the process, or call them in guard.session",
     "RemoteGraph": "a graph that runs on a server is governed there",
 }
