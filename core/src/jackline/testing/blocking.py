@@ -1,7 +1,7 @@
 """What a detector of blocking calls has to know of Jackline: the small file accesses that are accepted on a loop.
 
-The journal's write goes into the page cache (1 to 3 us). The rest is rare: a new file, a reloaded mark, a new agent, a new
-model's price.
+The journal's write goes into the page cache (1 to 3 us). The rest is rare: a new file, a reloaded mark, a new agent,
+a new model's price.
 Databases, network and locks that wait are not among them.
 """
 
