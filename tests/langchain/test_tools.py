@@ -567,7 +567,10 @@ def test_an_agent_is_told_of_a_pending_approval(guards: Guards) -> None:
     model = Scripted(ai("", ("refund", {"order": "o", "amount": 5}, "c1")), ai("done"))
     config: RunnableConfig = {"callbacks": [JacklineCallbackHandler(guard)]}
     found = create_agent(model, [bodies.refund()]).invoke({"messages": [("user", "x")]}, config)
-    assert found["messages"][2].content == "Approval needed by policy 'p0': ask finance (nobody can answer yet; it was not done)"
+    assert (
+        found["messages"][2].content
+        == "Approval needed by policy 'p0': ask finance (nobody can answer yet; it was not done)"
+    )
     assert not bodies.ran
     with pytest.raises(jackline.ApprovalPending, match="ask finance"):
         bodies.refund().invoke({"order": "o", "amount": 5}, config)
