@@ -24,7 +24,7 @@ from langgraph.types import Command
 from pydantic import BaseModel
 
 from jackline.events import Usage
-from jackline_langchain import translate
+from jackline_langchain import limits, translate
 
 CALL = {"name": "send", "args": {"to": "a@b.example"}, "id": "c1"}
 
@@ -238,7 +238,7 @@ def test_a_cache_hit_is_known() -> None:
     ],
 )
 def test_the_declared_limit(params: Any, metadata: Any, limit: int | None) -> None:
-    assert translate.limit_of(params, metadata) == limit
+    assert limits.limit_of(params, metadata) == limit
 
 
 @pytest.mark.parametrize(

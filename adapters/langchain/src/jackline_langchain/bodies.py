@@ -20,12 +20,11 @@ if TYPE_CHECKING:
     from jackline_langchain.enforce import Act, QueryAct, ToolAct
     from jackline_langchain.entrances import ModelEntrance
 
-_ELSEWHERE = "another guard refused it"
 
-
-def _abandon(acts: Sequence[Act]) -> None:
+def _abandon(acts: Sequence[Act], error: BaseException) -> None:
+    why = "another guard refused it" if isinstance(error, Signal) else f"{type(error).__name__} came before it started"
     for act in acts:
-        act.abandon(_ELSEWHERE)
+        act.abandon(why)
 
 
 @contextlib.contextmanager
@@ -47,15 +46,18 @@ def run_tool(acts: Sequence[ToolAct], body: Callable[..., Any], args: Any, kwarg
         for act in acts:
             act.check(act.ask(args, kwargs))
             args, kwargs = act.permitted(args, kwargs)
-    except Signal:
-        _abandon(acts)
+    except BaseException as error:
+        _abandon(acts, error)
         raise
     token = CURRENT.set(acts[-1].inner)
     try:
         result = body(*args, **kwargs)
-    except BaseException as error:  # noqa: BLE001 - raised again, as its caller is to see it
+    except BaseException as error:
         _fail(acts, error)
-        raise told(error) from error.__cause__
+        shown = told(error)
+        if shown is error:
+            raise
+        raise shown from error.__cause__
     finally:
         CURRENT.reset(token)
     for act in reversed(acts):
@@ -79,15 +81,18 @@ async def arun_tool(
         for act in acts:
             await act.acheck(act.ask(args, kwargs))
             args, kwargs = act.permitted(args, kwargs)
-    except Signal:
-        _abandon(acts)
+    except BaseException as error:
+        _abandon(acts, error)
         raise
     token = CURRENT.set(acts[-1].inner)
     try:
         result = await body(*args, **kwargs)
-    except BaseException as error:  # noqa: BLE001 - raised again, as its caller is to see it
+    except BaseException as error:
         _fail(acts, error)
-        raise told(error) from error.__cause__
+        shown = told(error)
+        if shown is error:
+            raise
+        raise shown from error.__cause__
     finally:
         CURRENT.reset(token)
     for act in reversed(acts):
@@ -118,8 +123,8 @@ def open_model(acts: Sequence[ModelAct], call: Call) -> Call:
         for act in acts:
             act.check(act.ask(*call))
             call = act.permitted(*call)
-    except Signal:
-        _abandon(acts)
+    except BaseException as error:
+        _abandon(acts, error)
         raise
     return call
 
@@ -130,8 +135,8 @@ async def aopen_model(acts: Sequence[ModelAct], call: Call) -> Call:
         for act in acts:
             await act.acheck(act.ask(*call))
             call = act.permitted(*call)
-    except Signal:
-        _abandon(acts)
+    except BaseException as error:
+        _abandon(acts, error)
         raise
     return call
 
@@ -248,8 +253,8 @@ def open_query(acts: Sequence[QueryAct], sent: Any) -> Any:
         for act in acts:
             act.check(act.ask(sent))
             sent = act.permitted(sent)
-    except Signal:
-        _abandon(acts)
+    except BaseException as error:
+        _abandon(acts, error)
         raise
     return sent
 
@@ -260,7 +265,7 @@ async def aopen_query(acts: Sequence[QueryAct], sent: Any) -> Any:
         for act in acts:
             await act.acheck(act.ask(sent))
             sent = act.permitted(sent)
-    except Signal:
-        _abandon(acts)
+    except BaseException as error:
+        _abandon(acts, error)
         raise
     return sent

@@ -8,6 +8,7 @@ import msgspec
 from langchain_core.messages import ToolMessage
 
 from jackline.decision import Decision
+from jackline.errors import Signal
 from jackline.plain import canonical, plain
 from jackline.request import Model
 from jackline_langchain import translate
@@ -16,7 +17,6 @@ from jackline_langchain.signals import failed_closed, signal
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jackline.errors import Signal
     from jackline.events import Usage
     from jackline.guard import Guard
     from jackline.request import Agent, Request
@@ -37,6 +37,8 @@ class Act:
         self.request: Request | None = None
         self.decision: Decision | None = None
         self.closed = False
+        self.refusal: Signal | None = None
+        """What was raised in place of the body, or of its result."""
         self.direct = False
         """Asked from a callback, since no entrance leads to the body: nothing can be changed there."""
         self.node: Node | None = None
@@ -73,7 +75,8 @@ class Act:
             self.closed = True
             if decision.effect == "halt" and self.node is not None:
                 self.node.root.halted = decision
-            raise signal(decision, tool=self.tool)
+            self.refusal = signal(decision, tool=self.tool)
+            raise self.refusal
 
     def outputs(self, text: Any) -> list[Request]:
         """The request about a text as the output of each agent whose word it is."""
@@ -109,7 +112,8 @@ class Act:
         """The denial of an act that was permitted with a change which cannot be made; it did not start."""
         self.abandon(why)
         decision = self.decision or Decision(effect="deny")
-        return signal(msgspec.structs.replace(decision, effect="deny", reason=why), tool=self.tool)
+        self.refusal = signal(msgspec.structs.replace(decision, effect="deny", reason=why), tool=self.tool)
+        return self.refusal
 
     def abandon(self, why: str) -> None:
         """Close an act that did not start."""
@@ -121,7 +125,10 @@ class Act:
         """Close an act that ended well; `result` is plain data."""
         if self.request is not None and self.decision is not None and not self.closed:
             self.closed = True
-            self.guard.complete(self.request, self.decision, result, **facts)
+            try:
+                self.guard.complete(self.request, self.decision, result, **facts)
+            except Exception as error:  # noqa: BLE001 - the act is done: what goes wrong with its record is counted
+                self.guard.recorder.lose(error)
 
     def fail(self, error: BaseException | str, usage: Usage | None = None) -> None:
         """Close an act that ended with an error."""
@@ -129,7 +136,10 @@ class Act:
             self.node.leave()
         if self.request is not None and self.decision is not None and not self.closed:
             self.closed = True
-            self.guard.fail(self.request, self.decision, _named(error), usage=usage)
+            try:
+                self.guard.fail(self.request, self.decision, _named(error), usage=usage)
+            except Exception as broken:  # noqa: BLE001 - as in `complete`
+                self.guard.recorder.lose(broken)
 
 
 def _named(error: BaseException | str) -> BaseException | str:
@@ -179,14 +189,16 @@ class ToolAct(Act):
         if answer is None:
             return result
         if not answer.permitted:
-            raise signal(answer, tool=True)
+            self.refusal = signal(answer, tool=True)
+            raise self.refusal
         if answer.args is None:
             return result
         try:
             return translate.rewrite(result, before, answer.args["result"])
         except (translate.UnchangeableError, KeyError) as error:
             reason = f"its result cannot be changed as policy asks: {error}"
-            raise signal(msgspec.structs.replace(answer, effect="deny", reason=reason), tool=True) from error
+            self.refusal = signal(msgspec.structs.replace(answer, effect="deny", reason=reason), tool=True)
+            raise self.refusal from error
 
     def said(self, result: Any, asked: Request, answer: Decision) -> Any:
         """What the agent hands out as it is, as `output` was decided; its run ends where that is withheld."""
@@ -199,6 +211,16 @@ class ToolAct(Act):
         except (translate.UnchangeableError, KeyError) as error:
             reason = f"its result cannot be changed as policy asks: {error}"
             raise signal(msgspec.structs.replace(answer, effect="deny", reason=reason)) from error
+
+    def attempted(self) -> None:
+        """Put an attempt on record whose body was not reached: its arguments were not valid."""
+        try:
+            self.check(self.ask_raw())
+        except Signal:
+            if self.decision is not None and self.decision.effect == "halt":
+                raise
+            return
+        self.abandon("its arguments were not valid")
 
     def handed_out(self, result: Any) -> None:
         """Note that a result was judged as an output."""

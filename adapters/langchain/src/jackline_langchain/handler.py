@@ -97,12 +97,14 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Follow a chain; a sub-agent is asked for before anything of it starts."""
+        entrance = GRAPH.get()
         if run_id in self.runs.nodes:
+            if entrance is not None and entrance.take(self.runs):
+                raise failed_closed(self.runs.taken(run_id), "an agent")
             return
         metadata = metadata or {}
         name = str(kwargs.get("name") or (serialized or {}).get("name") or "")
         parent, scope = self.runs.around(parent_run_id)
-        entrance = GRAPH.get()
         graph = entrance.native if entrance is not None and entrance.take(self.runs) else None
         if graph is not None or (entrance is None and translate.is_agent(name, tags, metadata)):
             act = entrance.judged.pop(id(self.runs), None) if entrance is not None else None
@@ -147,6 +149,7 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         """Close a chain that broke off."""
         self.runs.ended(run_id, error)
 
+    @_deciding
     def _judge_output(self, node: Node, outputs: Any) -> None:
         text = translate.last_word(outputs)
         if text is None or text == node.answered:
@@ -176,16 +179,17 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Hand the act to the body below, which knows what it receives; without one, ask here."""
-        if run_id in self.runs.nodes:
-            return
+        entrance = TOOL.get()
         name = str((serialized or {}).get("name") or kwargs.get("name") or "tool")
-        node = self.runs.leaf(run_id, parent_run_id, metadata or {})
+        ours = entrance is not None and not entrance.entered and entrance.native.name == name
+        if self.runs.again(run_id, input_str, entrance.acts if entrance is not None and ours else None):
+            return
+        node = self.runs.leaf(run_id, parent_run_id, metadata or {}, input_str)
         call_id = str(kwargs.get("tool_call_id") or "")
         speakers = node.speakers
         node.inner = True
         raw: Any = inputs if inputs is not None else input_str
-        entrance = TOOL.get()
-        if entrance is not None and not entrance.entered and entrance.native.name == name:
+        if entrance is not None and ours:
             known = self.runs.tools.known(entrance.native)
             node.act = ToolAct(self.guard, node.scope, known, call_id, raw)
             node.act.node = node
@@ -211,13 +215,17 @@ class JacklineCallbackHandler(BaseCallbackHandler):
             return
         act = node.act
         if act.request is None:
-            _never_ran(act)
+            act.attempted()
         elif act.direct:
-            result = translate.value(output)
-            act.complete(result)
-            answer = self.guard.returned(act.request, result)
-            if answer is not None and (not answer.permitted or answer.args is not None):
-                raise signal(answer, tool=True) if not answer.permitted else act.refused("its result cannot be changed")
+            self._review_result(act, output)
+
+    @_deciding
+    def _review_result(self, act: ToolAct, output: Any) -> None:
+        result = translate.value(output)
+        act.complete(result)
+        answer = self.guard.returned(act.request, result) if act.request is not None else None
+        if answer is not None and (not answer.permitted or answer.args is not None):
+            raise signal(answer, tool=True) if not answer.permitted else act.refused("its result cannot be changed")
 
     @_tracing
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
@@ -226,7 +234,7 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         if node is None or not isinstance(node.act, ToolAct):
             return
         if node.act.request is None:
-            _never_ran(node.act)
+            node.act.attempted()
         else:
             node.act.fail(error)
 
@@ -271,15 +279,17 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         *,
         completion: bool = False,
     ) -> None:
-        if run_id in self.runs.nodes:
+        entrance = MODEL.get() or EXPECTED.get(run_id)
+        if entrance is not None and (entrance.judged or entrance.streaming or completion):
+            entrance = None
+        if self.runs.again(run_id, messages, entrance.acts.get(run_id, ()) if entrance is not None else None):
             return
-        node = self.runs.leaf(run_id, parent_run_id, metadata or {})
+        node = self.runs.leaf(run_id, parent_run_id, metadata or {}, messages)
         facts = {"params": kwargs.get("invocation_params"), "metadata": metadata, "serialized": serialized}
         act = ModelAct(self.guard, node.scope, self.runs.tools, facts=facts, answers=node.speakers)
         act.node = node
         node.act = act
-        entrance = MODEL.get() or EXPECTED.get(run_id)
-        if entrance is not None and not entrance.judged and not entrance.streaming and not completion:
+        if entrance is not None:
             entrance.acts.setdefault(run_id, []).append(act)
             return
         act.direct = True
@@ -352,14 +362,16 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         **kwargs: Any,
     ) -> None:
         """Hand the act to the search below; without one, ask here."""
-        if run_id in self.runs.nodes:
+        entrance = QUERY.get()
+        if entrance is not None and entrance.entered:
+            entrance = None
+        if self.runs.again(run_id, query, entrance.acts if entrance is not None else None):
             return
-        node = self.runs.leaf(run_id, parent_run_id, metadata or {})
+        node = self.runs.leaf(run_id, parent_run_id, metadata or {}, query)
         name = str(kwargs.get("name") or (serialized or {}).get("name") or "retriever")
         node.act = QueryAct(self.guard, node.scope, "retrieval", name, "query")
         node.act.node = node
-        entrance = QUERY.get()
-        if entrance is not None and not entrance.entered:
+        if entrance is not None:
             entrance.acts.append(node.act)
             return
         try:
@@ -383,17 +395,6 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         node = self.runs.ended(run_id)
         if node is not None and isinstance(node.act, QueryAct):
             node.act.fail(error)
-
-
-def _never_ran(act: ToolAct) -> None:
-    """Put an attempt on record whose body was not reached: its arguments were not valid."""
-    try:
-        act.check(act.ask_raw())
-    except Signal:
-        if act.decision is not None and act.decision.effect == "halt":
-            raise
-        return
-    act.abandon("its arguments were not valid")
 
 
 PATCHES.prepare()

@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from jackline.events import Usage
 from jackline.plain import canonical, plain
 from jackline.request import Model
-from jackline_langchain import translate
+from jackline_langchain import limits, translate
 from jackline_langchain.enforce import Act
 from jackline_langchain.signals import signal
 
@@ -43,10 +43,11 @@ class ModelAct(Act):
         self.received = 0
         """Bytes of the answer that were streamed so far."""
         self._messages: Any = []
+        self._keeps_answers = False
 
     def ask(self, messages: Any, kwargs: Mapping[str, Any], model: BaseChatModel | None = None) -> Request:
         """The request about the messages (or prompts) that the model would receive."""
-        return self.built(lambda: self._request(messages, {**self.params, **kwargs}, model))
+        return self.built(lambda: self._request(messages, kwargs, model))
 
     def permitted(self, messages: Any, kwargs: dict[str, Any], model: Any) -> tuple[Any, dict[str, Any], Any]:
         """The messages, arguments and model to use instead, where the decision changed something."""
@@ -80,7 +81,7 @@ class ModelAct(Act):
             answer,
             usage=translate.usage(first, output) or self._bound(answer),
             model=translate.answering_model(first, output),
-            cached=translate.cached(first),
+            cached=self._keeps_answers and translate.cached(first),
         )
         for message in messages:
             self._note_unknown(message)
@@ -162,19 +163,21 @@ class ModelAct(Act):
             raise signal(msgspec.structs.replace(answer, effect="deny", reason=reason)) from error
         return changed
 
-    def _request(self, messages: Any, params: Mapping[str, Any], model: Any) -> Request:
+    def _request(self, messages: Any, kwargs: Mapping[str, Any], model: Any) -> Request:
+        params = {**self.params, **kwargs}
+        self._keeps_answers = translate.keeps_answers(model)
         self._messages = [_plain_message(item) for item in messages]
         agent = self.scope.agent
         offers = params.get("tools") or ()
         asked = Model(
-            name=translate.model_name(params, self.metadata, self.serialized),
+            name=translate.model_name(params, self.metadata, self.serialized, kwargs),
             provider=str(self.metadata.get("ls_provider") or ""),
-            max_tokens=translate.limit_of(params, self.metadata),
-            choices=params["n"] if isinstance(params.get("n"), int) else 1,
+            max_tokens=limits.limit_of(params, self.metadata),
+            choices=limits.choices_of(params),
             tools=tuple(self.tools.offered(agent, translate.offered(params))),
-            input_bytes=translate.input_of(self._messages, offers),
+            input_bytes=translate.input_of(self._messages, [*offers, *limits.schemas_of(params)]),
             opaque_input=translate.is_opaque(self._messages),
-            can_limit=model is not None and limit_place(model, params) is not None,
+            can_limit=model is not None and _can_limit(model, kwargs, params),
         )
         args = {"messages": self._messages}
         return self.guard.request("model.call", asked.name, args, scope=self.scope, model=asked)
@@ -199,20 +202,25 @@ def _plain_message(item: Any) -> dict[str, Any]:
     return {"role": "user", "content": item} if isinstance(item, str) else translate.message(item)
 
 
-def limit_place(model: Any, params: Mapping[str, Any]) -> str | None:
+def limit_place(model: Any, kwargs: Mapping[str, Any]) -> str | None:
     """Where a smaller output limit can be put: an argument of the call that is there, or the model's own field."""
-    for name in translate.LIMITS:
-        if params.get(name) is not None or name in type(model).model_fields:
+    for name in limits.LIMITS:
+        if kwargs.get(name) is not None or name in type(model).model_fields:
             return name
     return None
 
 
+def _can_limit(model: Any, kwargs: Mapping[str, Any], params: Mapping[str, Any]) -> bool:
+    return limit_place(model, kwargs) is not None and not limits.hides_limit(params)
+
+
 def limited(model: Any, kwargs: dict[str, Any], granted: int) -> tuple[dict[str, Any], Any]:
     """Arguments and model with an output limit of at most `granted` tokens; the caller's objects stay as they are."""
-    for name in translate.LIMITS:
-        if kwargs.get(name) is not None:
-            return {**kwargs, name: granted}, model
-    for name in translate.LIMITS:
+    given = {name: kwargs[name] for name in limits.LIMITS if kwargs.get(name) is not None}
+    if given:
+        smaller = {name: item if type(item) is int and 0 < item < granted else granted for name, item in given.items()}
+        return {**kwargs, **smaller}, model
+    for name in limits.LIMITS:
         if name in type(model).model_fields:
             if name == "max_tokens":  # the one name that every provider package takes as an argument
                 return {**kwargs, name: granted}, model

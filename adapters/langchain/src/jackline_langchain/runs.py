@@ -15,7 +15,7 @@ from jackline_langchain.enforce import Act
 from jackline_langchain.tools import Tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextvars import Token
     from uuid import UUID
 
@@ -51,6 +51,7 @@ class Node:
         "act",
         "agent",
         "answered",
+        "chain",
         "graph",
         "halted",
         "inner",
@@ -61,6 +62,7 @@ class Node:
         "scope",
         "session",
         "token",
+        "told",
     )
 
     def __init__(self, scope: Scope, parent: Node | None) -> None:
@@ -78,6 +80,10 @@ class Node:
         self.session: Session | None = None
         """The session that ends with this run."""
         self.token: Token[Scope | None] | None = None
+        self.chain: Node | None = None
+        """The chain around this run, where the program gave both the same id."""
+        self.told: object = None
+        """The input that LangChain told of: it tells every handler of the same object."""
         self.members: dict[UUID, Node] = {}
         """Of a root: every run below it that has not ended."""
         self.answered: object = None
@@ -118,6 +124,8 @@ class Runs:
         """The guard is closed."""
         self.tools = Tools(guard)
         self.nodes: dict[UUID, Node] = {}
+        self._agents: set[str] = set()
+        """Jackline's ids of the runs of agents; an agent may have the name of this program."""
         self._named: OrderedDict[str, Scope] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -129,10 +137,28 @@ class Runs:
         scope = CURRENT.get()
         return None, scope if scope is not None and scope.guard is self.guard else None
 
-    def leaf(self, run_id: UUID, parent_run_id: UUID | None, metadata: Mapping[str, Any]) -> Node:
-        """A tool's, model's or retriever's run."""
+    def again(self, run_id: UUID, told: object, acts: Sequence[Act] | None) -> bool:
+        """Whether this start was told before, to another handler; `acts` are those that the call's entrance has by now.
+
+        Another call under the id of a run that goes on raises: nothing could tell the two apart.
+        """
+        node = self.nodes.get(run_id)
+        if node is None or node.act is None:
+            return False
+        if any(act.node is node for act in acts) if acts is not None else node.told is told:
+            return True
+        raise self.taken(run_id)
+
+    @staticmethod
+    def taken(run_id: UUID) -> ValueError:
+        """What is wrong with a run id that is used twice at a time."""
+        return ValueError(f"the run id {run_id} is that of a run that has not ended; leave it to LangChain")
+
+    def leaf(self, run_id: UUID, parent_run_id: UUID | None, metadata: Mapping[str, Any], told: object) -> Node:
+        """A tool's, model's or retriever's run; `told` is its input, the very object that LangChain tells of."""
         parent, scope = self.around(parent_run_id)
         node = Node(scope if scope is not None else self.bare(metadata), parent)
+        node.told, node.chain = told, self.nodes.get(run_id)
         return self._add(run_id, node)
 
     def step(self, run_id: UUID, parent: Node | None, scope: Scope, *, current: bool) -> Node:
@@ -169,6 +195,7 @@ class Runs:
             node = self._began(run_id, self.guard.begin_run(agent, scope, span=act.request.span), parent, None)
             node.act = act
         node.graph = True
+        self._agents.add(node.scope.run)
         return node
 
     def identify(self, name: str, graph: Any, metadata: Mapping[str, Any]) -> Agent:
@@ -184,7 +211,9 @@ class Runs:
 
     def spawns(self, scope: Scope | None) -> bool:
         """Whether a new agent is started by an agent: this program itself starts its agents without being asked."""
-        return scope is not None and (bool(scope.ancestors) or scope.agent.key != self.guard.agent().key)
+        if scope is None:
+            return False
+        return bool(scope.ancestors) or scope.run in self._agents or scope.agent.key != self.guard.agent().key
 
     def ended(self, run_id: UUID, error: BaseException | None = None) -> Node | None:
         """Take a run out; close what it left open. None where it is not known (any more)."""
@@ -192,6 +221,8 @@ class Runs:
         if node is None:
             return None
         node.root.members.pop(run_id, None)
+        if node.chain is not None:
+            self.nodes[run_id] = node.chain
         if node.token is not None:
             token, node.token = node.token, None
             with contextlib.suppress(ValueError):  # ended in another context than it began in
@@ -221,6 +252,7 @@ class Runs:
                 node.act.complete(None)
             else:
                 node.act.fail(error)
+        self._agents.discard(node.scope.run)
         self.guard.end_run(node.scope, type(error).__qualname__ if error is not None else "")
         if node.session is not None:
             self.guard.close_session(node.session, "root" if error is None else "error")

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.caches import BaseCache
 from langchain_core.documents import Document
+from langchain_core.globals import get_llm_cache
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ChatMessage, ToolMessage
 from langchain_core.prompt_values import PromptValue
 from langgraph.types import Command
@@ -27,14 +30,14 @@ ROLES = {"human": "user", "HumanMessageChunk": "user", "ai": "assistant", "AIMes
 SESSION_KEYS = ("jackline_session_id", "session_id", "thread_id", "conversation_id")
 """Metadata that names the session, most telling first."""
 
-LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "num_predict")
-"""How providers call the output limit, as call arguments and as fields of the model."""
-
 CLIENT_TYPES = ("function", "custom", "bash_", "text_editor_", "computer_", "memory_", "local_shell", "apply_patch")
 """Types of offered tools that the client runs itself: they reach no server but the agent's own tools."""
 
 AGENTS = frozenset({"LangGraph", "AgentExecutor"})
 """Names of runs that are agents where no patched entrance says so."""
+
+_RICH_ITEMS, _RICH_DEPTH = 10_000, 16
+"""Items, all together, and levels that are looked at one by one for what is LangChain's in them."""
 
 _TEXT_BLOCKS = frozenset(
     {
@@ -81,19 +84,39 @@ def value(native: Any) -> Any:
     """Any value of LangChain's as plain data: messages, documents, commands and prompts by what they hold."""
     if is_plain(native):
         return native
-    if isinstance(native, BaseMessage):
-        return message(native, result=True)
-    if isinstance(native, Document):
-        return {"page_content": native.page_content, "metadata": plain(native.metadata)}
-    if isinstance(native, Command):
-        return {"update": value(native.update), "goto": plain(native.goto), "resume": value(native.resume)}
-    if isinstance(native, PromptValue):
-        return [message(item) for item in native.to_messages()]
-    if type(native) in (list, tuple):
-        return [value(item) for item in native]
-    if type(native) is dict and all(type(key) is str for key in native):
-        return {key: value(item) for key, item in native.items()}
-    return plain(native)
+    try:
+        return _Rich().value(native, 0)
+    except Exception:  # noqa: BLE001 - a hostile or large value must not break the check: it is as `plain` sees it
+        return plain(native)
+
+
+class _Rich:
+    """One conversion, of a value that is neither deep nor large nor cyclic."""
+
+    def __init__(self) -> None:
+        self.left = _RICH_ITEMS
+
+    def value(self, native: Any, depth: int) -> Any:
+        kind = type(native)
+        if kind is list or kind is tuple or kind is dict:
+            self.left -= len(native)
+            if self.left < 0 or depth > _RICH_DEPTH:
+                raise ValueError("too large to look at one by one")
+            if kind is not dict:
+                return [self.value(item, depth + 1) for item in native]
+            if all(type(key) is str and key[:1] != "$" for key in native):
+                return {key: self.value(item, depth + 1) for key, item in native.items()}
+            return plain(native)
+        if isinstance(native, BaseMessage):
+            return message(native, result=True)
+        if isinstance(native, Document):
+            return {"page_content": native.page_content, "metadata": plain(native.metadata)}
+        if isinstance(native, Command):
+            update, resume = self.value(native.update, depth + 1), self.value(native.resume, depth + 1)
+            return {"update": update, "goto": plain(native.goto), "resume": resume}
+        if isinstance(native, PromptValue):
+            return [message(item) for item in native.to_messages()]
+        return plain(native)
 
 
 def rewrite(native: Any, before: Any, after: Any) -> Any:
@@ -236,19 +259,21 @@ def _offered_tool(tool: Any) -> list[tuple[str, bool]]:
     return [(str(next(iter(tool), "")), True)]
 
 
-def limit_of(params: Mapping[str, Any], metadata: Mapping[str, Any]) -> int | None:
-    """The output limit that a model call declares, in tokens; None where it declares none."""
-    for name in LIMITS:
-        found = params.get(name)
-        if type(found) is int:
-            return found
-    found = metadata.get("ls_max_tokens")
-    return found if type(found) is int else None
-
-
-def model_name(params: Mapping[str, Any], metadata: Mapping[str, Any], serialized: Mapping[str, Any] | None) -> str:
-    """The model that is asked, as requested; the class's name where nothing names it."""
-    for found in (metadata.get("ls_model_name"), params.get("model"), params.get("model_name"), params.get("model_id")):
+def model_name(
+    params: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    serialized: Mapping[str, Any] | None,
+    kwargs: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
+    """The model that is asked: as the call's own arguments say, as requested, or the class's name."""
+    own = (kwargs.get("model"), kwargs.get("model_name"))
+    for found in (
+        *own,
+        metadata.get("ls_model_name"),
+        params.get("model"),
+        params.get("model_name"),
+        params.get("model_id"),
+    ):
         if isinstance(found, str) and found:
             return found
     return str((serialized or {}).get("name") or params.get("_type") or "unknown")
@@ -269,12 +294,14 @@ def usage(native: Any, output: Mapping[str, Any] | None = None) -> Usage | None:
     found = getattr(native, "usage_metadata", None)
     if found and "input_tokens" in found:
         entering, leaving = found.get("input_token_details") or {}, found.get("output_token_details") or {}
-        return Usage(
-            input=found.get("input_tokens") or 0,
-            output=found.get("output_tokens") or 0,
-            cache_read=entering.get("cache_read") or 0,
-            cache_write=entering.get("cache_creation") or 0,
-            reasoning=leaving.get("reasoning") or 0,
+        return _sound(
+            Usage(
+                input=found.get("input_tokens") or 0,
+                output=found.get("output_tokens") or 0,
+                cache_read=entering.get("cache_read") or 0,
+                cache_write=entering.get("cache_creation") or 0,
+                reasoning=leaving.get("reasoning") or 0,
+            )
         )
     counted = (output or {}).get("token_usage") or (output or {}).get("usage")
     if isinstance(counted, dict):
@@ -283,8 +310,20 @@ def usage(native: Any, output: Mapping[str, Any] | None = None) -> Usage | None:
             for keys in (("prompt_tokens", "input_tokens"), ("completion_tokens", "output_tokens"))
         )
         if entering is not None and leaving is not None:
-            return Usage(input=entering, output=leaving)
+            return _sound(Usage(input=entering, output=leaving))
     return None
+
+
+def _sound(told: Usage) -> Usage | None:
+    """What a provider tells, unless it cannot be: no call takes less than nothing, or nothing at all."""
+    parts = (told.input, told.output, told.cache_read, told.cache_write, told.reasoning)
+    return told if min(parts) >= 0 and (told.input or told.output) else None
+
+
+def keeps_answers(model: Any) -> bool:
+    """Whether answers may come from a cache of LangChain's: the model's own, or the process's."""
+    cache = getattr(model, "cache", None)
+    return cache is not False and (isinstance(cache, BaseCache) or get_llm_cache() is not None)
 
 
 def cached(native: Any) -> bool:

@@ -22,7 +22,7 @@ def _tool_run(original: Callable[..., Any]) -> Callable[..., Any]:
         entrance = ToolEntrance(self, tool_input)
         token = TOOL.set(entrance)
         try:
-            return original(self, tool_input, *args, **kwargs)
+            return _worded(self, entrance, kwargs, original(self, tool_input, *args, **kwargs))
         except (DeniedTool, PendingTool) as refusal:
             call_id = kwargs.get("tool_call_id")
             if not entrance.acts or call_id is None:
@@ -40,7 +40,7 @@ def _tool_arun(original: Callable[..., Any]) -> Callable[..., Any]:
         entrance = ToolEntrance(self, tool_input)
         token = TOOL.set(entrance)
         try:
-            return await original(self, tool_input, *args, **kwargs)
+            return _worded(self, entrance, kwargs, await original(self, tool_input, *args, **kwargs))
         except (DeniedTool, PendingTool) as refusal:
             call_id = kwargs.get("tool_call_id")
             if not entrance.acts or call_id is None:
@@ -50,6 +50,15 @@ def _tool_arun(original: Callable[..., Any]) -> Callable[..., Any]:
             TOOL.reset(token)
 
     return arun
+
+
+def _worded(tool: BaseTool, entrance: ToolEntrance, kwargs: dict[str, Any], result: Any) -> Any:
+    """What a run gives back: the refusal itself, where the tool's `handle_tool_error` has words of its own for it."""
+    refusal = next((act.refusal for act in entrance.acts if act.refusal is not None), None)
+    if refusal is None:
+        return result
+    call_id = kwargs.get("tool_call_id")
+    return str(refusal) if call_id is None else message_of(refusal, tool.name, call_id)
 
 
 def _tool_body(original: Callable[..., Any]) -> Callable[..., Any]:
