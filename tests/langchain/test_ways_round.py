@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import AsyncStreaming, Scripted, ai
-from harness import TASK, Policy, acts, assert_accounted, deny, events, refuse
+from harness import TASK, Policy, acts, assert_accounted, deny, events, redact, refuse
 from langchain.agents import create_agent
 from langchain_core.caches import InMemoryCache
 from langchain_core.messages import AIMessage
 from langchain_core.runnables import RunnableLambda
-from langchain_core.tools import StructuredTool, ToolException, tool
+from langchain_core.tools import BaseTool, StructuredTool, ToolException, tool
 
 from jackline import Denied
 from jackline.decision import Claim, Verdict
@@ -368,3 +368,175 @@ def test_no_run_is_kept_once_everything_has_ended(guards: Guards, monkeypatch: p
     agent = create_agent(Scripted(ai("", ("refund", {"order": "7"}, "c1")), ai("fine")), [], name="support")
     agent.invoke(TASK)
     assert [(runs.nodes, runs._agents) for runs in made] == [({}, set())]
+
+
+# --- classes of tools that do things their own way
+
+
+class Counted(BaseTool):
+    """What every tool here has; `ran` says where something was done."""
+
+    name: str = "refund"
+    description: str = "Give money back."
+    ran: list[str] = []
+
+    def _run(self, order: str) -> str:
+        self.ran.append("_run")
+        return order
+
+
+class OwnInvoke(Counted):
+    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002 - its name in LangChain
+        self.ran.append("invoke")
+        return "done"
+
+    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002
+        self.ran.append("ainvoke")
+        return "done"
+
+
+class OwnRun(Counted):
+    def run(self, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
+        self.ran.append("run")
+        return "done"
+
+    async def arun(self, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
+        self.ran.append("arun")
+        return "done"
+
+
+class OwnRunOfBody(Counted):
+    def run(self, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
+        return self._run(tool_input["order"])
+
+
+class Mixed:
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        return "done", args, kwargs
+
+
+class OwnMixin(Mixed, Counted):
+    """Its entrance comes from a class that is no tool."""
+
+
+class Passing(Counted):
+    """Adds something and goes on as LangChain does."""
+
+    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002 - its name in LangChain
+        return super().invoke(input, config, **kwargs)
+
+    async def ainvoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002
+        return await super().ainvoke(input, config, **kwargs)
+
+    def run(self, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().run(tool_input, *args, **kwargs)
+
+
+class Rewriting(Counted):
+    """Asks for something else than it was asked for."""
+
+    def invoke(self, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002 - its name in LangChain
+        return super().invoke({"order": "evil"}, config, **kwargs)
+
+
+def by_invoke(refund: BaseTool) -> Any:
+    return refund.invoke({"order": "7"})
+
+
+def by_keyword(refund: BaseTool) -> Any:
+    return refund.invoke(input={"order": "7"})
+
+
+def by_run(refund: BaseTool) -> Any:
+    return refund.run({"order": "7"})
+
+
+def by_ainvoke(refund: BaseTool) -> Any:
+    return asyncio.run(refund.ainvoke({"order": "7"}))
+
+
+def by_arun(refund: BaseTool) -> Any:
+    return asyncio.run(refund.arun({"order": "7"}))
+
+
+def by_body(refund: BaseTool) -> Any:
+    return refund._run("7")
+
+
+BY = [by_invoke, by_keyword, by_run, by_ainvoke, by_arun, by_body]
+KINDS = [Counted, OwnInvoke, OwnRun, OwnRunOfBody, OwnMixin, Passing, Rewriting]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("by", BY)
+def test_no_entrance_of_a_class_leads_round_a_denial_p22(guards: Guards, kind: Any, by: Any) -> None:
+    refund = kind(ran=[])
+    guard = process(guards, deny("refund"))
+    with pytest.raises(Denied):
+        by(refund)
+    assert refund.ran == []
+    told = refund.invoke(CALL)
+    assert (told.status, told.content) == ("error", "Not permitted by policy 'p0': not that one")
+    assert_accounted(guard)
+
+
+@pytest.mark.parametrize("kind", [*KINDS[:-1]])
+@pytest.mark.parametrize("by", BY)
+def test_an_entrance_of_a_class_is_judged_once_and_gives_what_it_gave(guards: Guards, kind: Any, by: Any) -> None:
+    expected = by(kind(ran=[]))
+    guard = process(guards)
+    assert by(kind(ran=[])) == expected
+    assert acts(guard) == [("tool.call", "refund", "allow")]
+    assert_accounted(guard)
+
+
+def test_what_an_entrance_of_a_class_asks_for_is_judged_too(guards: Guards) -> None:
+    refund = Rewriting(ran=[])
+    guard = process(guards, refusing("evil", "tool.call"))
+    with pytest.raises(Denied):
+        refund.invoke({"order": "7"})
+    assert refund.ran == []
+    assert [effect for *_, effect in acts(guard)] == ["allow", "deny"]
+    assert_accounted(guard)
+
+
+@pytest.mark.parametrize("kind", [OwnInvoke, Passing])
+def test_what_an_entrance_of_a_class_gives_back_is_judged_once(guards: Guards, kind: Any) -> None:
+    guard = process(guards, refuse("tool.return"))
+    with pytest.raises(Denied):
+        kind(ran=[]).invoke({"order": "7"})
+    assert [action for action, *_ in acts(guard)] == ["tool.call", "tool.return"]
+    assert_accounted(guard)
+
+
+def test_a_change_of_arguments_that_an_entrance_of_a_class_cannot_take_is_a_denial(guards: Guards) -> None:
+    refund = OwnInvoke(ran=[])
+    guard = process(guards, redact("tool.call", old="7"))
+    with pytest.raises(Denied, match="entrance of its own"):
+        refund.invoke({"order": "7"})
+    assert refund.ran == []
+    assert_accounted(guard)
+
+
+def test_a_class_that_only_shares_an_entrance_with_a_tool_is_left_alone(guards: Guards) -> None:
+    process(guards, deny("refund"))
+    assert Mixed().invoke(1, two=2) == ("done", (1,), {"two": 2})
+
+
+@pytest.mark.parametrize("kind", [OwnInvoke, OwnRun, Passing])
+def test_an_agents_tool_with_an_entrance_of_its_own_is_refused_under_a_handler_alone(guards: Guards, kind: Any) -> None:
+    refund = kind(ran=[])
+    guard = guards(deny("refund"))
+    agent = create_agent(Scripted(ai("", ("refund", {"order": "7"}, "c1")), ai("fine")), [refund])
+    messages = agent.invoke(TASK, {"callbacks": [JacklineCallbackHandler(guard)]})["messages"]
+    assert [message.content for message in messages[-2:]] == ["Not permitted by policy 'p0': not that one", "fine"]
+    assert refund.ran == []
+
+
+def test_off_means_off_for_classes_with_entrances_of_their_own_p67(guards: Guards) -> None:
+    before = (OwnInvoke.__dict__["invoke"], Counted.__dict__["_run"], BaseTool.__dict__["__init_subclass__"])
+    guard = process(guards, deny("refund"))
+    assert OwnInvoke.__dict__["invoke"] is not before[0]
+    guard.close()
+    assert (OwnInvoke.__dict__["invoke"], Counted.__dict__["_run"], BaseTool.__dict__["__init_subclass__"]) == before
+    assert OwnInvoke(ran=[]).invoke({"order": "7"}) == "done"

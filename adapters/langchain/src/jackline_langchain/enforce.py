@@ -159,6 +159,26 @@ class ToolAct(Act):
         self.raw = raw
         """The arguments as the model gave them, for calls whose body is never reached."""
         self._native: dict[str, Any] = {}
+        self.above: OwnEntranceAct | None = None
+        """The act of the tool's own entrance, which has asked about this very call."""
+
+    def check(self, request: Request) -> None:
+        """Ask the guard, once for a call; raises where the act may not go on."""
+        if not self._asked_above(request):
+            super().check(request)
+
+    async def acheck(self, request: Request) -> None:
+        """As `check`, without blocking the event loop."""
+        if not self._asked_above(request):
+            await super().acheck(request)
+
+    def _asked_above(self, request: Request) -> bool:
+        above = self.above
+        if above is None or above.request is None or above.decision is None or above.request.args != request.args:
+            return False
+        self.request, self.decision, self.closed = above.request, above.decision, True
+        above.passed_on = True
+        return True
 
     def ask(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Request:
         """The request about a body's real arguments."""
@@ -238,6 +258,27 @@ class ToolAct(Act):
         bound = translate.arguments(self.known.names, args, visible) if args else visible
         missing = self.known.defaults
         return {**missing, **bound} if any(name not in bound for name in missing) else bound
+
+
+class OwnEntranceAct(ToolAct):
+    """A call of a tool whose class has a `run` or `invoke` of its own: judged by what it is given."""
+
+    passed_on = False
+    """LangChain's entrance was reached with the same arguments: the result is judged there."""
+
+    def ask(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Request:
+        """The request about the arguments as they are given."""
+        return self.ask_raw()
+
+    def permitted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What the entrance is given; a change of arguments has no place there."""
+        if self.decision is not None and self.decision.args is not None:
+            raise self.refused("its arguments cannot be changed, since its class has an entrance of its own")
+        return args, kwargs
+
+    def released(self, result: Any, before: Any, answer: Decision | None) -> Any:
+        """The result as the decision about it says."""
+        return result if self.passed_on else super().released(result, before, answer)
 
 
 def message_of(refusal: Signal, name: str, call_id: str) -> ToolMessage:

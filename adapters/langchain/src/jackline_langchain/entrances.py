@@ -40,14 +40,23 @@ class GraphEntrance:
 class ToolEntrance:
     """A tool's run, from its public entrance to its body."""
 
-    __slots__ = ("acts", "entered", "native", "raw")
+    __slots__ = ("above", "acts", "entered", "native", "outer", "raw")
 
-    def __init__(self, native: Any, raw: Any) -> None:
+    def __init__(self, native: Any, raw: Any, above: ToolEntrance | None = None) -> None:
         self.native = native
+        self.above = above
+        """The entrance of the tool's own that leads to this one."""
+        self.outer = False
+        """Of the tool's own: what stands in place of LangChain's entrance may do everything by itself."""
         self.raw = raw
         self.acts: list[ToolAct] = []
         self.entered = False
         """The body was reached: what starts from now on is another call."""
+
+    def asked_above(self, guard: Any) -> Any:
+        """A guard's act of the tool's own entrance above this one."""
+        acts = self.above.acts if self.above is not None else ()
+        return next((act for act in acts if act.guard is guard), None)
 
 
 class ModelEntrance:

@@ -12,7 +12,7 @@ from langchain_core.runnables.config import ensure_config, merge_configs
 from langchain_core.tracers import context as tracers
 
 from jackline.session import CURRENT
-from jackline_langchain.enforce import QueryAct, ToolAct
+from jackline_langchain.enforce import OwnEntranceAct, QueryAct, ToolAct
 from jackline_langchain.entrances import EMBEDDING, QUERY
 from jackline_langchain.patches import PATCHES
 from jackline_langchain.runs import Runs, SpawnAct
@@ -174,6 +174,19 @@ join, widen, narrow, follower_of = _hooks.join, _hooks.widen, _hooks.narrow, _ho
 def tool_acts(tool: BaseTool) -> list[ToolAct]:
     """The acts of a tool's body that is called directly, past its public entrance."""
     return [ToolAct(item.guard, item.guard.scope(), item.runs.tools.known(tool), "", {}) for item in _hooks.active()]
+
+
+def own_entrance_acts(tool: BaseTool, given: Any, config: Any, call_id: str | None) -> list[OwnEntranceAct]:
+    """The acts of a tool that is called by an entrance of its own, where LangChain may tell no callback of it."""
+    call = given if isinstance(given, dict) and given.get("type") == "tool_call" else {"args": given, "id": call_id}
+    found = []
+    for runs, parent_run_id in governors(config):
+        _, scope = runs.around(parent_run_id)
+        if scope is None:
+            scope = runs.bare((config or {}).get("metadata") or {})
+        known = runs.tools.known(tool)
+        found.append(OwnEntranceAct(runs.guard, scope, known, str(call["id"] or ""), call["args"]))
+    return found
 
 
 def embedding_acts(model: Any) -> list[QueryAct]:

@@ -192,7 +192,7 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         if entrance is not None and ours:
             known = self.runs.tools.known(entrance.native)
             node.act = ToolAct(self.guard, node.scope, known, call_id, raw)
-            node.act.node = node
+            node.act.node, node.act.above = node, entrance.asked_above(self.guard)
             if entrance.native.return_direct:
                 node.act.answers = speakers
             entrance.acts.append(node.act)

@@ -12,6 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
+from langchain_core.tools import BaseTool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ class Patches:
         self._wrapped: list[tuple[type, str, Any, Any]] = []
         self._covered: set[type] = set()
         self._embedding: Mapping[str, Wrapper] = {}
+        self._tools: Mapping[str, Wrapper] = {}
 
     @property
     def on(self) -> bool:
@@ -59,8 +61,9 @@ class Patches:
                         self._wrap(owner, name, wrapper)
             for kind, base, wrappers in wraps.BODIES:
                 self.cover(kind, base, wrappers)
-            self._embedding = wraps.EMBEDDINGS
-            self._cover_embeddings()
+            self._embedding, self._tools = wraps.EMBEDDINGS, wraps.OWN_TOOLS
+            self._cover_family(Embeddings, self._wrap_embedding)  # they have no callbacks
+            self._cover_family(BaseTool, self._wrap_tool)
 
     def remove(self) -> None:
         """Put back what was there, with the last user; a wrap that somebody else wrapped stays, and does nothing."""
@@ -99,22 +102,30 @@ class Patches:
         self._wrapped.append((owner, name, original, wrapped))
         setattr(owner, name, wrapped)
 
-    def _cover_embeddings(self) -> None:
-        """Embedding models have no callbacks: every class is wrapped, those defined later too."""
+    def _cover_family(self, base: Any, cover: Callable[[type], None]) -> None:
+        """Wrap every class below `base`, those defined later too."""
+        inherited: Any = base.__dict__.get("__init_subclass__")
 
-        def made(cls: type[Embeddings], /, **kwargs: Any) -> None:
-            super(Embeddings, cls).__init_subclass__(**kwargs)
+        def made(cls: type, /, **kwargs: Any) -> None:
+            if inherited is None:
+                super(base, cls).__init_subclass__(**kwargs)  # type: ignore[misc]
+            else:
+                inherited.__func__(cls, **kwargs)
             with self._lock:
-                self._wrap_embedding(cls)
+                cover(cls)
 
         replaced: Any = classmethod(made)
-        self._wrapped.append((Embeddings, "__init_subclass__", None, replaced))
-        Embeddings.__init_subclass__ = replaced  # type: ignore[method-assign]
-        pending: list[type] = [Embeddings]
+        self._wrapped.append((base, "__init_subclass__", inherited, replaced))
+        base.__init_subclass__ = replaced
+        pending: list[type] = [base]
         while pending:
             owner = pending.pop()
-            self._wrap_embedding(owner)
+            cover(owner)
             pending.extend(owner.__subclasses__())
+
+    def _wrap_tool(self, owner: type) -> None:
+        if not owner.__module__.startswith("langchain_core."):
+            self.cover(owner, BaseTool, self._tools)
 
     def _wrap_embedding(self, owner: type) -> None:
         if owner in self._covered:

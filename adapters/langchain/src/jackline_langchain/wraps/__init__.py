@@ -24,4 +24,6 @@ BODIES: tuple[tuple[type, type, dict[str, Any]], ...] = (
     (Tool, BaseTool, tools.BODIES),
 )
 """Bodies that are wrapped at once, as class and base; those of other classes are when one is first called."""
+OWN_TOOLS = tools.OWN
+"""What is wrapped of every other class of tools, those defined later too; LangChain's own lead to its entrances."""
 EMBEDDINGS = queries.EMBEDDINGS

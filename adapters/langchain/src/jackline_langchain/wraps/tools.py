@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def _tool_run(original: Callable[..., Any]) -> Callable[..., Any]:
     def run(self: BaseTool, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
         following.cover(type(self), BaseTool, BODIES)
-        entrance = ToolEntrance(self, tool_input)
+        entrance = ToolEntrance(self, tool_input, _own_entrance(self))
         token = TOOL.set(entrance)
         try:
             return _worded(self, entrance, kwargs, original(self, tool_input, *args, **kwargs))
@@ -37,7 +37,7 @@ def _tool_run(original: Callable[..., Any]) -> Callable[..., Any]:
 def _tool_arun(original: Callable[..., Any]) -> Callable[..., Any]:
     async def arun(self: BaseTool, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
         following.cover(type(self), BaseTool, BODIES)
-        entrance = ToolEntrance(self, tool_input)
+        entrance = ToolEntrance(self, tool_input, _own_entrance(self))
         token = TOOL.set(entrance)
         try:
             return _worded(self, entrance, kwargs, await original(self, tool_input, *args, **kwargs))
@@ -105,5 +105,63 @@ def _entered(tool: BaseTool) -> tuple[Any, Any]:
     return acts, TOOL.set(entrance)
 
 
+def _own_entrance(tool: BaseTool) -> ToolEntrance | None:
+    """The entrance of a tool's own that this call came in by."""
+    entrance = TOOL.get()
+    return entrance if entrance is not None and entrance.outer and entrance.native is tool else None
+
+
+def _opened(tool: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolEntrance | None:
+    """An entrance of the tool's own with its acts; None where the call came in by one, or nobody follows it."""
+    if not isinstance(tool, BaseTool) or _own_entrance(tool) is not None:
+        return None
+    given = args[0] if args else kwargs.get("input", kwargs.get("tool_input"))
+    config = args[1] if args[1:] and isinstance(args[1], dict) else kwargs.get("config")
+    if config is None and kwargs.get("callbacks") is not None:
+        config = {"callbacks": kwargs["callbacks"], "metadata": kwargs.get("metadata") or {}}
+    entrance = ToolEntrance(tool, given)
+    entrance.acts += following.own_entrance_acts(tool, given, config, kwargs.get("tool_call_id"))
+    entrance.entered = entrance.outer = True
+    return entrance if entrance.acts else None
+
+
+def _own_run(original: Callable[..., Any]) -> Callable[..., Any]:
+    def run(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
+        entrance = _opened(self, args, kwargs)
+        if entrance is None:
+            return original(self, *args, **kwargs)
+        token = TOOL.set(entrance)
+        try:
+            return bodies.run_tool(entrance.acts, functools.partial(original, self), args, kwargs)
+        except (DeniedTool, PendingTool) as refusal:
+            if not entrance.acts[0].call_id:
+                raise
+            return message_of(refusal, self.name, entrance.acts[0].call_id)
+        finally:
+            TOOL.reset(token)
+
+    return run
+
+
+def _own_arun(original: Callable[..., Any]) -> Callable[..., Any]:
+    async def arun(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
+        entrance = _opened(self, args, kwargs)
+        if entrance is None:
+            return await original(self, *args, **kwargs)
+        token = TOOL.set(entrance)
+        try:
+            return await bodies.arun_tool(entrance.acts, functools.partial(original, self), args, kwargs)
+        except (DeniedTool, PendingTool) as refusal:
+            if not entrance.acts[0].call_id:
+                raise
+            return message_of(refusal, self.name, entrance.acts[0].call_id)
+        finally:
+            TOOL.reset(token)
+
+    return arun
+
+
 BODIES = {"_run": _tool_body, "_arun": _tool_abody}
+OWN = {**BODIES, "run": _own_run, "invoke": _own_run, "arun": _own_arun, "ainvoke": _own_arun}
+"""What a class of tools has of its own: its bodies, and entrances in place of LangChain's."""
 ENTRANCES = {"run": _tool_run, "arun": _tool_arun, "_arun": _tool_abody}
