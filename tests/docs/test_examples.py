@@ -40,6 +40,13 @@ def test_an_example_that_does_not_hold_is_seen(text: str, why: str, tmp_path: Pa
     assert why in ran.stderr
 
 
+def test_how_long_something_took_may_differ(tmp_path: Path) -> None:
+    document = tmp_path / "times.md"
+    document.write_text("```console\n$ echo took +0.012s, 7 ms for 3 of 4\ntook +0.000s, 12.5 ms for 3 of 4\n```\n")
+    ran = run(document)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_files_and_names_are_carried_from_block_to_block(tmp_path: Path) -> None:
     document = tmp_path / "good.md"
     document.write_text(
