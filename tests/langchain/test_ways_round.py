@@ -540,3 +540,66 @@ def test_off_means_off_for_classes_with_entrances_of_their_own_p67(guards: Guard
     guard.close()
     assert (OwnInvoke.__dict__["invoke"], Counted.__dict__["_run"], BaseTool.__dict__["__init_subclass__"]) == before
     assert OwnInvoke(ran=[]).invoke({"order": "7"}) == "done"
+
+
+# --- what LangGraph leaves open
+
+
+def test_every_run_of_a_cancelled_agent_ends_p72(guards: Guards) -> None:
+    guard = process(guards)
+
+    @tool
+    async def waits(order: str) -> str:
+        """Wait for ever."""
+        started.set()
+        await asyncio.sleep(60)
+        return order
+
+    inner = create_agent(Scripted(ai("", ("waits", {"order": "7"}, "c2"))), [waits], name="inner")
+
+    @tool
+    async def delegate(order: str) -> str:
+        """Hand it on."""
+        return str(await inner.ainvoke(TASK))
+
+    agent = create_agent(Scripted(ai("", ("delegate", {"order": "7"}, "c1"))), [delegate], name="outer")
+    started = asyncio.Event()
+
+    async def main() -> None:
+        task = asyncio.create_task(agent.ainvoke(TASK))
+        await started.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        task.cancel()  # as a server does that gives up waiting: LangGraph's own clean-up is cancelled, too
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert len(events(guard, "run_started")) == len(events(guard, "run_ended")) == 2
+    assert len(events(guard, "session_started")) == len(events(guard, "session_ended")) == 1
+    assert_accounted(guard)
+
+
+def test_a_start_that_was_judged_and_never_came_to_be_is_closed(guards: Guards) -> None:
+    inner = create_agent(Scripted(ai("x")), [], name="inner")
+
+    @tool
+    async def delegate(order: str) -> str:
+        """Hand it on, in a way that LangGraph does not know."""
+        try:
+            return str([item async for item in inner.astream(TASK, stream_mode="values", interrupt_before=7)])
+        except TypeError:
+            return order
+
+    guard = process(guards)
+    agent = create_agent(Scripted(ai("", ("delegate", {"order": "7"}, "c1")), ai("fine")), [delegate], name="outer")
+    asyncio.run(agent.ainvoke(TASK))
+    assert ("agent.spawn", "inner", "allow") in acts(guard)
+    assert_accounted(guard)
+
+
+def test_a_handler_given_twice_starts_an_agent_once(guards: Guards) -> None:
+    guard = guards()
+    handler = JacklineCallbackHandler(guard)
+    create_agent(Scripted(ai("x")), []).invoke(TASK, {"callbacks": [handler, handler]})
+    assert len(events(guard, "run_started")) == 1

@@ -6,6 +6,7 @@ adds its act there, and the body asks the guard with what it really receives. A 
 
 from __future__ import annotations
 
+import sys
 import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -21,20 +22,32 @@ if TYPE_CHECKING:
 class GraphEntrance:
     """A graph that is about to start; each guard takes it once."""
 
-    __slots__ = ("judged", "native", "taken")
+    __slots__ = ("judged", "native", "started")
 
     def __init__(self, native: Any) -> None:
         self.native = native
-        self.taken: list[Runs] = []
+        self.started: dict[Runs, UUID] = {}
+        """By guard: the run that it is."""
         self.judged: dict[int, Any] = {}
         """By guard: the act of a start that was already decided, where that had to be awaited."""
 
-    def take(self, runs: Runs) -> bool:
+    def take(self, runs: Runs, run_id: UUID) -> bool:
         """Whether `runs` had not taken it before."""
-        if runs in self.taken:
+        if runs in self.started:
             return False
-        self.taken.append(runs)
+        self.started[runs] = run_id
         return True
+
+    def left(self) -> None:
+        """Close what LangGraph leaves open where a run is cancelled, and a start that never came to be."""
+        error = sys.exception()
+        for runs, run_id in self.started.items():
+            try:
+                runs.ended(run_id, error)
+            except Exception as ours:  # noqa: BLE001 - counted, and never raised into the agent
+                runs.guard.recorder.lose(ours)
+        for act in self.judged.values():
+            act.abandon("the graph did not start")
 
 
 class ToolEntrance:

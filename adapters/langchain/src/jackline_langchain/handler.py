@@ -99,13 +99,13 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         """Follow a chain; a sub-agent is asked for before anything of it starts."""
         entrance = GRAPH.get()
         if run_id in self.runs.nodes:
-            if entrance is not None and entrance.take(self.runs):
+            if entrance is not None and entrance.take(self.runs, run_id):
                 raise failed_closed(self.runs.taken(run_id), "an agent")
             return
         metadata = metadata or {}
         name = str(kwargs.get("name") or (serialized or {}).get("name") or "")
         parent, scope = self.runs.around(parent_run_id)
-        graph = entrance.native if entrance is not None and entrance.take(self.runs) else None
+        graph = entrance.native if entrance is not None and entrance.take(self.runs, run_id) else None
         if graph is not None or (entrance is None and translate.is_agent(name, tags, metadata)):
             act = entrance.judged.pop(id(self.runs), None) if entrance is not None else None
             self._start_agent(run_id, parent, scope, graph, act, (name, inputs, metadata))

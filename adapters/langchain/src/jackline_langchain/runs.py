@@ -245,6 +245,7 @@ class Runs:
                 if member.act is not None:
                     member.act.fail("outcome unknown")
                 if member.agent:
+                    self._agents.discard(member.scope.run)
                     self.guard.end_run(member.scope, "outcome unknown")
             node.members.clear()
         if node.act is not None:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 def _graph_stream(original: Callable[..., Any]) -> Callable[..., Any]:
     def stream(self: Any, input: Any, config: Any = None, **kwargs: Any) -> Iterator[Any]:  # noqa: A002
         config = following.with_handlers(self, config)
-        yield from first(GRAPH, GraphEntrance(self), original(self, input, config, **kwargs))
+        entrance = GraphEntrance(self)
+        try:
+            yield from first(GRAPH, entrance, original(self, input, config, **kwargs))
+        finally:
+            entrance.left()
 
     return stream
 
@@ -24,13 +28,16 @@ def _graph_astream(original: Callable[..., Any]) -> Callable[..., Any]:
     async def astream(self: Any, input: Any, config: Any = None, **kwargs: Any) -> AsyncIterator[Any]:  # noqa: A002
         config = following.with_handlers(self, config)
         entrance = GraphEntrance(self)
-        await following.announce(entrance, input, config)
-        items = afirst(GRAPH, entrance, original(self, input, config, **kwargs))
         try:
-            async for item in items:
-                yield item
+            await following.announce(entrance, input, config)
+            items = afirst(GRAPH, entrance, original(self, input, config, **kwargs))
+            try:
+                async for item in items:
+                    yield item
+            finally:
+                await items.aclose()  # type: ignore[attr-defined]
         finally:
-            await items.aclose()  # type: ignore[attr-defined]
+            entrance.left()
 
     return astream
 
