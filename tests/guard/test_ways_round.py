@@ -558,3 +558,25 @@ def test_what_a_generator_returns_is_judged_with_its_items(bench, masking):
     with guard.session(id="job"):
         assert list(whole()) == ["a ***"]
     assert found == ["the ***"]
+
+
+def test_an_agent_whose_name_looks_like_anothers_key_is_another_agent(bench):
+    guard = bench.guard()
+    tool = Tool(name="wipe", fingerprint="f" * 16)
+    support = guard.agent("support", version="2", team="gold", tools=())
+    for name in ("support@evil", "support@2"):
+        other = guard.agent(name)
+        assert (other.name, other.team) == (name, "")
+        assert guard.registry.tool(other, tool).status == "known"
+    assert guard.registry.tool(support, tool).status == "new"
+    assert sorted(guard.registry.entries) == ["support", "support@2", "support@evil"]
+
+
+def test_answers_about_invented_tools_do_not_fill_the_memory(bench, monkeypatch):
+    monkeypatch.setattr("jackline.registry._TOOLS", 10)
+    monkeypatch.setattr("jackline.registry._ANSWERED", 50)
+    guard = bench.guard()
+    agent = guard.agent("support", tools=())
+    for number in range(200):
+        guard.registry.tool(agent, Tool(name=f"invented{number}"))
+    assert len(guard.registry._tools) <= 50

@@ -115,7 +115,7 @@ class Lifecycle:
         """Calls of a policy's `observe` that raised."""
         self.functions: dict[str, Tool] = {}
         """The plain functions that are governed, by tool name."""
-        self._declared: set[str] = set()
+        self._declared: set[tuple[str, str]] = set()
         self._workers = Workers(deadline=deadline)
         self._epoch = self.control.epoch
         self._lock = threading.RLock()

@@ -29,6 +29,9 @@ _encode = msgspec.json.Encoder().encode
 _TOOLS = 10_000
 """Tools that are remembered of one agent; a further one is treated as new and not written."""
 
+_ANSWERED = 20_000
+"""Answers about tools that are kept, of all agents; all are forgotten when there are more."""
+
 
 class Registry:
     """All agents of the host. Thread-safe; lookups of what is known take no lock."""
@@ -41,9 +44,10 @@ class Registry:
         self._lock = threading.RLock()
         self._offset = 0
         self.roster = Roster()
-        self._agents: dict[str, Agent] = {}
+        self._agents: dict[tuple[str, str], Agent] = {}
+        """By name and version: an agent's key is for people, and a name may look like another's key."""
         self._tools: dict[tuple[object, ...], Tool] = {}
-        self._reported: set[str] = set()
+        self._reported: set[tuple[str, str]] = set()
         self._models: set[tuple[str, str]] = set()
         self.lost = 0
         """Lines that could not be written; what they say holds in this process only."""
@@ -88,14 +92,15 @@ class Registry:
         self, seen: Agent, *, tools: Sequence[Tool] | None = None, models: Sequence[str] = (), revision: str = ""
     ) -> Agent:
         """Take note of an agent, and of the tools that it declares; return it as policies see it."""
-        known = self._agents.get(seen.key)
+        identity = (seen.name, seen.version)
+        known = self._agents.get(identity)
         if known is not None and tools is None and not models:
             return known
         with self._lock:
             entry = self.entries.get(seen.name)
-            if entry is None or (seen.key not in self._reported and entry.versions.get(seen.version) != seen):
+            if entry is None or (identity not in self._reported and entry.versions.get(seen.version) != seen):
                 self._first_sight(seen, tools, models, revision)
-            self._reported.add(seen.key)
+            self._reported.add(identity)
             entry = self.entries[seen.name]
             if tools is not None:
                 self._declare(entry, tools)
@@ -112,7 +117,7 @@ class Registry:
 
     def facts(self, agent: Agent) -> Agent:
         """The agent as it is now; the same object until something changes."""
-        return self._agents.get(agent.key) or self.agent(agent)
+        return self._agents.get((agent.name, agent.version)) or self.agent(agent)
 
     def tool(self, agent: Agent, tool: Tool) -> Tool:
         """The tool with its status for this agent; the same object until something changes."""
@@ -127,6 +132,8 @@ class Registry:
                 entry = self.entries[agent.name]
             status = self._see_tool(entry, tool)
             found = msgspec.structs.replace(tool, status=status)
+            if len(self._tools) >= _ANSWERED:  # a model that invents names must not fill the memory
+                self._tools.clear()
             self._tools[key] = found
             return found
 
@@ -220,7 +227,7 @@ class Registry:
 
     def _current(self, entry: Entry, version: str) -> Agent:
         found = entry.facts(version)
-        return self._agents.setdefault(found.key, found)
+        return self._agents.setdefault((found.name, found.version), found)
 
     def _forget(self) -> None:
         """Drop what was answered before a change; agents that did not change stay the same object."""

@@ -65,9 +65,16 @@ class Roster:
     def __init__(self) -> None:
         self.entries: dict[str, Entry] = {}
 
+    def parts(self, key: str) -> tuple[str, str]:
+        """The name and version that a key is of. A name may have an `@` in it: the agents that are known decide."""
+        name, mark, version = key.rpartition("@")
+        if key not in self.entries and mark and name in self.entries and version in self.entries[name].versions:
+            return name, version
+        return key, ""
+
     def apply(self, event: Told) -> Entry:
         """Take in one event; events come in the order in which they were written."""
-        name = event.agent.name if isinstance(event, AgentSeen) else event.agent.partition("@")[0]
+        name = event.agent.name if isinstance(event, AgentSeen) else self.parts(event.agent)[0]
         entry = self.entries.get(name)
         if entry is None:
             entry = self.entries[name] = Entry(name=name, first_seen=event.at)

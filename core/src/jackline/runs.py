@@ -54,8 +54,8 @@ class Runs(Lifecycle):
 
     def declare_functions(self, agent: Agent) -> None:
         """Tell the registry, once an agent, its plain functions; those decorated by now are its first tools."""
-        if agent.key not in self._declared:
-            self._declared.add(agent.key)
+        if (agent.name, agent.version) not in self._declared:
+            self._declared.add((agent.name, agent.version))
             if agent.framework in ("", "python"):
                 self.registry.declare(agent, tuple(self.functions.values()))
 

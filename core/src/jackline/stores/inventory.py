@@ -26,9 +26,9 @@ def roster(events: Iterable[tuple[str, str]]) -> Roster:
 
 def agent_keys(known: Roster, seen: Iterable[str]) -> list[str]:
     """Every version of every agent: those that were registered, and those that events name."""
-    keys = {agent.key for entry in known.entries.values() for agent in entry.versions.values()}
-    named = {key.partition("@")[0] for key in keys}
-    return sorted(keys | set(seen) | (known.entries.keys() - named))
+    versions = [agent for entry in known.entries.values() for agent in entry.versions.values()]
+    named = {agent.name for agent in versions}
+    return sorted({agent.key for agent in versions} | set(seen) | (known.entries.keys() - named))
 
 
 def agent_row(
@@ -38,7 +38,7 @@ def agent_row(
     counts: Mapping[tuple[str, str], tuple[int, ...]],
 ) -> AgentRow:
     """Join what is known of an agent with when it, its models and tools were seen, and how often they ran."""
-    name, _, version = key.partition("@")
+    name, version = known.parts(key)
     first, last = seen.get((key, "agent", ""), (0.0, 0.0))
     entry = known.entries.get(name) or Entry(name=name, first_seen=first)
     agent = entry.facts(version)
