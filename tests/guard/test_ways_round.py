@@ -580,3 +580,52 @@ def test_answers_about_invented_tools_do_not_fill_the_memory(bench, monkeypatch)
     for number in range(200):
         guard.registry.tool(agent, Tool(name=f"invented{number}"))
     assert len(guard.registry._tools) <= 50
+
+
+def test_a_halt_that_cannot_be_recorded_ends_the_session_all_the_same(bench, monkeypatch):
+    guard, ran = bench.guard(HALTING), []
+    good, bad = tools(guard, ran)
+    append = guard.recorder.journal.append
+
+    def full(_event):
+        raise JournalError("no space left")
+
+    with guard.session(id="job"):
+        monkeypatch.setattr(guard.recorder.journal, "append", full)
+        with pytest.raises(Halted):
+            bad()
+        monkeypatch.setattr(guard.recorder.journal, "append", append)
+        with pytest.raises(Halted):
+            good()
+    assert ran == []
+    assert [event.reason for event in bench.events("session_halted")] == ["enough"]
+
+
+def test_a_refusal_of_what_no_record_can_hold_is_on_record(bench, scripted):
+    scripted(lambda _request: Verdict(effect="allow", detail={"x": object()}))
+    guard = bench.guard(SCRIPTED.format(trusted="true"))
+    good, _ = tools(guard, [])
+    with guard.session(id="job"), pytest.raises(Denied):
+        good()
+    (decided,) = bench.events("decided")
+    assert (decided.effect, decided.policy, decided.rule) == ("deny", "jackline", "journal")
+    assert "could not be recorded" in decided.reason
+
+
+def test_p67_a_wrap_that_somebody_else_put_around_threads_stays(bench, monkeypatch):
+    guard = bench.guard()
+    ours, calls = threading.Thread.start, []
+
+    def theirs(self):
+        calls.append(self)
+        ours(self)
+
+    monkeypatch.setattr(threading.Thread, "start", theirs)
+    guard.close()
+    assert threading.Thread.start is theirs
+    thread = threading.Thread(target=lambda: None)
+    thread.start()
+    thread.join()
+    assert calls == [thread]
+    monkeypatch.undo()
+    threading.Thread.start = ours.__wrapped__

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jackline import outcome
 from jackline.errors import JacklineError, LedgerError
 from jackline.events import Completed, Failed, Usage
-from jackline.plain import plain
+from jackline.plain import plain, words
 from jackline.runs import Runs
 from jackline.waiting import on_event_loop
 
@@ -74,7 +74,7 @@ class Closing(Runs):
             action=request.action,
             resource=request.resource,
             error=error if isinstance(error, str) else _class_name(error),
-            message=_words(error) if self._active.capture == "full" and not isinstance(error, str) else "",
+            message=words(error)[:1000] if self._active.capture == "full" and not isinstance(error, str) else "",
             duration_ms=max(0.0, round((now - request.at) * 1000, 3)),
             usage=usage,
             cost=cost,
@@ -179,13 +179,6 @@ class Closing(Runs):
             self.ledger.release(reservation)
         except LedgerError as error:  # the hold stays, and counts as spent
             self.recorder.lose(error)
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)[:1000]
-    except Exception:  # noqa: BLE001 - the agent's own error is what its caller sees
-        return ""
 
 
 def _class_name(error: BaseException) -> str:

@@ -13,6 +13,7 @@ import msgspec
 from jackline.candidates import Bound, Candidates, Index, OnError
 from jackline.decision import SEVERITY, Claim, Decision, Finding, Mode, Verdict
 from jackline.facts import facts
+from jackline.plain import words
 from jackline.policy import PHASES, State
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Engine:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a policy raises, the act is denied
-            return _failing(item, f"raised {type(error).__name__}: {_words(error)}")
+            return _failing(item, f"raised {type(error).__name__}: {words(error)}")
         if verdict.policy == item.name and verdict.mode == item.mode:
             return verdict
         return msgspec.structs.replace(verdict, policy=item.name, mode=item.mode)
@@ -273,13 +274,6 @@ def _flaw(verdict: Any, item: Bound) -> str:
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - a line's worth
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - an error without words is still one
-        return "(it cannot say what)"
 
 
 def _copied(shared: S) -> S:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -14,7 +15,7 @@ from jackline.decision import Decision, Refusal
 from jackline.errors import ApprovalPending, Denied, Halted, JournalError, LedgerError
 from jackline.home import Home
 from jackline.opening import known_schemas, load_prices
-from jackline.plain import new_span_id, plain
+from jackline.plain import new_span_id, plain, words
 from jackline.request import RETURNS, Action, Model, Request, Tool
 from jackline.session import Halt, Scope, Session
 from jackline.waiting import elsewhere
@@ -232,22 +233,28 @@ class Guard(Closing):
                 return decision
             if decision.reservation is not None:
                 self._release(decision.reservation)
-            return outcome.refused(request, f"the decision could not be recorded: {error}", "journal", engine.revision)
-        self.observation_failures += engine.observe(event, request, session.states)
+            if decision.effect != "halt":
+                why = f"the decision could not be recorded: {error}"
+                return self._noted(request, outcome.refused(request, why, "journal", engine.revision))
+            event = None  # the session ends all the same
+        if event is not None:
+            self.observation_failures += engine.observe(event, request, session.states)
         if decision.effect == "halt" and session.halt is None:
             self.halt(session, Halt(decision.reason, decision.policy, decision.rule), span=request.span)
         return decision
 
     def _unjudged(self, engine: Any, request: Request, error: Exception) -> Decision:
         """A check that broke is a denial, and says what broke; where policies only observe, it would be one."""
-        reason = f"it could not be judged: {type(error).__name__}: {error}"
+        reason = f"it could not be judged: {type(error).__name__}: {words(error)}"
         decision = outcome.refused(request, reason, "error", engine.revision)
         if engine.mode == "observe":
             decision = msgspec.structs.replace(decision, effect="allow", mode="observe", would="deny")
-        try:
+        return self._noted(request, decision)
+
+    def _noted(self, request: Request, decision: Decision) -> Decision:
+        """Put on record what Jackline itself refuses, where that can be."""
+        with contextlib.suppress(JournalError):
             self.recorder.decision(outcome.decided(request, decision, *self.recorder.keep(request.args)))
-        except JournalError as unwritten:
-            self.recorder.lose(unwritten)
         return decision
 
     def _unwanted(self, request: Request, decision: Decision) -> None:

@@ -299,3 +299,11 @@ def _builtins(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         return as_dict(value)
     return cast("Any", value)
+
+
+def words(error: BaseException) -> str:
+    """What an error says; also where it cannot."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - an error without words is still one
+        return "(it cannot say what)"

@@ -180,23 +180,25 @@ class _Carrier:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._start: Callable[..., Any] = threading.Thread.start
-        self._submit: Callable[..., Any] = ThreadPoolExecutor.submit
+        self._before: list[tuple[type, str, Callable[..., Any], Callable[..., Any]]] = []
 
     def install(self) -> None:
         with self._lock:
             self._users += 1
             if self._users == 1:
-                self._start, self._submit = threading.Thread.start, ThreadPoolExecutor.submit
-                threading.Thread.start = _start(self._start)  # type: ignore[method-assign]
-                ThreadPoolExecutor.submit = _submit(self._submit)  # type: ignore[method-assign]
+                for owner, name, carrying in _CARRYING:
+                    before = getattr(owner, name)
+                    self._before.append((owner, name, before, carrying(before)))
+                    setattr(owner, name, self._before[-1][-1])
 
     def remove(self) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                threading.Thread.start = self._start  # type: ignore[method-assign]
-                ThreadPoolExecutor.submit = self._submit  # type: ignore[method-assign]
+                while self._before:
+                    owner, name, before, ours = self._before.pop()
+                    if getattr(owner, name) is ours:  # what somebody else has wrapped stays, and carries nothing
+                        setattr(owner, name, before)
 
 
 def _start(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -227,5 +229,7 @@ def _within(scope: Scope | None, body: Callable[..., Any], /, *args: Any, **kwar
     finally:
         CURRENT.reset(token)
 
+
+_CARRYING = ((threading.Thread, "start", _start), (ThreadPoolExecutor, "submit", _submit))
 
 CARRIER = _Carrier()
