@@ -11,7 +11,7 @@ from fakes import AsyncStreaming, Scripted, ai
 from harness import TASK, Policy, acts, assert_accounted, deny, events, redact, refuse
 from langchain.agents import create_agent
 from langchain_core.caches import InMemoryCache
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.tools import BaseTool, StructuredTool, ToolException, tool
 
@@ -603,3 +603,21 @@ def test_a_handler_given_twice_starts_an_agent_once(guards: Guards) -> None:
     handler = JacklineCallbackHandler(guard)
     create_agent(Scripted(ai("x")), []).invoke(TASK, {"callbacks": [handler, handler]})
     assert len(events(guard, "run_started")) == 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_prompts_that_were_never_sent_are_not_kept(guards: Guards, asynchronous: bool) -> None:
+    guard = guards(refuse("model.call"))
+    handler = JacklineCallbackHandler(guard)
+    prompts: Any = [[HumanMessage("one")], [HumanMessage("two")], [HumanMessage("three")]]
+    model = Scripted(ai("x"))
+
+    def ask() -> Any:
+        if asynchronous:
+            return asyncio.run(model.agenerate(prompts, callbacks=[handler]))
+        return model.generate(prompts, callbacks=[handler])
+
+    with pytest.raises(Denied):
+        ask()
+    assert handler.runs.nodes == {}
+    assert model.seen == []

@@ -24,6 +24,8 @@ GAPS: Mapping[str, str] = {
     "own words": "what a graph's own code says last is judged before invoke returns, not before a stream",
     "sub-agents in streams": "an agent inside a tool speaks to the tool; what streams show of it is no output",
     "embeddings": "LangChain tells no callback of embeddings: govern the process, or call them in guard.session",
+    "own models": "a model class with an invoke, stream or generate of its own that tells no callback is not seen",
+    "other contexts": "without `init`, what a tool does in an empty context or a raw `_thread` is not seen",
     "RemoteGraph": "a graph that runs on a server is governed there",
 }
 

@@ -89,6 +89,12 @@ class ModelEntrance:
         """The acts of every prompt."""
         return [act for acts in self.acts.values() for act in acts]
 
+    def left(self) -> None:
+        """Take out prompts that were never sent, since one before them failed: LangChain tells nobody of their end."""
+        for act in self.all():
+            if act.request is None and act.node is not None:
+                act.node.leave()
+
 
 class QueryEntrance:
     """A retriever's call."""

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 def _generate(original: Callable[..., Any]) -> Callable[..., Any]:
     def generate(self: BaseChatModel, *args: Any, **kwargs: Any) -> Any:
         following.cover(type(self), BaseChatModel, BODIES)
-        token = MODEL.set(ModelEntrance(self))
+        entrance = ModelEntrance(self)
+        token = MODEL.set(entrance)
         try:
             return original(self, *args, **kwargs)
         finally:
             MODEL.reset(token)
+            entrance.left()
 
     return generate
 
@@ -31,11 +33,13 @@ def _generate(original: Callable[..., Any]) -> Callable[..., Any]:
 def _agenerate(original: Callable[..., Any]) -> Callable[..., Any]:
     async def agenerate(self: BaseChatModel, *args: Any, **kwargs: Any) -> Any:
         following.cover(type(self), BaseChatModel, BODIES)
-        token = MODEL.set(ModelEntrance(self))
+        entrance = ModelEntrance(self)
+        token = MODEL.set(entrance)
         try:
             return await original(self, *args, **kwargs)
         finally:
             MODEL.reset(token)
+            entrance.left()
 
     return agenerate
 
