@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=msgspec.Struct)
 
 _MODIFY = PHASES.index("modify")
+_LISTS = (tuple, list)
 
 __all__ = ["Bound", "Engine", "OnError", "combine", "facts"]
 
@@ -258,15 +259,16 @@ def _flaw(verdict: Any, item: Bound) -> str:
     """What is wrong with a verdict's parts; empty where they are what they should be. Structs do not look at them."""
     if verdict.args is not None and item.phase != _MODIFY:
         return "with other arguments, which only a policy of phase 'modify' may change: others have judged them by now"
-    parts = (verdict.reason, str), (verdict.rule, str), (verdict.findings, (tuple, list)), (verdict.detail, dict)
-    if not all(isinstance(*part) for part in parts) or not isinstance(verdict.args, (dict, type(None))):
-        return "whose reason, rule, findings, detail or arguments are of another type"
-    claims = verdict.claims
-    if not isinstance(claims, (tuple, list)) or not isinstance(verdict.output, (int, type(None))):
+    if type(verdict.reason) is not str or type(verdict.rule) is not str or not isinstance(verdict.detail, dict):
+        return "whose reason, rule or detail is of another type"
+    if verdict.args is not None and not isinstance(verdict.args, dict):
+        return "whose arguments are of another type"
+    if type(verdict.claims) not in _LISTS or not isinstance(verdict.output, (int, type(None))):
         return "whose claims or output are of another type"
-    if not all(type(each) is Claim and isinstance(each.fixed, int) and isinstance(each.cap, int) for each in claims):
-        return "whose claims are of another type"
-    if not all(type(each) is Finding for each in verdict.findings):
+    for claim in verdict.claims:
+        if type(claim) is not Claim or type(claim.fixed) is not int or type(claim.cap) is not int:
+            return "whose claims are of another type"
+    if type(verdict.findings) not in _LISTS or any(type(each) is not Finding for each in verdict.findings or ()):
         return "whose findings are of another type"
     return ""
 

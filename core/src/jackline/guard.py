@@ -55,14 +55,16 @@ class Guard(Closing):
             session = self.sessions.get(request.subject)
             with session.lock:
                 session.last = request.at
-                self._hear(session)
+                if session.told:
+                    self._hear(session)
                 decision = self._decide(active.engine, session, request)
                 decision = self._write(active.engine, session, request, decision)
                 if decision.permitted:
                     session.calls += request.action not in RETURNS.values()
                     session.model_calls += request.action == "model.call"
                     session.tool_calls += request.action == "tool.call"
-            self._hear(session)
+            if session.told:
+                self._hear(session)
         except Exception as error:  # noqa: BLE001 - what cannot be judged is not permitted, and on record
             return self._unjudged(active.engine, request, error)
         return decision
