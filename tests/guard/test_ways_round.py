@@ -629,3 +629,36 @@ def test_p67_a_wrap_that_somebody_else_put_around_threads_stays(bench, monkeypat
     assert calls == [thread]
     monkeypatch.undo()
     threading.Thread.start = ours.__wrapped__
+
+
+def test_a_halt_elsewhere_costs_no_look_at_every_session(bench, monkeypatch):
+    here, there = bench.guard(HALTING), bench.guard(HALTING)
+    good, _ = tools(here, [])
+    for number in range(50):
+        here.open_session(f"job-{number}")
+    there.halt(there.open_session("job-7"), Halt("enough", "stop"))
+    looked, halted = [], here.control.halted
+
+    def noted(session):
+        looked.append(session)
+        return halted(session)
+
+    monkeypatch.setattr(here.control, "halted", noted)
+    with here.session():
+        good()
+    assert looked == [here.open_session("job-7").id]
+    assert here.open_session("job-7").halted
+
+
+def test_halts_that_cannot_be_listed_deny(bench, monkeypatch):
+    guard, ran = bench.guard(HALTING), []
+    good, _ = tools(guard, ran)
+    with guard.session(id="job"):
+        guard.control.bump()
+        folder = guard.control.directory / "halted"
+        folder.rename(folder.with_name("elsewhere"))
+        with pytest.raises(Denied, match="halted sessions in .* cannot be read"):
+            good()
+        folder.with_name("elsewhere").rename(folder)
+        good()
+    assert ran == ["good"]

@@ -203,6 +203,13 @@ class Control:
         """Why a session has ended; None where it goes on. A file that cannot be read counts as halted."""
         return self._read("halted", session, Halt, lambda why: Halt(at=0.0, reason=why))
 
+    def halts(self) -> set[str]:
+        """The ids of all sessions that have ended: one look at a folder, however many sessions there are to compare."""
+        try:
+            return {name.removesuffix(".json") for name in os.listdir(self.directory / "halted")}  # noqa: PTH208 - names
+        except OSError as error:
+            raise ControlError(f"The halted sessions in {self.directory} cannot be read: {error}.") from error
+
     def reopen(self, session: str, who: str, why: str) -> None:
         """Lift a session's halt and stop, by a named human."""
         self._named(who, why)

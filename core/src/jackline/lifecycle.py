@@ -223,8 +223,10 @@ class Lifecycle:
             if epoch != self._epoch:
                 self.registry.refresh()
                 stops = self.control.stops()
+                marked = self.control.halts() | stops.keys()
                 for session in self.sessions.live():
-                    self._obey(session, stops)
+                    if session.halt is not None or session.id in marked:
+                        self._obey(session, stops)
                 self._epoch = epoch  # not before: until then no other thread goes on
         request.agent = self.registry.facts(request.agent)
         request.ancestors = tuple(map(self.registry.facts, request.ancestors))
