@@ -650,14 +650,14 @@ def test_a_halt_elsewhere_costs_no_look_at_every_session(bench, monkeypatch):
     assert here.open_session("job-7").halted
 
 
-def test_halts_that_cannot_be_listed_deny(bench, monkeypatch):
+def test_halts_that_cannot_be_listed_deny(bench):
     guard, ran = bench.guard(HALTING), []
     good, _ = tools(guard, ran)
     with guard.session(id="job"):
         guard.control.bump()
         folder = guard.control.directory / "halted"
         folder.rename(folder.with_name("elsewhere"))
-        with pytest.raises(Denied, match="halted sessions in .* cannot be read"):
+        with pytest.raises(Denied, match=r"halted sessions in .* cannot be read"):
             good()
         folder.with_name("elsewhere").rename(folder)
         good()
