@@ -662,3 +662,45 @@ def test_halts_that_cannot_be_listed_deny(bench):
         folder.with_name("elsewhere").rename(folder)
         good()
     assert ran == ["good"]
+
+
+@pytest.mark.parametrize("change", [lambda order: order.update(amount=5000), lambda order: order["lines"].append(9)])
+def test_f08_arguments_that_change_while_they_are_judged_are_not_executed(bench, scripted, change):
+    judging, changed = threading.Event(), threading.Event()
+
+    def answer(_request):
+        judging.set()
+        changed.wait(timeout=10)
+
+    scripted(answer)
+    guard, ran = bench.guard(SCRIPTED.format(trusted="false"), deadline=20), []
+
+    @guard.tool
+    async def pay(order):
+        ran.append(order)
+
+    async def main():
+        order = {"amount": 5, "lines": [1]}
+        task = asyncio.create_task(pay(order))
+        await asyncio.to_thread(judging.wait, 10)
+        change(order)
+        changed.set()
+        with pytest.raises(Denied, match="changed while they were judged"):
+            await task
+        await pay(order)
+
+    with guard.session(id="job"):
+        asyncio.run(main())
+    assert len(ran) == 1
+    assert [event.error for event in bench.events("failed")] == ["abandoned"]
+
+
+def test_a_body_receives_its_callers_own_objects(bench):
+    guard, order = bench.guard(), {"amount": 5}
+
+    @guard.tool
+    def pay(order):
+        return order
+
+    with guard.session(id="job"):
+        assert pay(order) is order

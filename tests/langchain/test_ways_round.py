@@ -621,3 +621,24 @@ def test_prompts_that_were_never_sent_are_not_kept(guards: Guards, asynchronous:
         ask()
     assert handler.runs.nodes == {}
     assert model.seen == []
+
+
+def test_f08_arguments_that_change_while_they_are_judged_are_not_executed(guards: Guards) -> None:
+    ran: list[Any] = []
+    lines = [1]
+
+    def answer(_request: Request) -> None:
+        lines.append(9)
+
+    guard = process(guards, Policy(answer, "tool.call"))
+
+    def body(order: dict[str, Any]) -> str:
+        """Pay."""
+        ran.append(order)
+        return "paid"
+
+    pay = StructuredTool(name="pay", description="Pay.", func=body, args_schema={"properties": {"order": {}}})
+    with pytest.raises(Denied, match="changed while they were judged"):
+        pay.invoke({"order": {"lines": lines}})
+    assert ran == []
+    assert_accounted(guard)

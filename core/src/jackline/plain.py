@@ -301,6 +301,17 @@ def _builtins(value: Any) -> Any:
     return cast("Any", value)
 
 
+def apart(native: Mapping[str, Any], judged: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is judged, sharing no dict and no list with what is executed; and those natives, by name, to compare later.
+
+    Whoever holds an argument can change it while a check waits: what was judged must be what is executed.
+    """
+    shared = {name: item for name, item in judged.items() if type(item) in (dict, list) and native.get(name) is item}
+    if not shared:
+        return judged, shared
+    return {**judged, **{name: msgspec.json.decode(_encode(item)) for name, item in shared.items()}}, shared
+
+
 def words(error: BaseException) -> str:
     """What an error says; also where it cannot."""
     try:

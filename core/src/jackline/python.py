@@ -6,10 +6,12 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from msgspec.structs import replace
+
 from jackline.binding import RECEIVERS, Binding
-from jackline.errors import JacklineError
+from jackline.errors import Denied, JacklineError
 from jackline.guard import permitted
-from jackline.plain import fingerprint
+from jackline.plain import apart, fingerprint
 from jackline.request import Tool
 from jackline.session import CURRENT
 
@@ -61,7 +63,7 @@ def parameters_of(signature: inspect.Signature) -> dict[str, Any]:
 class Call:
     """One call of a governed function: judged, run in its own scope, recorded. What is done `with` it is its child."""
 
-    __slots__ = ("_token", "args", "binding", "decision", "guard", "kwargs", "request", "scope")
+    __slots__ = ("_shared", "_token", "args", "binding", "decision", "guard", "kwargs", "request", "scope")
 
     def __init__(
         self, guard: Guard, tool: Tool, binding: Binding, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -70,13 +72,18 @@ class Call:
         self.args, self.kwargs = args, kwargs
         self.scope = scope = guard.scope()
         guard.declare_functions(scope.agent)
-        judged = binding.judged(binding.bind(args, kwargs))
+        bound = binding.bind(args, kwargs)
+        judged, self._shared = apart(bound, binding.judged(bound))
         self.request: Request = guard.request("tool.call", tool.name, judged, scope=scope, tool=tool)
         self.decision: Decision | None = None
 
     def judged(self, decision: Decision) -> None:
         """Go on as decided; raises Denied, Halted or ApprovalPending."""
         self.decision = permitted(decision)
+        if self._shared and any(item != self.request.args[name] for name, item in self._shared.items()):
+            why = "its arguments were changed while they were judged"
+            self.guard.abandon(self.request, decision, why)
+            raise Denied(replace(decision, effect="deny", policy="jackline", rule="changed", reason=why))
         if decision.args is not None:
             bound = self.binding.bind(self.args, self.kwargs)
             try:

@@ -9,7 +9,7 @@ from langchain_core.messages import ToolMessage
 
 from jackline.decision import Decision
 from jackline.errors import Signal
-from jackline.plain import canonical, plain
+from jackline.plain import apart, canonical, plain
 from jackline.request import Model
 from jackline_langchain import translate
 from jackline_langchain.signals import failed_closed, signal
@@ -159,6 +159,7 @@ class ToolAct(Act):
         self.raw = raw
         """The arguments as the model gave them, for calls whose body is never reached."""
         self._native: dict[str, Any] = {}
+        self._shared: dict[str, Any] = {}
         self.above: OwnEntranceAct | None = None
         """The act of the tool's own entrance, which has asked about this very call."""
 
@@ -194,6 +195,8 @@ class ToolAct(Act):
     def permitted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What the body receives instead, where the decision changed something."""
         request, decision = self.request, self.decision
+        if request is not None and any(item != request.args[name] for name, item in self._shared.items()):
+            raise self.refused("its arguments were changed while they were judged")
         if request is None or decision is None or decision.args is None:
             return args, kwargs
         after = self.rewritten(self._native, request.args, decision.args)
@@ -249,7 +252,7 @@ class ToolAct(Act):
 
     def _request(self, native: dict[str, Any]) -> Request:
         self._native = native
-        args = {name: translate.value(item) for name, item in native.items()}
+        args, self._shared = apart(native, {name: translate.value(item) for name, item in native.items()})
         tool = self.known.tool
         return self.guard.request("tool.call", tool.name, args, scope=self.scope, tool=tool, call_id=self.call_id)
 
