@@ -23,7 +23,7 @@ FILES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("jackline/journal/writer.py", ("_ready", "_look", "_own")),
     ("jackline/journal/payloads.py", ("_open",)),
     ("jackline/registry.py", ("refresh", "_exclusive")),
-    ("jackline/control.py", ("_read", "_write", "stops")),
+    ("jackline/control.py", ("_read", "_write", "stops", "halts")),
     ("jackline/sessions.py", ("_put_aside", "_restored")),
     ("jackline/prices/__init__.py", ("_read", "_keep")),
 )
