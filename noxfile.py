@@ -24,8 +24,20 @@ ADAPTERS = sorted(f"adapters/{path.parent.name}" for path in ROOT.glob("adapters
 PACKS = sorted(f"policy_packs/{path.parent.name}" for path in ROOT.glob("policy_packs/*/pyproject.toml"))
 DISTRIBUTIONS = CORE + PACKS + ADAPTERS
 SOURCES = [f"{distribution}/src" for distribution in DISTRIBUTIONS]
-ELSEWHERE = [f"tests/{Path(adapter).name}" for adapter in ADAPTERS] + ["tests/docs", "tests/transparency"]
+FRAMEWORKS = {
+    "langchain": ["newest", "previous", "oldest"],
+    "crewai": ["newest", "oldest"],
+    "llamaindex": ["newest", "oldest"],
+    "http": ["newest", "oldest"],
+}
+"""Each adapter's sets of versions: the files of `constraints/`."""
+EVERY_FRAMEWORK = ["langchain>=1.2,<2", "crewai", "llama-index-core", "httpx", "requests", "urllib3", "aiohttp"]
+"""All of them, in one environment: pip finds versions that go together."""
+ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "docs", "together"]]
+ELSEWHERE += [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/transparency*"))]
 """Tests that need a framework: the sessions below run them in environments that have it."""
+RESULTS = ROOT / ".nox" / "matrix"
+"""What the conformance suites proved, a file for each adapter and set of versions."""
 PEERS = ["agentfirewall==1.2.0", "agentguard47==2.0.0", "agent-governance-toolkit-core==5.0.0"]
 """What `bench` compares with."""
 SHOW = "import sys, importlib.metadata as m; print('installed:', *(f'{n} {m.version(n)}' for n in sys.argv[1:]))"
@@ -38,22 +50,41 @@ def install(session: nox.Session, distributions: list[str], *wanted: str, group:
     session.install("--quiet", "-c", "constraints/tools.txt", *editable, *tools, *wanted)
 
 
-def install_langchain(session: nox.Session, versions: str, *wanted: str) -> None:
-    """Install everything with one tested set of LangChain's versions.
+def install_framework(session: nox.Session, name: str, versions: str, *wanted: str) -> None:
+    """Install the core, the packs and one adapter with one tested set of its framework's versions.
 
-    The newest asks for a certifi that an index may not have yet; it works with an older one, so it is then laid
-    over the previous set without its dependencies.
+    The newest LangChain asks for a certifi that an index may not have yet; it works with an older one, so it is then
+    laid over the previous set without its dependencies.
     """
-    pins = f"constraints/langchain-{versions}.txt"
+    pins = f"constraints/{name}-{versions}.txt"
+    distributions = [*CORE, *PACKS, f"adapters/{name}"]
     try:
-        install(session, DISTRIBUTIONS, "-r", pins, *wanted)
+        install(session, distributions, "-r", pins, *wanted)
     except CommandFailed:
-        if versions != "newest":
+        if (name, versions) != ("langchain", "newest"):
             raise
         session.warn("the newest LangChain does not resolve here: laid over the previous one without dependencies")
-        install(session, DISTRIBUTIONS, "-r", "constraints/langchain-previous.txt", *wanted)
+        install(session, distributions, "-r", "constraints/langchain-previous.txt", *wanted)
         session.install("--no-deps", "-r", pins)
-    session.run("python", "-c", SHOW, "langchain", "langchain-core", "langgraph", "langgraph-prebuilt", log=False)
+    session.run("python", "-c", SHOW, *pinned(pins), log=False)
+
+
+def pinned(pins: str) -> dict[str, str]:
+    """Give the names and versions of a file of pins."""
+    lines = (ROOT / pins).read_text(encoding="utf-8").splitlines()
+    pairs = (line.partition("==") for line in lines if line and not line.startswith("#"))
+    return {name: version for name, _, version in pairs}
+
+
+def prove(session: nox.Session, name: str, versions: str, *suites: str) -> None:
+    """Run an adapter's tests, or those that the arguments name, and keep what its conformance suite proves."""
+    if session.posargs:
+        session.run("python", "-m", "pytest", "-n", "2", *session.posargs)
+        return
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    results = str(RESULTS / f"{name}-{versions}.json")
+    session.run("python", "-m", "pytest", "-n", "2", f"tests/{name}", *suites, "--jackline-matrix", results)
+    session.run("python", "-m", "jackline.testing.matrix", results)
 
 
 @nox.session
@@ -68,7 +99,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """All sources and the files of tests/typing, under mypy --strict."""
-    install(session, DISTRIBUTIONS, "langchain>=1.2,<2", group="types")
+    install(session, DISTRIBUTIONS, *EVERY_FRAMEWORK, group="types")
     session.run("mypy", *SOURCES, "tests/typing")
 
 
@@ -102,40 +133,74 @@ def conditions(session: nox.Session) -> None:
 
 
 @nox.session(name="adapter-langchain")
-@nox.parametrize("versions", ["newest", "previous", "oldest"], ids=["newest", "previous", "oldest"])
+@nox.parametrize("versions", FRAMEWORKS["langchain"], ids=FRAMEWORKS["langchain"])
 def adapter_langchain(session: nox.Session, versions: str) -> None:
-    """The LangChain adapter with one set of LangChain's versions; the support matrix is what the suites prove."""
-    install_langchain(session, versions)
-    if session.posargs:
-        session.run("python", "-m", "pytest", "-n", "2", *session.posargs)
-        return
-    results = str(Path(session.create_tmp()).resolve() / "matrix.json")
-    suites = ["tests/langchain", "tests/guard/test_suite_python.py"]
-    session.run("python", "-m", "pytest", "-n", "2", *suites, "--jackline-matrix", results)
+    """The LangChain adapter, and plain Python's suite, with one set of LangChain's versions."""
+    install_framework(session, "langchain", versions)
+    prove(session, "langchain", versions, "tests/guard/test_suite_python.py")
+
+
+@nox.session(name="adapter-crewai")
+@nox.parametrize("versions", FRAMEWORKS["crewai"], ids=FRAMEWORKS["crewai"])
+def adapter_crewai(session: nox.Session, versions: str) -> None:
+    """The CrewAI adapter with one set of CrewAI's versions."""
+    install_framework(session, "crewai", versions)
+    prove(session, "crewai", versions)
+
+
+@nox.session(name="adapter-llamaindex")
+@nox.parametrize("versions", FRAMEWORKS["llamaindex"], ids=FRAMEWORKS["llamaindex"])
+def adapter_llamaindex(session: nox.Session, versions: str) -> None:
+    """The LlamaIndex adapter with one set of LlamaIndex's versions."""
+    install_framework(session, "llamaindex", versions)
+    prove(session, "llamaindex", versions)
+
+
+@nox.session(name="adapter-http")
+@nox.parametrize("versions", FRAMEWORKS["http"], ids=FRAMEWORKS["http"])
+def adapter_http(session: nox.Session, versions: str) -> None:
+    """The adapter for outgoing requests with one set of its libraries' versions."""
+    install_framework(session, "http", versions)
+    prove(session, "http", versions)
+
+
+@nox.session
+def together(session: nox.Session) -> None:
+    """Agents of one framework that call those of another, all of them in one environment."""
+    install(session, DISTRIBUTIONS, *EVERY_FRAMEWORK)
+    session.run("python", "-m", "pytest", "tests/together", *session.posargs)
+
+
+@nox.session
+def matrix(session: nox.Session) -> None:
+    """The support matrix is what the suites of the newest versions proved; `-- --write` writes it anew."""
+    results = [RESULTS / f"{name}-newest.json" for name in FRAMEWORKS]
+    for path in results:
+        if not path.is_file():
+            session.error(f"{path.name} is not there: run the session adapter-{path.stem.partition('-')[0]} first")
+    install(session, CORE)
     documents = ["--short", "README.md", "--long", "docs/support-matrix.md"]
-    session.run("python", "-m", "jackline.testing.matrix", results, *documents)
+    session.run("python", "-m", "jackline.testing.matrix", *map(str, results), *documents, *session.posargs)
 
 
 @nox.session(name="transparency-langchain")
 def transparency_langchain(session: nox.Session) -> None:
     """LangChain's own agent tests pass and fail alike without Jackline and with one that allows everything."""
-    install_langchain(session, "newest", "-r", "tests/transparency/requirements.txt")
+    install_framework(session, "langchain", "newest", "-r", "tests/transparency/requirements.txt")
     session.install("--no-deps", "-r", "constraints/langchain-newest.txt")
     folder = Path(session.create_tmp()).resolve()
-    pins = (ROOT / "constraints" / "langchain-newest.txt").read_text(encoding="utf-8").splitlines()
-    pin = next(line for line in pins if line.startswith("langchain=="))
-    session.run(
-        "python", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "--dest", str(folder), pin
-    )
-    with tarfile.open(folder / f"{pin.replace('==', '-')}.tar.gz") as archive:
+    name = f"langchain-{pinned('constraints/langchain-newest.txt')['langchain']}"
+    download = ["--quiet", "--no-deps", "--no-binary", ":all:", "--dest", str(folder), name.replace("-", "==")]
+    session.run("python", "-m", "pip", "download", *download)
+    with tarfile.open(folder / f"{name}.tar.gz") as archive:
         archive.extractall(folder, filter="data")
-    session.run("python", "tests/transparency/compare.py", str(folder / pin.replace("==", "-")))
+    session.run("python", "tests/transparency/compare.py", str(folder / name))
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
     """The generated tables are up to date and every example of README and docs runs."""
-    install(session, DISTRIBUTIONS, "langchain>=1.2,<2")
+    install(session, DISTRIBUTIONS, *EVERY_FRAMEWORK)
     session.run("python", "docs/tables.py", "--check")
     session.run("python", "-m", "pytest", "tests/docs", *session.posargs)
 
@@ -143,14 +208,14 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """`jackline demo`: three stories on real LangChain agents, each without and with Jackline."""
-    install(session, DISTRIBUTIONS, "langchain>=1.2,<2", group="")
+    install(session, [*CORE, *PACKS, "adapters/langchain"], "langchain>=1.2,<2", group="")
     session.run("jackline", "demo", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """What a decision, a governed call and an import cost on this machine, beside other projects where they install."""
-    install(session, DISTRIBUTIONS, "langchain>=1.2,<2")
+    install(session, DISTRIBUTIONS, *EVERY_FRAMEWORK)
     for peer in PEERS:
         try:
             session.install("-c", "constraints/tools.txt", peer)
@@ -177,8 +242,12 @@ def wheels(session: nox.Session) -> None:
     clean = folder / "clean"
     session.run(sys.executable, "-m", "venv", "--clear", str(clean), external=True)
     python = str(clean / "bin" / "python")
-    wanted = [*map(str, built), "langchain>=1.2,<2"]
-    session.run(python, "-m", "pip", "install", *wanted, external=True, silent=True)
+    large = ("jackline_crewai", "jackline_llamaindex")  # their frameworks are not needed to be registered
+    small = [str(wheel) for wheel in built if not wheel.name.startswith(large)]
+    rest = [str(wheel) for wheel in built if wheel.name.startswith(large)]
+    pip = [python, "-m", "pip", "install", "--quiet"]
+    session.run(*pip, *small, "langchain>=1.2,<2", external=True, silent=True)
+    session.run(*pip, "--no-deps", *rest, external=True, silent=True)
     listed = session.run(str(clean / "bin" / "jackline"), "plugins", "--json", external=True, silent=True)
     registered = json.loads(str(listed))["registered"]
     found = {target["distribution"].partition(" ")[0] for target in registered}
