@@ -3,84 +3,33 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
-from jackline import demo
-from jackline.demo import stories
-from jackline.demo.agents import MODEL, PROVIDER, Ran, tokens
+from jackline import demo, plugins
+from jackline.cli import demo as command
+from jackline.demo import python_agents, stories
+from jackline.demo.agents import Job, Turn
 from jackline.demo.company import CUSTOMERS, Company
-from jackline.errors import Denied, Halted, JacklineError
-from jackline.events import Usage
-from jackline.request import Model
+from jackline.errors import JacklineError
+from jackline.events import Decided
+from jackline.guard import Guard
+from jackline.journal import read
 
 BUNDLES = {"cost-spiral", "silent-violation", "audit-gap"}
 
 
-class PlainAdapter:
-    """Governs the plain agents below while it is enabled."""
-
-    name = "plain"
-    guard = None
-
-    def enable(self, guard):
-        type(self).guard = guard
-
-    def disable(self, guard):
-        type(self).guard = None
-
-
-class PlainAgents:
-    """A loop around a scripted model, in plain Python."""
-
-    def adapter(self):
-        return PlainAdapter()
-
-    def run(self, job):
-        guard, usage = PlainAdapter.guard, []
-        tools = {body.__name__: guard.tool(body) if guard else body for body in job.tools}
-        if guard is None:
-            return self.loop(job, tools, usage, None)
-        with guard.session(id=job.session, agent=job.agent):
-            guard.registry.declare(guard.scope().agent, tuple(body.jackline_tool for body in tools.values()))
-            try:
-                return self.loop(job, tools, usage, guard)
-            except Halted as halted:
-                return Ran("", usage, str(halted))
-
-    def loop(self, job, tools, usage, guard):
-        messages = [job.system, job.task]
-        for number in range(1000):
-            turn = self.ask(job, messages, number, usage, guard)
-            if not turn.calls:
-                return Ran(turn.text, usage)
-            for name, args in turn.calls:
-                try:
-                    messages.append(tools[name](**args))
-                except Denied as denied:
-                    messages.append(str(denied))
-        raise AssertionError
-
-    def ask(self, job, messages, number, usage, guard):
-        turn = job.script(number)
-        size = sum(len(message.encode()) for message in messages)
-        used = Usage(input=tokens(size), output=tokens(len(turn.text) + 60))
-        if guard is not None:
-            model = Model(name=MODEL, provider=PROVIDER, input_bytes=size, can_limit=True)
-            request = guard.request("model.call", MODEL, {"messages": messages}, model=model)
-            decision = guard.require(request)
-            guard.complete(request, decision, turn.text, usage=used)
-        usage.append((used.input, used.output))
-        return turn
-
-
-@pytest.fixture
-def plain(monkeypatch):
-    monkeypatch.setattr(demo, "agents_of", lambda framework: PlainAgents())
-
-
 def tell(name, sessions=3):
-    return stories.STORIES[name](PlainAgents(), sessions, lambda *_: None)
+    return stories.STORIES[name](demo.agents_of("python"), sessions, lambda *_: None)
+
+
+def registered(monkeypatch, **adapters):
+    """Let these adapters be installed, and no others."""
+    registrations = SimpleNamespace(
+        names=lambda _kind: list(adapters), target=lambda _kind, name: SimpleNamespace(target=adapters[name])
+    )
+    monkeypatch.setattr(plugins, "installed_plugins", lambda: SimpleNamespace(registrations=registrations))
 
 
 @pytest.mark.parametrize("name", sorted(BUNDLES))
@@ -117,45 +66,145 @@ def test_a_story_does_not_hold_where_nothing_is_enforced(name, monkeypatch, tmp_
 
 
 def test_the_audit_does_not_hold_where_an_act_is_not_on_record(monkeypatch):
-    monkeypatch.setattr(PlainAgents, "ask", lambda self, job, messages, number, usage, guard: job.script(number))
+    monkeypatch.setattr(python_agents, "_ask", lambda guard, model, messages, tools: model(messages)[0])
     monkeypatch.setattr("jackline.guard.Guard.complete", lambda *_args, **_options: None)
     told = tell("audit-gap")
     assert not told.holds
     assert told.why.startswith("0 of ")
 
 
-def test_run_prints_json_with_one_object_a_scenario(plain, capsys):
-    assert demo.run(None, True, 2) == 0
+def test_run_prints_json_with_one_object_a_scenario(capsys):
+    assert demo.run(None, True, 2, "python") == 0
     printed = json.loads(capsys.readouterr().out)
     assert [story["scenario"] for story in printed] == ["cost-spiral", "silent-violation", "audit-gap"]
     assert all(story["holds"] is True and story["why"] for story in printed)
 
 
-def test_run_shows_progress_and_a_table(plain, capsys):
-    assert demo.run("audit-gap", False, 2) == 0
+def test_run_shows_progress_and_a_table(capsys):
+    assert demo.run("audit-gap", False, 2, "python") == 0
     shown = capsys.readouterr()
     assert "with Jackline" in shown.out
     assert "holds: 14 of 14 tool runs and model calls have an earlier decision" in shown.out
     assert "audit-gap, governed" in shown.err
 
 
-def test_run_fails_where_a_story_does_not_hold(plain, monkeypatch, tmp_path, capsys):
+def test_run_fails_where_a_story_does_not_hold(monkeypatch, tmp_path, capsys):
     (tmp_path / "silent-violation.yaml").write_text("jackline: 1\npolicies: []\n")
     monkeypatch.setattr(stories, "files", lambda _package: tmp_path)
-    assert demo.run("silent-violation", False, 2) == 1
+    assert demo.run("silent-violation", False, 2, "python") == 1
     assert "does not hold" in capsys.readouterr().out
 
 
-def test_an_unknown_framework_is_named_with_what_brings_it():
-    with pytest.raises(
-        JacklineError, match=r"no adapter 'crewai' is installed; installed: .*; try: pip install jackline-crewai"
-    ):
-        demo.agents_of("crewai")
+@pytest.mark.parametrize(
+    ("framework", "install"),
+    [
+        ("langchain", "jackline-langchain langchain"),
+        ("crewai", "jackline-crewai crewai"),
+        ("llamaindex", "jackline-llamaindex llama-index-core"),
+    ],
+)
+def test_a_framework_without_its_adapter_is_named_with_what_brings_it(framework, install, monkeypatch):
+    registered(monkeypatch, python="jackline.python:PythonAdapter")
+    with pytest.raises(JacklineError) as raised:
+        demo.agents_of(framework)
+    assert str(raised.value) == f"no adapter '{framework}' is installed; installed: python; try: pip install {install}"
 
 
-def test_an_adapter_without_agents_says_so():
-    with pytest.raises(JacklineError, match="the adapter 'python' brings no agents for the demo"):
-        demo.agents_of("python")
+def test_an_unknown_framework_is_told_what_there_is_and_no_package_is_guessed(monkeypatch):
+    registered(monkeypatch, python="jackline.python:PythonAdapter")
+    with pytest.raises(JacklineError) as raised:
+        demo.agents_of("lang-chain")
+    assert str(raised.value) == (
+        "no adapter 'lang-chain' is installed; installed: python; the demo knows: python, langchain, crewai, llamaindex"
+    )
+
+
+def test_a_framework_that_is_missing_under_its_adapter_is_named_by_the_command(monkeypatch):
+    registered(monkeypatch, crewai="jackline_crewai:CrewAIAdapter")
+
+    def missing(name):
+        raise ModuleNotFoundError("No module named 'crewai'", name="crewai")
+
+    monkeypatch.setattr(demo, "import_module", missing)
+    with pytest.raises(JacklineError, match=r"^the demo needs crewai; try: pip install jackline-crewai crewai$"):
+        command.demo(framework="crewai")
+
+
+def test_an_adapter_without_agents_says_so(monkeypatch):
+    registered(monkeypatch, json="json:Adapter")
+    with pytest.raises(JacklineError, match="the adapter 'json' brings no agents for the demo"):
+        demo.agents_of("json")
+
+
+def test_an_adapter_of_a_third_party_brings_its_own_agents(monkeypatch):
+    registered(monkeypatch, theirs="theirs:Adapter")
+    found = SimpleNamespace(Agents=lambda: "their agents")
+    monkeypatch.setattr(demo, "import_module", {"theirs.demo": found}.__getitem__)
+    assert demo.agents_of("theirs") == "their agents"
+
+
+def one_job(tool, said="all is done"):
+    turns = (Turn(calls=((tool.__name__, {}),)), Turn(said))
+    return Job("job-1", "clerk", "Be brief.", "Do it.", [tool], lambda number: turns[min(number, 1)])
+
+
+def governed(tmp_path, text, tool, said="all is done"):
+    """What the agent of plain Python does under a bundle, and what is on record of it."""
+    agents = demo.agents_of("python")
+    bundle = tmp_path / "jackline.yaml"
+    bundle.write_text(text)
+    with Guard.load(bundle, home=tmp_path / "home", application="demo") as guard:
+        guard.enable(agents.adapter())
+        ran = agents.run(one_job(tool, said))
+    lines = [line.event for path in (tmp_path / "home" / "journals").glob("*.jsonl") for line in read(path)]
+    return ran, [(event.action, event.effect) for event in lines if isinstance(event, Decided)]
+
+
+def look() -> str:
+    """Look."""
+    return "seen"
+
+
+def test_the_plain_agents_model_is_limited_to_what_is_left(tmp_path):
+    budget = "{name: b, use: budget, with: {limit: 2000 tokens, per: session}}"
+    said = "word " * 4000
+    ran, decided = governed(tmp_path, f"jackline: 1\npolicies:\n  - {budget}\n", look, said)
+    assert decided == [("model.call", "allow"), ("tool.call", "allow"), ("model.call", "allow")]
+    assert 0 < len(ran.answer) < 8000
+    assert sum(map(sum, ran.usage)) <= 2000
+
+
+def test_the_plain_agents_answer_is_judged_before_it_is_used(tmp_path):
+    rule = "{name: r, use: rule, on: model.return, when: args.result.contains('done'), effect: halt, reason: no}"
+    ran, decided = governed(tmp_path, f"jackline: 1\npolicies:\n  - {rule}\n", look)
+    assert (ran.answer, ran.ended) == ("", "Session ended by policy 'r': no")
+    assert decided[-1] == ("model.return", "halt")
+
+
+def test_a_model_that_fails_is_on_record(tmp_path, monkeypatch):
+    agents = demo.agents_of("python")
+    with Guard(home=tmp_path, application="demo") as guard:
+        guard.enable(agents.adapter())
+        monkeypatch.setattr(python_agents.ScriptedModel, "__call__", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            agents.run(one_job(look))
+    failed = [
+        line.event for path in (tmp_path / "journals").glob("*.jsonl") for line in read(path) if line.kind == "failed"
+    ]
+    assert [(event.action, event.error) for event in failed] == [("model.call", "ZeroDivisionError")]
+
+
+def test_off_means_off(tmp_path):
+    agents = demo.agents_of("python")
+    with Guard(home=tmp_path, application="demo") as guard:
+        guard.enable(agents.adapter())
+    assert agents.run(one_job(look)).answer == "all is done"
+
+
+def test_an_agent_that_never_answers_stops_by_itself(monkeypatch):
+    monkeypatch.setattr(python_agents, "_TURNS", 3)
+    ran = demo.agents_of("python").run(one_job(look)._replace(script=lambda _: Turn(calls=(("look", {}),))))
+    assert (ran.answer, len(ran.usage)) == ("", 3)
 
 
 def test_the_tools_work_on_a_real_database(tmp_path):

@@ -16,6 +16,10 @@ _INSTALL = {
     "langchain_core": "jackline-langchain langchain",
     "langgraph": "jackline-langchain langchain",
     "jackline_langchain": "jackline-langchain",
+    "crewai": "jackline-crewai crewai",
+    "jackline_crewai": "jackline-crewai",
+    "llama_index": "jackline-llamaindex llama-index-core",
+    "jackline_llamaindex": "jackline-llamaindex",
     "jackline_tool_access": "jackline-tool-access",
     "jackline_budget": "jackline-budget",
 }
@@ -33,7 +37,9 @@ class Scenario(StrEnum):
 def demo(
     scenario: Annotated[Scenario | None, typer.Option(help="One story; all three where none is named.")] = None,
     sessions: Annotated[int, typer.Option(min=1, help="How many sessions each story has.")] = 100,
-    framework: Annotated[str, typer.Option(help="Whose agents act.")] = "langchain",
+    framework: Annotated[
+        str, typer.Option(help="Whose agents act: langchain, crewai, llamaindex or python.")
+    ] = "langchain",
     as_json: output.Json = False,
 ) -> None:
     """See three stories happen to real agents, without Jackline and with it. No network, under a minute.

@@ -13,8 +13,19 @@ from jackline.demo.stories import STORIES
 from jackline.errors import JacklineError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from jackline.demo.agents import Agents
     from jackline.demo.stories import Told
+
+FRAMEWORKS: Mapping[str, str] = {
+    "langchain": "jackline-langchain langchain",
+    "crewai": "jackline-crewai crewai",
+    "llamaindex": "jackline-llamaindex llama-index-core",
+}
+"""Whose agents there are beside plain Python's, and what brings them."""
+
+_OURS = {"jackline.python": "jackline.demo.python_agents"}
 
 
 def run(scenario: str | None, as_json: bool, sessions: int = 100, framework: str = "langchain") -> int:
@@ -33,21 +44,26 @@ def run(scenario: str | None, as_json: bool, sessions: int = 100, framework: str
 
 
 def agents_of(framework: str) -> Agents:
-    """The framework's agents, which its adapter brings in a module `demo`."""
+    """The framework's agents: its adapter brings them in a module `demo`, the core brings those of plain Python."""
     from jackline.plugins import installed_plugins  # noqa: PLC0415 - assembly, once
 
     registrations = installed_plugins().registrations
     if framework not in registrations.names("adapter"):
-        names = ", ".join(registrations.names("adapter"))
-        raise JacklineError(
-            f"no adapter '{framework}' is installed; installed: {names}; try: pip install jackline-{framework}"
-        )
+        raise JacklineError(_missing(framework, registrations.names("adapter")))
     package = registrations.target("adapter", framework).target.partition(":")[0]
+    place = _OURS.get(package, f"{package}.demo")
     try:
-        module = import_module(f"{package}.demo")
+        module = import_module(place)
     except ModuleNotFoundError as error:
-        if error.name == f"{package}.demo":
+        if error.name == place:
             raise JacklineError(f"the adapter '{framework}' brings no agents for the demo") from error
         raise
     found: Agents = module.Agents()
     return found
+
+
+def _missing(framework: str, names: Sequence[str]) -> str:
+    what = f"no adapter '{framework}' is installed; installed: {', '.join(names)}"
+    if framework in FRAMEWORKS:
+        return f"{what}; try: pip install {FRAMEWORKS[framework]}"
+    return f"{what}; the demo knows: {', '.join(('python', *FRAMEWORKS))}"
