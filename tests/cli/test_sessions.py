@@ -68,7 +68,7 @@ def test_the_model_that_answered_is_said_where_it_is_another(guard, run, model_c
 def test_a_killed_process_leaves_a_session_with_an_unknown_outcome(crashed, run, ask):
     row = by_id(ask("sessions"))["job-9"]
     assert (row["state"], row["unknown"]) == ("crashed", 1)
-    assert "has 1 acts whose outcome is unknown" in run("sessions").stdout
+    assert "has 1 act whose outcome is unknown" in run("sessions").stdout
     shown = run("trace", "job-9").stdout
     assert "its process died" in shown
     assert "tool.call long_job  allowed by default: no policy objected  outcome unknown" in shown

@@ -23,10 +23,10 @@ def test_a_sound_record(journal, run, ask):
     (report,) = answer["journals"]
     assert (answer["ok"], report["ok"], report["closed"], report["head"]["seq"]) == (True, True, True, report["lines"])
     shown = run("verify").stdout
-    assert f"1 journals in {journal.parent}, {report['lines']} good lines: all as written" in shown
+    assert f"1 journal in {journal.parent}, {report['lines']} good lines: all as written" in shown
     assert "compared with nothing: a tail that was cut off does not show" in shown
     run("ingest")
-    assert "compared with 1 heads of the index" in run("verify").stdout
+    assert "compared with 1 head of the index" in run("verify").stdout
 
 
 @pytest.mark.parametrize("how", ["changed", "deleted", "reordered"])
@@ -60,7 +60,7 @@ def test_heads_kept_elsewhere_find_what_the_index_was_made_to_forget(journal, ru
     heads = tmp_path / "heads.json"
     run("verify", "--heads-out", heads)
     assert json.loads(heads.read_text())[journal.name.removesuffix(".0001.jsonl")]["seq"] == len(lines(journal))
-    assert "compared with 1 heads kept elsewhere" in run("verify", "--against", heads).stdout
+    assert "compared with 1 head kept elsewhere" in run("verify", "--against", heads).stdout
     journal.write_bytes(b"".join(lines(journal)[:-2]))
     assert ask("verify")["ok"] is True, "a chain alone does not show that its end is gone"
     run("ingest")
@@ -129,7 +129,7 @@ def test_ingest_says_what_it_did(journal, run, ask):
     assert answer["events"] == len(lines(journal))
     assert answer["busy"] is False
     assert run("ingest").stdout == "0 events of 0 journals ingested\n"
-    assert run("ingest", "--rebuild").stdout == f"{len(lines(journal))} events of 1 journals ingested\n"
+    assert run("ingest", "--rebuild").stdout == f"{len(lines(journal))} events of 1 journal ingested\n"
 
 
 def test_a_broken_journal_is_ingested_up_to_there(journal, run, ask):
@@ -137,7 +137,7 @@ def test_a_broken_journal_is_ingested_up_to_there(journal, run, ask):
     del told[6]
     journal.write_bytes(b"".join(told))
     result = run("ingest", code=1)
-    assert "6 events of 1 journals ingested" in result.stdout
+    assert "6 events of 1 journal ingested" in result.stdout
     assert "line 7 is missing: line 8 stands in its place; see: jackline verify" in result.stderr
     assert "bytes) behind: lines that are not complete or not sound" in result.stderr
     assert "see: jackline verify" in run("sessions").stderr

@@ -1,4 +1,4 @@
-"""How messages show a value, and which known word is nearest to an unknown one."""
+"""How messages show a value and a number of things, and which known word is nearest to an unknown one."""
 
 from __future__ import annotations
 
@@ -28,6 +28,11 @@ def cut(text: str) -> str:
     """Keep a text on one line of a message."""
     flat = " ".join(text.split())
     return flat if len(flat) <= _WIDTH else f"{flat[: _WIDTH - 3]}..."
+
+
+def counted(count: int, thing: str, things: str = "") -> str:
+    """Say how many there are of something: `1 journal`, `2 journals`."""
+    return f"{count} {thing if count == 1 else things or f'{thing}s'}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -12,6 +12,7 @@ import typer
 from jackline.cli import output, state
 from jackline.errors import JacklineError, StoreError
 from jackline.home import Home
+from jackline.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +95,7 @@ def ingest(
 def _ingested(report: IngestReport) -> str:
     if report.busy:
         return "another process is filling the index: nothing was done here"
-    return f"{report.events} events of {report.journals} journals ingested"
+    return f"{counted(report.events, 'event')} of {counted(report.journals, 'journal')} ingested"
 
 
 def _journals(path: Path | None, home: Home) -> Path:
@@ -165,7 +166,7 @@ def _show(reports: Sequence[Report], where: Path) -> None:
             output.say(f"{report.journal}: first bad line {report.first_bad}: {report.problem}", style="red")
     lines = sum(report.lines for report in reports)
     bad = sum(not report.ok for report in reports)
-    count = f"{len(reports)} journals in {where}, {lines} good lines"
+    count = f"{counted(len(reports), 'journal')} in {where}, {counted(lines, 'good line')}"
     output.say(f"{count}: {bad} not as written" if bad else f"{count}: all as written")
 
 
@@ -177,8 +178,8 @@ def _told(report: Report) -> dict[str, Any]:
 
 def _show_compared(stored: Mapping[str, Head] | None, external: Mapping[str, Head] | None, unusable: str) -> None:
     """Say what the journals were held to: alone, a chain does not show that its end was cut off."""
-    told = [f"{len(stored)} heads of the index"] if stored is not None else []
-    told += [f"{len(external)} heads kept elsewhere"] if external is not None else []
+    told = [f"{counted(len(stored), 'head')} of the index"] if stored is not None else []
+    told += [f"{counted(len(external), 'head')} kept elsewhere"] if external is not None else []
     if told:
         output.say(f"compared with {' and '.join(told)}")
     else:

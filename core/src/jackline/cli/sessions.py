@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from jackline.cli import output, state
+from jackline.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +70,7 @@ def _show(rows: Sequence[SessionRow]) -> None:
             told = f"{row.would_deny} decisions would have been escalate, deny or halt"
             output.say(f"{row.session[:12]} observed: {told}", style="yellow")
         if row.unknown:
-            output.say(f"{row.session[:12]} has {row.unknown} acts whose outcome is unknown", style="yellow")
+            output.say(f"{row.session[:12]} has {counted(row.unknown, 'act')} whose outcome is unknown", style="yellow")
 
 
 def _row(row: SessionRow) -> tuple[Any, ...]:
