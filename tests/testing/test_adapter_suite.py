@@ -263,6 +263,20 @@ class CountsTwice(Loop):
         return msgspec.structs.replace(super().usage(), input=2 * USAGE[0])
 
 
+class AsksTwice(Loop):
+    def permit(self, request: Any) -> Any:
+        first = super().permit(request)
+        if first.permitted:
+            self.guard.complete(request, first, "asked only")
+        return super().permit(msgspec.structs.replace(request, span=f"{request.span[:-1]}x", view=None))
+
+
+class NamesArgumentsByPlace(Loop):
+    def permit(self, request: Any) -> Any:
+        args = {f"arg{place}": value for place, value in enumerate(request.args.values())}
+        return super().permit(msgspec.structs.replace(request, args=args, view=None))
+
+
 class FailsOpen(Loop):
     def permit(self, request: Any) -> Any:
         decision = super().permit(request)
@@ -373,6 +387,10 @@ FAULTS = [
     (ForgetsOutcomes, "decided-before-act"),
     (MixesAgents, "lineage"),
     (CountsTwice, "tokens-and-cost"),
+    (AsksTwice, "same-record"),
+    (NamesArgumentsByPlace, "same-record"),
+    (CountsTwice, "same-record"),
+    (ForgetsOutcomes, "same-record"),
     (FailsOpen, "failing-policy-denies"),
     (RunsUnrecorded, "unrecorded-never-runs"),
     (NeedsTheStore, "failing-store-is-harmless"),

@@ -8,6 +8,7 @@ import pytest
 
 from jackline.errors import ApprovalPending, Halted
 from jackline.events import Usage
+from jackline.testing import same_record
 from jackline.testing.behaviours import behaviour
 from jackline.testing.cells import Cells
 from jackline.testing.paths import MODEL, PROVIDER, USAGE, Bodies, Call, Outcome, Step
@@ -245,6 +246,18 @@ class AdapterSuite(Cells):
             assert (event.usage, event.cost.micro_usd, event.model) == (usage, price.micro_usd, MODEL)
         guard.close()
         assert_stored(guard, job.session, sum(e.cost.micro_usd for e in on_record(guard, "completed") if e.cost))
+
+    @behaviour(
+        "same-record",
+        "The same bundle and the same calls leave the same record in every framework: decisions, reasons, order, cost.",
+    )
+    def test_same_record(self, path: Path, guards: Guards) -> None:
+        """See `jackline.testing.same_record` for what is compared."""
+        job = self.job(path, same_record.guard(guards), same_record.bodies(), same_record.steps(path))
+        outcome = path.do(job)
+        assert outcome.error is None, outcome.error
+        job.guard.close()
+        assert same_record.observed(job.guard, path) == same_record.expected(path)
 
     @behaviour("failing-policy-denies", "A policy that raises denies; the error is told.")
     def test_failing_policy_denies(self, path: Path, guards: Guards) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from jackline.bundle import Bundle, Entry
+from jackline.bundle import Bundle, Entry, load_bundle
 from jackline.decision import Claim, Effect, Mode, Verdict
 from jackline.guard import Guard
+from jackline.home import Home
 from jackline.journal import read
 from jackline.policy import Phase, Reach, State
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from jackline.events import Event
@@ -111,6 +113,19 @@ class Guards:
         entries = tuple(Entry(f"p{place}", "suite", policy, None) for place, policy in enumerate(policies))
         bundle = Bundle(revision="0" * 64, source="suite", entries=entries, mode=mode)
         guard = Guard(bundle, home=self._folder / f"home{len(self.made)}", application="suite")
+        self.made.append(guard)
+        return guard
+
+    def load(self, text: str, policies: Mapping[str, Scripted], prices: str) -> Guard:
+        """A guard of a bundle in YAML with further policies in front, by name; `prices` is the home's `prices.yaml`."""
+        home = Home(self._folder / f"home{len(self.made)}").make()
+        (home.path / "prices.yaml").write_text(prices, encoding="utf-8")
+        loaded = load_bundle(text.encode())
+        entries = tuple(Entry(name, "suite", policy, None) for name, policy in policies.items())
+        bundle = Bundle(
+            revision=loaded.revision, source="suite", entries=(*entries, *loaded.entries), capture=loaded.capture
+        )
+        guard = Guard(bundle, home=home.path, application="suite")
         self.made.append(guard)
         return guard
 
