@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
 from jackline.decision import Decision
 from jackline.errors import ApprovalPending, Denied, Halted, Signal
-from jackline.rewriting import UnchangeableError, rewrite
+from jackline.plain import words
+from jackline.rewriting import rewrite
 from jackline.session import CURRENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextvars import Token
 
     from jackline.events import Usage
@@ -25,8 +28,12 @@ class Act:
     """One act of one guard: asked for once, permitted or refused, and closed once. What is done `with` it is its child.
 
     An adapter derives from it to say what its framework is raised (`signal`) and how its values are changed
-    (`rewrite`).
+    (`rewrite`). It may be entered several times, one within the other or one after the other, also by tasks or threads
+    at the same time.
     """
+
+    endings: Mapping[str, str] = MappingProxyType({"GeneratorExit": "abandoned", "CancelledError": "cancelled"})
+    """How the record names errors that are none, by the name of their class."""
 
     def __init__(self, guard: Guard, scope: Scope) -> None:
         self.guard = guard
@@ -49,7 +56,7 @@ class Act:
     @property
     def inner(self) -> Scope:
         """The scope of what happens inside."""
-        return self.scope if self.request is None else self.scope.within(self.request.span)
+        return self.scope if self.request is None else self.scope.within(self.request.span, self.request.action)
 
     def built(self, build: Callable[[], Request]) -> Request:
         """The request; an error while making it is a denial, since what cannot be judged is not permitted."""
@@ -58,7 +65,7 @@ class Act:
         except Exception as error:
             self.guard.recorder.lose(error)
             self.closed = True
-            reason = f"the act could not be judged: {type(error).__name__}: {error}"
+            reason = f"the act could not be judged: {type(error).__name__}: {words(error)}"
             raise self._refusing(Decision(effect="deny", reason=reason, policy="jackline", rule="error")) from error
         return self.request
 
@@ -81,8 +88,8 @@ class Act:
         """What goes in, as the decision wants it; a change that has no native form is a denial."""
         try:
             return self.rewrite(native, before, after)
-        except (UnchangeableError, KeyError, TypeError) as error:
-            raise self.refused(f"its arguments cannot be changed as policy asks: {error}") from error
+        except Exception as error:
+            raise self.refused(f"its arguments cannot be changed as policy asks: {words(error)}") from error
 
     def released(self, native: Any, before: Any, answer: Decision | None) -> Any:
         """What came back, as the decision about it says; raises where it is withheld. `before` is its plain form."""
@@ -94,21 +101,25 @@ class Act:
             return native
         try:
             return self.rewrite(native, before, answer.args["result"])
-        except (UnchangeableError, KeyError, TypeError) as error:
-            reason = f"its result cannot be changed as policy asks: {error}"
+        except Exception as error:
+            reason = f"its result cannot be changed as policy asks: {words(error)}"
             raise self._refusing(msgspec.structs.replace(answer, effect="deny", reason=reason)) from error
 
     def refused(self, why: str) -> Exception:
         """The denial of an act that was permitted with a change which cannot be made; it did not start."""
         self.abandon(why)
         decision = self.decision or Decision(effect="deny")
-        return self._refusing(msgspec.structs.replace(decision, effect="deny", policy="jackline", reason=why))
+        changes = {"effect": "deny", "policy": "jackline", "rule": "changed", "reason": why}
+        return self._refusing(msgspec.structs.replace(decision, **changes))
 
     def abandon(self, why: str) -> None:
         """Close an act that did not start."""
         if self.request is not None and self.decision is not None and not self.closed:
             self.closed = True
-            self.guard.abandon(self.request, self.decision, why)
+            try:
+                self.guard.abandon(self.request, self.decision, why)
+            except Exception as error:  # noqa: BLE001 - as in `complete`
+                self.guard.recorder.lose(error)
 
     def complete(self, result: Any, **facts: Any) -> None:
         """Close an act that ended well; `facts` are those of `Guard.complete`: usage, model, cached."""
@@ -119,14 +130,17 @@ class Act:
             except Exception as error:  # noqa: BLE001 - the act is done: what goes wrong with its record is counted
                 self.guard.recorder.lose(error)
 
-    def fail(self, error: BaseException | str, usage: Usage | None = None) -> None:
-        """Close an act that ended with an error, or that its caller left."""
+    def fail(self, error: BaseException | str, usage: Usage | None = None, **facts: Any) -> None:
+        """Close an act that ended with an error, or that its caller left; `facts` are those of `Guard.fail`."""
         if self.request is not None and self.decision is not None and not self.closed:
             self.closed = True
             try:
-                self.guard.fail(self.request, self.decision, _named(error), usage=usage)
+                self.guard.fail(self.request, self.decision, self._named(error), usage=usage, **facts)
             except Exception as broken:  # noqa: BLE001 - as in `complete`
                 self.guard.recorder.lose(broken)
+
+    def _named(self, error: BaseException | str) -> BaseException | str:
+        return error if isinstance(error, str) else self.endings.get(type(error).__name__, error)
 
     def _refusing(self, decision: Decision) -> Exception:
         self.refusal = self.signal(decision)
@@ -137,14 +151,13 @@ class Act:
         return self
 
     def __exit__(self, *_: object) -> None:
-        CURRENT.reset(self._tokens.pop())
+        for token in reversed(self._tokens):
+            with contextlib.suppress(ValueError):  # another context's, which leaves by itself
+                CURRENT.reset(token)
+                self._tokens.remove(token)
+                return
 
 
 def signal_of(decision: Decision) -> Signal:
     """Denied, Halted or ApprovalPending: what plain Python is raised."""
     return {"halt": Halted, "escalate": ApprovalPending}.get(decision.effect, Denied)(decision)
-
-
-def _named(error: BaseException | str) -> BaseException | str:
-    names = {"GeneratorExit": "abandoned", "CancelledError": "cancelled"}
-    return error if isinstance(error, str) else names.get(type(error).__name__, error)

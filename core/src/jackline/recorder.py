@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jackline.errors import JournalError
 from jackline.events import Event, EventsLost
 from jackline.journal import Capture, Journal, Payloads
-from jackline.plain import Digester, canonical, plain
+from jackline.plain import Digester, canonical, plain, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,4 +129,4 @@ class Recorder:
     def lose(self, error: Exception) -> None:
         """Count something that could not be put on record."""
         self.lost += 1
-        self.last_error = str(error)
+        self.last_error = words(error)
