@@ -160,6 +160,40 @@ def test_killed_in_a_settle_it_booked_the_actual_or_the_hold(ledger):
     assert instruction > 200
 
 
+def test_killed_while_calls_are_booked_all_are_spent_or_none(ledger):
+    calls = [Claim(scope=scope, unit="calls", cap=10**9, fixed=1) for scope in "ab"]
+    ledger.book(ledger.reserve(calls, at=1.0))
+    instruction, spent = 0, {1}
+    while killed_at(instruction := instruction + 1, lambda: ledger.reserve(calls, at=1.0)):
+        assert ledger.recover() == []
+        left = ledger.balance("a")
+        assert ledger.balance("b") == left
+        assert left.held == 0
+        assert left.spent - max(spent) in (0, 1)
+        spent.add(left.spent)
+        assert ledger.audit() == []
+    assert len(spent) > 20
+    assert instruction > 200
+
+
+def test_killed_while_calls_are_given_back_all_are_or_none(ledger):
+    calls = [Claim(scope=scope, unit="calls", cap=10**9, fixed=1) for scope in "ab"]
+
+    def start_nothing() -> None:
+        ledger.release(ledger.reserve(calls, at=1.0))
+
+    spent, instruction, outcomes = 0, 0, []
+    while killed_at(instruction := instruction + 1, start_nothing):
+        left = ledger.balance("a")
+        assert ledger.balance("b") == left
+        outcomes.append(left.spent - spent)
+        spent = left.spent
+        assert ledger.audit() == []
+    assert outcomes == [0] * outcomes.index(1) + [1] * sum(outcomes) + [0] * outcomes[::-1].index(1)
+    assert outcomes[-1] == 0
+    assert ledger.balance("a") == (spent, 0)
+
+
 def test_killed_while_it_completes_another_ones_step_the_next_completes_it(ledger):
     two = ["a", "b"]
     ledger.book(ledger.reserve(claims(1, two), at=1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 
 from jackline.decision import Hold, Refusal, Reservation
 from jackline.errors import LedgerError
-from jackline.ledger import Balance, Entry, Ledger
+from jackline.ledger import Balance, Entry, Ledger, flights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -124,6 +125,68 @@ def test_a_reservation_ends_once(ledger, claim, first, again):
     ledger.release(other)
     ledger.release(reused)
     assert ledger.balance("a") == (spent, 0)
+
+
+@pytest.mark.parametrize("first", ["settle", "release", "book"])
+@pytest.mark.parametrize("again", ["settle", "release", "book"])
+def test_calls_are_spent_when_they_are_reserved_and_given_back_once(ledger, claim, first, again):
+    def end(how, made):
+        return ledger.settle(made, {"calls": 1}, 1.0) if how == "settle" else getattr(ledger, how)(made)
+
+    made = ledger.reserve([claim("a", 2, 1, unit="calls"), claim("b", 9, 1, unit="calls")], at=1.0)
+    other = ledger.reserve([claim("a", 2, 1, unit="calls")], at=2.0)
+    assert made.holds == (Hold("a", "calls", 1, 0, 0, 2), Hold("b", "calls", 1, 0, 0, 9))
+    assert other.holds == (Hold("a", "calls", 1, 0, 1, 2),)
+    assert ledger.balance("a") == (0, 2)
+    assert ledger.reserve([claim("a", 2, 1, unit="calls")], at=2.0) == Refusal(
+        claim=claim("a", 2, 1, unit="calls"), spent=0, outstanding=2, wanted=1
+    )
+    assert end(first, made) == {"settle": {"a": 1, "b": 1}, "release": None, "book": {"a": 1, "b": 1}}[first]
+    spent = 0 if first == "release" else 1
+    assert (ledger.balance("a"), ledger.balance("b")) == ((spent, 1), (spent, 0))
+    assert not end(again, made)
+    assert sorted(ledger.balances()) == [Entry("a", "calls", spent, 1, 2), Entry("b", "calls", spent, 0, 1)]
+    ledger.release(other)
+    assert ledger.balance("a") == (spent, 0)
+    assert ledger.audit() == []
+
+
+def test_calls_that_a_cache_answered_are_given_back(ledger, claim):
+    made = ledger.reserve([claim("a", 100, 1, unit="calls"), claim("a", 100, 2, unit="calls")], at=1.0)
+    assert ledger.settle(made, {"calls": 0}, 1.0) == {"a": 0}
+    assert ledger.balance("a") == (0, 0)
+    with pytest.raises(LedgerError, match="-1 of 'calls' cannot be booked"):
+        ledger.settle(ledger.reserve([claim("a", 100, 1, unit="calls")], at=1.0), {"calls": -1}, 1.0)
+    assert ledger.balance("a") == (1, 0)
+
+
+def test_a_forked_child_cannot_give_its_parents_calls_back(ledger, claim):
+    made = ledger.reserve([claim("a", 100, 1, unit="calls")], at=1.0)
+    child = os.fork()
+    if child == 0:
+        ledger.release(made)
+        os._exit(0 if ledger.balance("a") == (1, 0) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    ledger.release(made)
+    assert ledger.balance("a") == (0, 0)
+
+
+def test_of_calls_that_never_end_the_oldest_stay_spent(ledger, claim, monkeypatch):
+    monkeypatch.setattr(flights, "_MOST", 2)
+    made = [ledger.reserve([claim("a", 100, 1, unit="calls")], at=1.0) for _ in range(3)]
+    assert ledger.balance("a") == (1, 2)
+    for each in made:
+        ledger.release(each)
+    assert ledger.balance("a") == (1, 0)
+
+
+def test_calls_of_a_scope_that_was_pruned_are_not_given_back_twice(ledger, claim):
+    made = ledger.reserve([claim("a", 100, 1, unit="calls")], at=1.0)
+    assert ledger.prune(2.0) == 1
+    assert ledger.reserve([claim("a", 100, 0, unit="calls")], at=3.0).holds == (Hold("a", "calls", 0, 0, 0, 100),)
+    ledger.release(made)
+    assert ledger.balance("a") == (0, 0)
+    assert ledger.audit() == []
 
 
 def test_a_reservation_survives_the_journal(ledger, claim):

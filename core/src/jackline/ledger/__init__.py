@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
+from jackline.decision import Reservation
 from jackline.errors import LedgerError
 from jackline.ledger import reservations
 from jackline.ledger.cells import (
@@ -25,13 +26,14 @@ from jackline.ledger.cells import (
     boot,
     create,
 )
+from jackline.ledger.flights import Flights
 from jackline.ledger.locking import HostLock, Owners
 from jackline.ledger.reservations import UNIT_NAMES, UNITS, Recovered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jackline.decision import Claim, Refusal, Reservation, Unit
+    from jackline.decision import Claim, Hold, Refusal, Unit
 
 __all__ = ["Balance", "Entry", "Ledger", "Recovered"]
 
@@ -89,6 +91,7 @@ class Ledger:
         self._mutex = threading.RLock()
         self._inside = False
         self._owner = 0
+        self._flights = Flights()
         self._users = 1
         self._cells: Cells | None = None
         try:
@@ -186,10 +189,21 @@ class Ledger:
         With `shrink` the largest output up to `output` tokens that fits every cap is granted, at least
         `minimum`; otherwise all of `output` must fit. Claims that share a scope count together, under the
         lowest of their caps. `at` is Unix seconds.
+
+        Where only calls are claimed they are booked at once, and given back where the act does not start: other
+        processes see them as spent, not as held.
         """
         merged = reservations.merge(claims)
+        if reservations.only_calls(merged):
+            return self._locked(self._count, merged, int(at))
         owner = self._owner or self._locked(self._claim)
         return self._locked(reservations.reserve, merged, output, minimum if shrink else None, owner, int(at))
+
+    def _count(self, cells: Cells, claims: Sequence[Claim], at: int) -> Reservation | Refusal:
+        made = reservations.count(cells, claims, self._flights.calls, at)
+        if type(made) is Reservation:
+            self._flights.start(made)
+        return made
 
     def _claim(self, cells: Cells) -> int:
         number = cells.words[H_OWNERS] + 1
@@ -204,20 +218,37 @@ class Ledger:
         A unit that `actual` does not name is booked as held. A reservation that has ended before gives {}.
         `at` is Unix seconds.
         """
+        with self._mutex:
+            calls = self._flights.end(reservation.id)
+        if calls is not None and _as_booked(calls, actual):
+            return {hold.scope: hold.held for hold in calls}
         amounts = {}
         for unit, amount in actual.items():
             if unit not in UNITS or amount < 0:
                 raise LedgerError(f"{amount} of '{unit}' cannot be booked: 0 or more of one of {[*UNITS]} can.")
             amounts[UNITS[unit]] = amount
+        if calls is not None:
+            return self._recount(calls, actual["calls"])
         return self._finish(reservation, amounts, int(at))
 
     def release(self, reservation: Reservation) -> None:
         """Give a hold back. Only where it is shown that the act did not start."""
+        with self._mutex:
+            calls = self._flights.end(reservation.id)
+        if calls is not None:
+            self._recount(calls, 0)
+            return
         self._finish(reservation, dict.fromkeys(UNITS.values(), 0))
 
     def book(self, reservation: Reservation) -> dict[str, int]:
         """Book a whole hold as spent, since the act's outcome is unknown; amounts by scope."""
-        return self._finish(reservation, None)
+        with self._mutex:
+            calls = self._flights.end(reservation.id)
+        return {hold.scope: hold.held for hold in calls} if calls is not None else self._finish(reservation, None)
+
+    def _recount(self, booked: Sequence[Hold], calls: int) -> dict[str, int]:
+        self._locked(reservations.recount, booked, calls)
+        return dict.fromkeys([hold.scope for hold in booked], calls)
 
     def _finish(self, reservation: Reservation, actual: Mapping[int, int] | None, at: int = 0) -> dict[str, int]:
         try:
@@ -229,11 +260,11 @@ class Ledger:
 
     def balance(self, scope: str) -> Balance:
         """What a scope has spent and holds; zero for one that nobody has claimed."""
-        return self._locked(_balance, scope)
+        return self._locked(_balance, scope, self._flights.calls)
 
     def balances(self) -> list[Entry]:
         """Every scope, in no order. Holds the lock while it reads: for people, not for each request."""
-        return self._locked(_balances)
+        return self._locked(_balances, self._flights.calls)
 
     def recover(self, *, book: bool = True) -> list[Recovered]:
         """Book the holds of processes that are dead as spent; their acts' outcomes are unknown.
@@ -290,19 +321,29 @@ class Ledger:
         self._mutex = threading.RLock()
         self._inside = False
         self._owner = 0
+        self._flights = Flights()  # what its parent booked is its parent's to give back
 
 
-def _balance(cells: Cells, scope: str) -> Balance:
+def _as_booked(calls: Sequence[Hold], actual: Mapping[Unit, int]) -> bool:
+    """Whether an act took as many calls as were booked before it."""
+    return "calls" not in actual or {hold.held for hold in calls} <= {actual["calls"]}
+
+
+def _balance(cells: Cells, scope: str, flying: Mapping[str, int]) -> Balance:
     cell = cells.find(scope)
-    return Balance(cells.words[cell + SPENT], cells.words[cell + HELD]) if cell else Balance(0, 0)
+    if not cell:
+        return Balance(0, 0)
+    spent = cells.words[cell + SPENT]
+    mine = min(flying.get(scope, 0), spent)
+    return Balance(spent - mine, cells.words[cell + HELD] + mine)
 
 
-def _balances(cells: Cells) -> list[Entry]:
+def _balances(cells: Cells, flying: Mapping[str, int]) -> list[Entry]:
     found = []
     for _, cell in cells.entries():
-        spent, held = cells.words[cell + SPENT], cells.words[cell + HELD]
-        unit = UNIT_NAMES[cells.words[cell + UNIT]]
-        found.append(Entry(cells.scope(cell), unit, spent, held, cells.words[cell + TOUCHED]))
+        scope, spent, unit = cells.scope(cell), cells.words[cell + SPENT], UNIT_NAMES[cells.words[cell + UNIT]]
+        mine = min(flying.get(scope, 0), spent)
+        found.append(Entry(scope, unit, spent - mine, cells.words[cell + HELD] + mine, cells.words[cell + TOUCHED]))
     return found
 
 

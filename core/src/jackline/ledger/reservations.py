@@ -50,6 +50,8 @@ class Recovered(NamedTuple):
 
 def merge(claims: Sequence[Claim]) -> Sequence[Claim]:
     """Make one claim of those that share a scope: amounts add up, and the lowest cap speaks for all."""
+    if len(claims) == 1:
+        return claims
     if len({claim.scope for claim in claims}) == len(claims) <= MAX_SCOPES:
         return claims
     merged: dict[str, Claim] = {}
@@ -84,6 +86,47 @@ def _cell(cells: Cells, claim: Claim, at: int) -> int:
         raise LedgerError(f"Scope '{claim.scope}' counts {counted}, not {claim.unit}. Give each unit its own scope.")
     cells.known[claim.scope, claim.unit] = cell
     return cell
+
+
+def only_calls(claims: Sequence[Claim]) -> bool:
+    """Whether nothing but calls is claimed: what such an act takes is known before it starts."""
+    for claim in claims:
+        if claim.unit != "calls" or claim.per_output:
+            return False
+    return bool(claims)
+
+
+def count(cells: Cells, claims: Sequence[Claim], flying: Mapping[str, int], at: int) -> Reservation | Refusal:
+    """Book calls before their act: they are spent as soon as it starts, so nothing need be settled after it.
+
+    `flying` says by scope how many of the calls that are booked are this process's and may still be given back.
+    """
+    known = cells.known
+    found = [known.get((claim.scope, claim.unit)) or _cell(cells, claim, at) for claim in claims]
+    words = cells.words
+    serial = words[H_SERIAL] + 1
+    changes = [H_SERIAL, serial]
+    holds: list[Hold] = []
+    for claim, cell in zip(claims, found):  # noqa: B905 - as in reserve
+        need, spent, held = claim.fixed, words[cell], words[cell + HELD]
+        if need < 0 or spent + held + need > claim.cap:
+            mine = min(flying.get(claim.scope, 0), spent)
+            return refuse(claim, spent - mine, held + mine, need)
+        mine = min(flying.get(claim.scope, 0), spent) if flying else 0
+        holds.append(Hold(claim.scope, "calls", need, spent - mine, held + mine, claim.cap))
+        changes += (cell, min(spent + need, LIMIT), cell + TOUCHED, at)
+    cells.commit(changes)
+    return Reservation(id=f"{serial << BLOCK_BITS:016x}", holds=tuple(holds))
+
+
+def recount(cells: Cells, holds: Sequence[Hold], calls: int) -> None:
+    """Take back what `count` booked where the act took another number of `calls`: 0 where it did not start."""
+    changes: list[int] = []
+    for hold in holds:
+        cell = cells.find(hold.scope)
+        if cell:
+            changes += (cell, min(max(cells.words[cell] + calls - hold.held, 0), LIMIT))
+    cells.commit(changes)
 
 
 def grant(cells: Cells, claims: Sequence[Claim], found: Sequence[int], output: int, minimum: int) -> int:
