@@ -270,7 +270,9 @@ class Coder(Text):
     def words_of(self, step: Step) -> str:
         if not step.calls:
             return step.text
-        lines = [f"{call.tool}({', '.join(f'{key}={value!r}' for key, value in call.args.items())})" for call in step.calls]
+        lines = [
+            f"{call.tool}({', '.join(f'{key}={value!r}' for key, value in call.args.items())})" for call in step.calls
+        ]
         return "<execute>\n" + "\n".join(lines) + "\n</execute>"
 
     def told(self, prompt: str) -> list[str]:

@@ -114,10 +114,24 @@ class TestLlamaIndex(AdapterSuite):
             loop(attach, "CodeActAgent, streaming=False", partial(code_act, streaming=False), *SERIAL[:-1]),
             loop(enable, "AgentWorkflow of one", single_workflow, group="stream"),
             loop(
-                enable, "AgentWorkflow, hand-off", handoff, *BELOW, "output", "stream", group="sub-agent", above=("boss",)
+                enable,
+                "AgentWorkflow, hand-off",
+                handoff,
+                *BELOW,
+                "output",
+                "stream",
+                group="sub-agent",
+                above=("boss",),
             ),
             loop(
-                attach, "AgentWorkflow, hand-off", handoff, *BELOW, "output", "stream", group="sub-agent", above=("boss",)
+                attach,
+                "AgentWorkflow, hand-off",
+                handoff,
+                *BELOW,
+                "output",
+                "stream",
+                group="sub-agent",
+                above=("boss",),
             ),
             loop(enable, "agent as tool", agent_as_tool, *BELOW, group="sub-agent", above=("boss",)),
             loop(init, "agent as tool", agent_as_tool, *BELOW, group="sub-agent", above=("boss",)),
