@@ -132,7 +132,7 @@ def event_kinds() -> str:
 def event_parts() -> str:
     """One section for each record that events hold."""
     parts = [(decision, name) for name in ("Verdict", "Finding", "Claim", "Reservation", "Hold")]
-    parts += [(events, "Usage"), (events, "Cost")]
+    parts += [(events, "Usage"), (events, "Cost"), (events, "Http")]
     return "\n\n".join(record(module, name, name) for module, name in parts)
 
 

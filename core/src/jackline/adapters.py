@@ -35,6 +35,11 @@ def of_framework(module: str) -> Target | None:
     return next((target for target in targets if module in target.facts.get("roots", ())), None)
 
 
+def of_frameworks() -> list[Target]:
+    """Every adapter that says which modules show that its framework is loaded."""
+    return [target for target in installed_plugins().registrations.targets("adapter") if target.facts.get("roots")]
+
+
 def adapter_for(agent: Any) -> Adapter:
     """The adapter that accepts `agent`; raises JacklineError that names what is installed and what to install.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jackline import outcome
 from jackline.errors import JacklineError, LedgerError
-from jackline.events import Completed, Failed, Usage
+from jackline.events import Completed, Failed, Http, Usage
 from jackline.plain import plain, words
 from jackline.runs import Runs
 from jackline.waiting import on_event_loop
@@ -29,11 +29,13 @@ class Closing(Runs):
         usage: Usage | None = None,
         model: str = "",
         cached: bool = False,
+        http: Http | None = None,
     ) -> Completed:
         """Record that an act ended well: its result's digest, tokens and cost; settle its reservation.
 
         `usage` None for a model call means that the provider told nothing: the upper bound is taken. `model` is what
-        the provider says answered. `cached`: the answer came from a cache, so nothing is charged.
+        the provider says answered. `cached`: the answer came from a cache, so nothing is charged. `http`: what came of
+        an outgoing request.
         """
         now = self.clock()
         usage, cost = self._priced(request, decision, usage, model, cached=cached)
@@ -55,12 +57,19 @@ class Closing(Runs):
             cost=cost,
             model=model,
             settled=outcome.settled(decision.reservation, actual),
+            http=http,
         )
         self._close_act(request, decision, event, actual)
         return event
 
     def fail(
-        self, request: Request, decision: Decision, error: BaseException | str, *, usage: Usage | None = None
+        self,
+        request: Request,
+        decision: Decision,
+        error: BaseException | str,
+        *,
+        usage: Usage | None = None,
+        http: Http | None = None,
     ) -> Failed:
         """Record that an act ended with an error or was cancelled. What it may have cost is booked in full."""
         now = self.clock()
@@ -79,6 +88,7 @@ class Closing(Runs):
             usage=usage,
             cost=cost,
             settled=outcome.settled(decision.reservation, actual),
+            http=http,
         )
         self._close_act(request, decision, event, actual)
         return event

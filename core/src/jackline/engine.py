@@ -12,7 +12,7 @@ import msgspec
 
 from jackline.candidates import Bound, Candidates, Index, OnError
 from jackline.decision import SEVERITY, Claim, Decision, Finding, Mode, Verdict
-from jackline.facts import facts
+from jackline.facts import facts, origin
 from jackline.plain import words
 from jackline.policy import PHASES, State
 
@@ -212,7 +212,7 @@ def combine(
 
 def _default_deny(candidates: Candidates, request: Request, verdicts: Sequence[Verdict]) -> Iterator[Verdict]:
     """Permission is never inherited: nobody allowed it, or an ancestor may not hand it on."""
-    what = f"{request.action} '{request.resource}'"
+    what = _named(request)
     if candidates.granting:
         names = {item.name for item in candidates.granting}
         if not any(v.effect == "allow" and v.policy in names and v.rule != "error" for v in verdicts):
@@ -222,6 +222,15 @@ def _default_deny(candidates: Candidates, request: Request, verdicts: Sequence[V
         if handing and (refusal := _refused_delegation(handing, request, ancestor)):
             reason = refusal.reason or f"agent '{ancestor.key}' may not hand on {what} to '{request.agent.key}'"
             yield _denial(handing, reason, refusal.rule or "delegate")
+
+
+def _named(request: Request) -> str:
+    """What is asked for, in words; an outgoing request with all that a list of permissions may name."""
+    http = request.facts.get("http") if request.action == "http.request" else None
+    if not isinstance(http, dict):
+        return f"{request.action} '{request.resource}'"
+    where = origin(str(http.get("scheme", "")), request.resource, http.get("port", 0))
+    return f"{request.action} '{http.get('method', '')} {where}'"
 
 
 def _refused_delegation(handing: Sequence[Bound], request: Request, ancestor: Agent) -> Verdict | None:

@@ -99,6 +99,25 @@ class RunEnded(Event, frozen=True, kw_only=True, omit_defaults=True, tag="run_en
     error: str = ""
 
 
+class Http(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is on record of an outgoing request beside its host: how it goes out, and what came of it."""
+
+    method: str = ""
+    """`CONNECT` for a connection that no wrapped library made."""
+    scheme: str = ""
+    """`http`, `https`, `ws`, `wss`; `tcp` or `udp` for a connection that no wrapped library made."""
+    port: int = 0
+    """As connected to."""
+    proxy: str = ""
+    """The proxy that it goes through, as `host:port`."""
+    status: int = 0
+    """Of the response; 0 where there was none."""
+    sent: int | None = None
+    """Bytes of the request's body; None where they are not known before it ends."""
+    received: int | None = None
+    """Bytes of the response's body that arrived."""
+
+
 class Decided(Event, frozen=True, kw_only=True, omit_defaults=True, tag="decided"):
     """A request was judged; the act may start only after this line is written."""
 
@@ -128,6 +147,8 @@ class Decided(Event, frozen=True, kw_only=True, omit_defaults=True, tag="decided
     reservation: Reservation | None = None
     registry: dict[str, Any] = {}
     """What the registry answered: the agent's status and labels, the tool's status."""
+    http: Http | None = None
+    """Of an `http.request`: how it goes out."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -172,6 +193,8 @@ class Completed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="compl
     settled: dict[str, int] = {}
     """What the ledger booked, by scope."""
     notes: tuple[Finding, ...] = ()
+    http: Http | None = None
+    """Of an `http.request`: status and bytes."""
 
 
 class Failed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="failed"):
@@ -190,6 +213,8 @@ class Failed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="failed")
     usage: Usage | None = None
     cost: Cost | None = None
     settled: dict[str, int] = {}
+    http: Http | None = None
+    """Of an `http.request`: status and bytes, as far as it came."""
 
 
 class AgentSeen(Event, frozen=True, kw_only=True, omit_defaults=True, tag="agent_seen"):

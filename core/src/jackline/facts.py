@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
+import socket
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from jackline.plain import as_dict
@@ -12,6 +16,9 @@ if TYPE_CHECKING:
     from jackline.request import Agent, Request
 
 _CAPACITY = 4096
+_NUMBERS = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}")
+PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
+"""What a scheme's port is where none is said."""
 _records: dict[int, tuple[msgspec.Struct, dict[str, Any]]] = {}
 """Agents and tools are the registry's own objects, the same at every request: their maps are kept by identity."""
 
@@ -72,3 +79,48 @@ def facts(request: Request) -> dict[str, Any]:
         found = {**request.facts, **found}
     request.view = found
     return found
+
+
+@lru_cache(maxsize=_CAPACITY)
+def host(text: str) -> str:
+    """The one spelling of a host, as `http.host` has it, however it was written.
+
+    Lower case, without a last dot, brackets or zone; names in ASCII (IDNA); addresses as `ipaddress` writes them, also
+    those given as one number, in octal or in hexadecimal, or as IPv4 within IPv6. `unix:/path` stays as it is.
+    """
+    if text.startswith("unix:"):
+        return text
+    found = text.lower().rstrip(".").removeprefix("[").removesuffix("]")
+    if not found.isascii():
+        found = _ascii(found)
+    if _NUMBERS.fullmatch(found):
+        try:
+            return socket.inet_ntoa(socket.inet_aton(found))  # as what connects would read it
+        except OSError:
+            return found
+    if ":" in found:
+        try:
+            address = ipaddress.IPv6Address(found.partition("%")[0])
+        except ValueError:
+            return found
+        return str(address.ipv4_mapped or address)
+    return found
+
+
+def _ascii(name: str) -> str:
+    try:
+        import idna  # type: ignore[import-not-found,unused-ignore] # noqa: PLC0415 - as the libraries do, if it is there
+
+        return str(idna.encode(name, uts46=True).decode()).rstrip(".")
+    except (ImportError, UnicodeError):
+        pass
+    try:
+        return name.encode("idna").decode().lower().rstrip(".")
+    except UnicodeError:
+        return name
+
+
+def origin(scheme: str, name: str, port: int) -> str:
+    """Scheme, host and port as people write them; a port that goes without saying is left out."""
+    shown = f"[{name}]" if ":" in name and not name.startswith("unix:") else name
+    return f"{scheme}://{shown}" if not port or port == PORTS.get(scheme) else f"{scheme}://{shown}:{port}"

@@ -7,6 +7,7 @@ import importlib.abc
 import importlib.machinery
 import os
 import sys
+import threading
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 DEFAULT_BUNDLE = "jackline.yaml"
 _current: Guard | None = None
+_calls_off: list[Callable[[], object]] = []
+"""What ends the wait for frameworks that are not loaded yet."""
 
 
 def init(bundle: str | Path | None = None, **options: Any) -> Guard:
@@ -48,7 +51,8 @@ def init(bundle: str | Path | None = None, **options: Any) -> Guard:
 def close() -> None:
     """Undo `init`: off means off."""
     global _current  # noqa: PLW0603 - see init
-    _finder.stop()
+    while _calls_off:
+        _calls_off.pop()()
     if _current is not None:
         _current.close()
         _current = None
@@ -74,14 +78,17 @@ def _bundle_path(bundle: str | Path | None) -> Path | None:
 
 
 def _govern_frameworks(guard: Guard) -> None:
-    from jackline.adapters import FRAMEWORKS, of_framework  # noqa: PLC0415 - assembly, once
+    from jackline.adapters import FRAMEWORKS, of_framework, of_frameworks  # noqa: PLC0415 - assembly, once
 
-    targets = {target.name: target for module in FRAMEWORKS if (target := of_framework(module)) is not None}
-    for target in targets.values():
-        _when_loaded(target.facts["roots"], functools.partial(_enable, guard, target))
+    for target in of_frameworks():
+        _when_governed(guard, target)
     for module, distribution in FRAMEWORKS.items():
         if of_framework(module) is None:
             _refuse_ungoverned(guard, module, distribution)
+
+
+def _when_governed(guard: Guard, target: Target) -> None:
+    _calls_off.append(when_loaded(target.facts["roots"], functools.partial(_enable, guard, target)))
 
 
 def _enable(guard: Guard, target: Target) -> None:
@@ -101,15 +108,15 @@ def _refuse_ungoverned(guard: Guard, module: str, distribution: str) -> None:
             f"Try: pip install {distribution}"
         )
 
-    _when_loaded((module,), refuse)
+    _calls_off.append(when_loaded((module,), refuse))
 
 
-def _when_loaded(modules: Sequence[str], act: Callable[[], None]) -> None:
-    """Act now if one of the modules is loaded, else when the first of them is."""
+def when_loaded(modules: Sequence[str], act: Callable[[], None]) -> Callable[[], object]:
+    """Act now if one of the modules is loaded, else once, when the first of them is; what is returned calls it off."""
     if any(module in sys.modules for module in modules):
         act()
-    else:
-        _finder.watch(modules, act)
+        return lambda: None
+    return _finder.watch(modules, act)
 
 
 class _Loader(importlib.abc.Loader):
@@ -134,41 +141,56 @@ class _Loader(importlib.abc.Loader):
         return getattr(self._loader, name)
 
 
+class _Watch:
+    """What is to be done when the first of some modules is loaded."""
+
+    def __init__(self, modules: Sequence[str], act: Callable[[], None]) -> None:
+        self.modules = frozenset(modules)
+        self.act = act
+
+
 class _Finder(importlib.abc.MetaPathFinder):
     """Notices that a framework is imported after `init`."""
 
     def __init__(self) -> None:
-        self._watched: dict[str, Callable[[], None]] = {}
+        self._watches: list[_Watch] = []
+        self._lock = threading.Lock()
 
-    def watch(self, modules: Sequence[str], act: Callable[[], None]) -> None:
-        """Act once, when the first of the modules is loaded."""
+    def watch(self, modules: Sequence[str], act: Callable[[], None]) -> Callable[[], object]:
+        """Act once, when the first of the modules is loaded; what is returned calls it off."""
+        watch = _Watch(modules, act)
+        with self._lock:
+            self._watches.append(watch)
+            if self not in sys.meta_path:
+                sys.meta_path.insert(0, self)
+        return functools.partial(self._call_off, watch)
 
-        def once() -> None:
-            for module in modules:
-                self._watched.pop(module, None)
-            act()
+    def _call_off(self, watch: _Watch) -> bool:
+        """Forget a watch; whether it was still waiting."""
+        with self._lock:
+            waiting = watch in self._watches
+            if waiting:
+                self._watches.remove(watch)
+            if not self._watches and self in sys.meta_path:
+                sys.meta_path.remove(self)
+            return waiting
 
-        self._watched.update(dict.fromkeys(modules, once))
-        if self not in sys.meta_path:
-            sys.meta_path.insert(0, self)
-
-    def stop(self) -> None:
-        self._watched.clear()
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
+    def _loaded(self, watches: Sequence[_Watch]) -> None:
+        for watch in watches:
+            if self._call_off(watch):
+                watch.act()
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        act = self._watched.pop(name, None)
-        if act is None:
+        waiting = [watch for watch in self._watches if name in watch.modules]
+        if not waiting:
             return None
-        for finder in sys.meta_path:
+        for finder in list(sys.meta_path):
             if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
                 if spec.loader is not None:
-                    spec.loader = _Loader(spec.loader, act)
+                    spec.loader = _Loader(spec.loader, functools.partial(self._loaded, waiting))
                 return spec
-        self._watched[name] = act
         return None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from jackline.decision import SEVERITY, Decision, Refusal, Verdict
-from jackline.events import Cost, Decided, Usage
+from jackline.events import Cost, Decided, Http, Usage
 
 if TYPE_CHECKING:
     from jackline.decision import Claim, Reservation, Unit
@@ -54,7 +54,16 @@ def decided(request: Request, decision: Decision, args: str, size: int) -> Decid
         limits=decision.limits,
         reservation=decision.reservation,
         registry=registry,
+        http=_http(request) if request.action == "http.request" else None,
     )
+
+
+def _http(request: Request) -> Http | None:
+    """How a request goes out, without what only payloads may hold: its path and query."""
+    told = request.facts.get("http")
+    if not told:
+        return None
+    return Http(**{name: told[name] for name in ("method", "scheme", "port", "proxy") if name in told})
 
 
 def _recorded(verdict: Verdict) -> Verdict:

@@ -109,7 +109,7 @@ class Call:
         self.guard.fail(self.request, cast("Decision", self.decision), name)
 
     def __enter__(self) -> None:
-        self._token = CURRENT.set(self.scope.within(self.request.span))
+        self._token = CURRENT.set(self.scope.within(self.request.span, self.request.action))
 
     def __exit__(self, *_: object) -> None:
         CURRENT.reset(self._token)

@@ -122,16 +122,24 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The parent of the next span; empty at the root of a session."""
     agent: Agent
     ancestors: tuple[Agent, ...] = ()
+    action: str = ""
+    """The action of the act that this is inside of, `tool.call` in a tool's body; empty outside of acts."""
 
     @property
     def depth(self) -> int:
         """How many agents stand above this one."""
         return len(self.ancestors)
 
-    def within(self, span: str) -> Scope:
-        """The scope of what happens inside `span`."""
+    def within(self, span: str, action: str = "") -> Scope:
+        """The scope of what happens inside `span`, the act of an `action`."""
         return Scope(
-            guard=self.guard, session=self.session, run=self.run, span=span, agent=self.agent, ancestors=self.ancestors
+            guard=self.guard,
+            session=self.session,
+            run=self.run,
+            span=span,
+            agent=self.agent,
+            ancestors=self.ancestors,
+            action=action,
         )
 
     def spawn(self, agent: Agent, *, span: str | None = None) -> Scope:

@@ -11,6 +11,7 @@ import typer
 
 from jackline.cli import output, state
 from jackline.errors import JacklineError
+from jackline.facts import origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,7 +121,7 @@ def _title(row: SessionRow) -> Text:
 def _line(span: SpanRow, began: float) -> Text:
     line = output.text("")
     line.append_text(output.text(f"+{span.started - began:.3f}s ", "dim"))
-    line.append_text(output.text(f"{span.kind} {span.name}", "bold"))
+    line.append_text(output.text(f"{span.kind} {_name(span)}", "bold"))
     if span.kind != "run" and span.model and span.model != span.name:
         line.append_text(output.text(f" (answered: {span.model})"))
     for fact in _facts(span):
@@ -139,10 +140,18 @@ def _line(span: SpanRow, began: float) -> Text:
     return line
 
 
+def _name(span: SpanRow) -> str:
+    """A step's name; that of an outgoing request with how it went out."""
+    return f"{span.method} {origin(span.scheme, span.name, span.port)}" if span.method else span.name
+
+
 def _facts(span: SpanRow) -> list[str]:
     facts = []
+    if span.status:
+        facts.append(f"{span.status}")
     if span.duration_ms is not None:
         facts.append(output.span(span.duration_ms / 1000))
+    facts += [f"{size} bytes {what}" for size, what in ((span.sent, "sent"), (span.received, "received")) if size]
     if span.input_tokens or span.output_tokens:
         sign = "at most " if span.estimated else ""
         cached = f" ({span.cache_read_tokens} cached)" if span.cache_read_tokens else ""

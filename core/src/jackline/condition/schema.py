@@ -72,11 +72,13 @@ SESSION = t.record(
 HTTP = t.record(
     "http",
     {
-        "host": Field(t.STRING, "lower case, without the port"),
+        "host": Field(t.STRING, "lower case, without the port; `unix:/path` for a socket file"),
         "method": Field(t.STRING, "GET, POST, ..."),
-        "scheme": Field(t.STRING, "http or https"),
+        "scheme": Field(t.STRING, "http, https, ws or wss; tcp or udp for a connection that no library of ours made"),
         "path": Field(t.STRING, "without the query"),
         "port": Field(t.INT, "as connected to"),
+        "proxy": Field(t.STRING, "the proxy that it goes through, as host:port; empty where there is none"),
+        "inside": Field(t.STRING, "the action that it is sent from: tool.call, model.call, embedding, ..., or empty"),
     },
 )
 _ROOTS = {

@@ -72,6 +72,8 @@ def _is_sane(event: Any) -> bool:
     numbers = [getattr(event, "depth", 0), getattr(event, "pid", 0), getattr(event, "duration_ms", 0.0)]
     numbers += [usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning] if usage else []
     numbers += [cost.micro_usd] if cost else []
+    http = getattr(event, "http", None)
+    numbers += [http.port, http.status, http.sent or 0, http.received or 0] if http else []
     reservation = getattr(event, "reservation", None)
     numbers += [hold.held for hold in reservation.holds] if reservation else []
     return 0.0 <= event.at < _FOREVER and all(abs(number) < _MOST for number in numbers)
@@ -147,6 +149,8 @@ def _decided(batch: Batch, event: events.Decided, stamp: str) -> None:
         part |= {name: getattr(event, name) for name in names}
         held = _held(event.reservation)
         part |= {"decided_by": stamp, "decided_at": event.at, "would": event.would or "", "held_micro_usd": held}
+        if event.http is not None:
+            part |= {name: getattr(event.http, name) for name in ("method", "scheme", "port")}
     batch.add("spans", (event.session, event.span), part)
     totals = {"decisions": 1, "decided_at": event.at}
     if event.effect in _EFFECT_COLUMNS:
@@ -181,6 +185,8 @@ def _outcome(batch: Batch, event: events.Completed | events.Failed, stamp: str, 
     part |= {"outcome_by": stamp, "outcome_at": event.at, "outcomes": 1, "ended": event.at, "started": event.at}
     part |= {"outcome_action": event.action, "outcome_resource": event.resource}
     part["duration_us"] = round(event.duration_ms * 1000)
+    if event.http is not None:
+        part |= {name: getattr(event.http, name) for name in ("status", "sent", "received")}
     if event.usage is not None:
         for name in ("input", "output", "cache_read", "cache_write", "reasoning"):
             part[f"{name}_tokens"] = getattr(event.usage, name)

@@ -81,14 +81,14 @@ RULES: dict[str, Rules] = {
                 ("run", "agent", "action", "resource", "effect", "reason", "policy", "rule", "mode", "would", "args"),
                 "",
             )
-            | {"call_id": "", "held_micro_usd": 0, "decided_at": 0.0},
+            | {"call_id": "", "held_micro_usd": 0, "decided_at": 0.0, "method": "", "scheme": "", "port": 0},
             "returned_by": dict.fromkeys(
                 ("return_action", "return_effect", "return_reason", "return_policy", "return_rule"), ""
             ),
             "outcome_by": dict.fromkeys(
                 ("outcome", "error", "result", "model", "matched", "outcome_action", "outcome_resource"), ""
             )
-            | {"outcome_at": 0.0},
+            | {"outcome_at": 0.0, "status": 0, "sent": None, "received": None},
         },
     ),
     "sessions": Rules(

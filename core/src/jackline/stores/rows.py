@@ -122,6 +122,15 @@ class SpanRow(Row, frozen=True, kw_only=True):
     journal: str
     seq: int
     """The line of the decision (or of the run's start) that proves the step."""
+    method: str = ""
+    """Of an `http.request`, like the next five; `name` is its host."""
+    scheme: str = ""
+    port: int = 0
+    status: int = 0
+    """0 where no response arrived."""
+    sent: int | None = None
+    """Bytes of its body, where they are known."""
+    received: int | None = None
 
 
 class ToolRow(Row, frozen=True, kw_only=True):

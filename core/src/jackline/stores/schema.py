@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration: an index at this revision is ready without loading Alembic."""
 
 metadata = MetaData()
@@ -17,6 +17,11 @@ def _text(*names: str) -> list[Column[str]]:
 
 def _count(*names: str) -> list[Column[int]]:
     return [Column(name, _BIG, nullable=False) for name in names]
+
+
+def _known(*names: str) -> list[Column[int]]:
+    """Counts that may be unknown."""
+    return [Column(name, _BIG, nullable=True) for name in names]
 
 
 def _time(*names: str, nullable: bool = True) -> list[Column[float]]:
@@ -67,6 +72,9 @@ spans = Table(
     *_time("outcome_at", nullable=False),
     *_tokens(),
     *_count("decisions", "outcomes", "estimated", "cost_micro_usd", "priced", "unpriced", "duration_us"),
+    *_text("method", "scheme"),
+    *_count("port", "status"),
+    *_known("sent", "received"),
 )
 
 sessions = Table(
