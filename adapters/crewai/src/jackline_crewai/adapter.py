@@ -1,0 +1,69 @@
+"""The adapter as Jackline's core knows it: attach one agent, or govern the whole process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from crewai import Crew, Flow
+from crewai.agents.agent_builder.base_agent import BaseAgent
+from crewai.lite_agent import LiteAgent
+from crewai.llms.base_llm import BaseLLM
+from crewai.tools.base_tool import BaseTool
+from crewai.tools.structured_tool import CrewStructuredTool
+
+from jackline_crewai.following import FOLLOWING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jackline.guard import Guard
+
+T = TypeVar("T")
+
+GAPS: Mapping[str, str] = {
+    "tool._run, tool.func": "the body below a tool is called without CrewAI; decorate it with guard.tool",
+}
+
+_KINDS = (Crew, Flow, BaseAgent, LiteAgent, BaseTool, CrewStructuredTool, BaseLLM)
+
+
+class CrewAIAdapter:
+    """Governs CrewAI."""
+
+    name = "crewai"
+
+    def accepts(self, agent: object) -> bool:
+        """Crews, flows, agents, tools and models."""
+        return isinstance(agent, _KINDS)
+
+    def attach(self, guard: Guard, agent: T) -> T:
+        """Govern this very object, and what happens inside of its calls, until the guard is closed.
+
+        CrewAI's objects are known by their identity (a crew copies neither its agents nor its models), so the
+        answer is the object itself. The classes' entrances are wrapped; calls of what is not attached pass through.
+        """
+        FOLLOWING.attach(guard, agent)
+        return agent
+
+    def enable(self, guard: Guard) -> None:
+        """Govern every call of this process, of objects built earlier too."""
+        FOLLOWING.widen(guard)
+
+    def disable(self, guard: Guard) -> None:
+        """Undo `enable`."""
+        FOLLOWING.narrow(guard)
+
+    def gaps(self) -> Mapping[str, str]:
+        """What cannot be guaranteed, by path."""
+        return GAPS
+
+
+def enable(guard: Guard) -> None:
+    """Govern every crew, agent and flow of this process with `guard`, until it is closed or `disable` is called."""
+    guard.enable(CrewAIAdapter())
+
+
+def disable(guard: Guard | None = None) -> None:
+    """Undo `enable` for a guard, or for every guard; without any left, CrewAI is as it was."""
+    for each in [guard] if guard is not None else FOLLOWING.guards():
+        FOLLOWING.narrow(each)

@@ -1,0 +1,151 @@
+"""Which guards follow which calls: the whole process, what is attached, or what happens inside of a governed run."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jackline.session import CURRENT
+from jackline_crewai.places import PLACE
+from jackline_crewai.tools import Tools
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jackline.guard import Guard
+
+T = TypeVar("T")
+
+
+class Follower:
+    """What one guard has in CrewAI while it governs anything there."""
+
+    name = "crewai"
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self.tools = Tools(guard)
+        self.process = 0
+        """How often the guard was enabled for the whole process."""
+        self.attached: dict[int, weakref.ref[Any]] = {}
+        self.agents: set[str] = set()
+        """Jackline's ids of live runs of agents; an agent may have the name of this program."""
+
+    def has(self, native: Any) -> bool:
+        """Whether this very object was attached."""
+        found = self.attached.get(id(native))
+        return found is not None and found() is native
+
+    def accepts(self, agent: object) -> bool:
+        """Nothing: agents are attached by the adapter."""
+        return False
+
+    def attach(self, guard: Guard, agent: T) -> T:
+        """Leave it as it is."""
+        return agent
+
+    def gaps(self) -> Mapping[str, str]:
+        """As the adapter says."""
+        return {}
+
+    def enable(self, guard: Guard) -> None:
+        """Nothing is governed by that alone."""
+
+    def disable(self, guard: Guard) -> None:
+        """The guard is closed: nothing of it stays."""
+        FOLLOWING.leave(guard)
+
+
+class Following:
+    """The guards that are followed. The wraps are on while there is one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._followers: dict[int, Follower] = {}
+        self._process: tuple[Follower, ...] = ()
+        self._attached = False
+
+    def of(self, guard: Any) -> Follower | None:
+        """What a guard has in CrewAI; None where it has nothing (any more)."""
+        return self._followers.get(id(guard))
+
+    def guards(self) -> list[Guard]:
+        """Every guard that is followed."""
+        return [follower.guard for follower in self._followers.values()]
+
+    def active(self, native: Any) -> tuple[Follower, ...]:
+        """The followers of a call of this object, here."""
+        found = self._process
+        if len(found) == len(self._followers):  # each of them follows everything
+            return found
+        near = {item.guard for place in _chain() for item in place.scopes}
+        scope = CURRENT.get()
+        if scope is not None:
+            near.add(scope.guard)
+        more = [
+            item
+            for item in tuple(self._followers.values())
+            if not item.process and (item.guard in near or item.has(native))
+        ]
+        return (*found, *more)
+
+    def widen(self, guard: Guard) -> None:
+        """Follow every call of the process."""
+        with self._lock:
+            self._join(guard).process += 1
+            self._sort()
+
+    def narrow(self, guard: Guard) -> None:
+        """Undo one `widen`."""
+        with self._lock:
+            follower = self.of(guard)
+            if follower is None or not follower.process:
+                return
+            follower.process -= 1
+            if follower.process or follower.attached:
+                self._sort()
+            else:
+                self.leave(guard)
+
+    def attach(self, guard: Guard, native: Any) -> None:
+        """Follow the calls of one object, and what happens inside of them."""
+        with self._lock:
+            known = self.of(guard)
+            follower = self._join(guard)
+            if known is None:
+                guard.enable(follower)  # so that it is told when the guard is closed
+            key = id(native)
+            follower.attached[key] = weakref.ref(native, lambda _gone: follower.attached.pop(key, None))
+            self._sort()
+
+    def leave(self, guard: Guard) -> None:
+        """Follow nothing for this guard any more."""
+        from jackline_crewai.wraps import WRAPS  # noqa: PLC0415 - the wraps stand on this module
+
+        with self._lock:
+            if self._followers.pop(id(guard), None) is not None:
+                self._sort()
+                WRAPS.remove()
+
+    def _join(self, guard: Guard) -> Follower:
+        from jackline_crewai.wraps import WRAPS  # noqa: PLC0415 - as above
+
+        found = self.of(guard)
+        if found is None:
+            WRAPS.install()
+            found = self._followers[id(guard)] = Follower(guard)
+        return found
+
+    def _sort(self) -> None:
+        self._process = tuple(item for item in self._followers.values() if item.process)
+
+
+def _chain() -> Any:
+    place = PLACE.get()
+    while place is not None:
+        yield place
+        place = place.above
+
+
+FOLLOWING = Following()

@@ -1,0 +1,152 @@
+"""The entrances of CrewAI that are wrapped while a guard is open, and put back when the last one is closed.
+
+A wrap changes nothing by itself: it asks the guards that follow the call, and where none does it calls what it wraps.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from crewai import Crew, Task
+from crewai.agent.core import Agent
+from crewai.agents.agent_builder.base_agent import BaseAgent
+from crewai.agents.agent_executor import AgentExecutor
+from crewai.agents.cache.cache_handler import CacheHandler
+from crewai.events.event_bus import CrewAIEventsBus
+from crewai.flow.runtime import Flow
+from crewai.lite_agent import LiteAgent
+from crewai.llms.base_llm import BaseLLM
+from crewai.tools.base_tool import BaseTool
+from crewai.tools.structured_tool import CrewStructuredTool
+from crewai.utilities.agent_utils import is_inside_event_loop
+
+from jackline.wrapping import Wraps
+from jackline_crewai import bodies, entrances, models
+from jackline_crewai.following import FOLLOWING
+from jackline_crewai.tools import original
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Body = Callable[..., Any]
+
+_FRAMEWORK = ("crewai.tools.base_tool", "crewai.tools.structured_tool")
+active = FOLLOWING.active
+
+
+def _tool(body: Body) -> Body:
+    own = body.__module__ not in _FRAMEWORK
+    if inspect.iscoroutinefunction(body):
+        return _atool(body, own=own)
+
+    def entrance(self: Any, *args: Any, **kwargs: Any) -> Any:
+        followers = active(original(self))
+        if not followers:
+            return body(self, *args, **kwargs)
+        call = bodies.ToolCall(body, self, args, kwargs, own=own)
+        if call.continues():
+            return body(self, *args, **kwargs)
+        return bodies.run_tool(followers, call, body)
+
+    return entrance
+
+
+def _atool(body: Body, *, own: bool) -> Body:
+    async def entrance(self: Any, *args: Any, **kwargs: Any) -> Any:
+        followers = active(original(self))
+        if not followers:
+            return await body(self, *args, **kwargs)
+        call = bodies.ToolCall(body, self, args, kwargs, own=own)
+        if call.continues():
+            return await body(self, *args, **kwargs)
+        return await bodies.arun_tool(followers, call, body)
+
+    return entrance
+
+
+def _parsing(body: Body) -> Body:
+    def parse(self: Any, given: Any) -> Any:
+        found = bodies.parsed(self)
+        return body(self, given) if found is None else found
+
+    return parse
+
+
+def _cache(body: Body) -> Body:
+    def read(self: Any, tool: str, input: str) -> Any:  # noqa: A002 - CrewAI's name
+        found = body(self, tool, input)
+        followers = active(self) if found is not None else ()
+        return bodies.cached(followers, tool, input, found) if followers else found
+
+    return read
+
+
+def _call(body: Body) -> Body:
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        followers = active(self)
+        if not followers or models.continues(self):
+            return body(self, *args, **kwargs)
+        return models.call_model(followers, body, self, args, kwargs)
+
+    return call
+
+
+def _acall(body: Body) -> Body:
+    async def acall(self: Any, *args: Any, **kwargs: Any) -> Any:
+        followers = active(self)
+        if not followers or models.continues(self):
+            return await body(self, *args, **kwargs)
+        return await models.acall_model(followers, body, self, args, kwargs)
+
+    return acall
+
+
+def _usage(body: Body) -> Body:
+    def track(self: Any, usage_data: Any) -> Any:
+        models.told(usage_data)
+        return body(self, usage_data)
+
+    return track
+
+
+def _emit(body: Body) -> Body:
+    def emit(self: Any, source: Any, event: Any) -> Any:
+        return None if models.withheld(self, source, event) else body(self, source, event)
+
+    return emit
+
+
+_TOOL = {"run": _tool, "arun": _tool, "_validate_kwargs": _parsing}
+_STRUCTURED = {"invoke": _tool, "ainvoke": _tool, "_parse_args": _parsing}
+_MODEL = {"call": _call, "acall": _acall, "_track_token_usage_internal": _usage}
+_AGENT = {"execute_task": entrances.task, "aexecute_task": entrances.atask}
+
+
+class CrewWraps(Wraps):
+    """Every wrapped entrance of CrewAI."""
+
+    def put_on(self) -> None:
+        """Wrap tools, models, the cache of results, crews, flows and agents, and what shows a model's answer."""
+        self.cover_family(BaseTool, functools.partial(self.cover, wrappers=_TOOL))
+        self.cover_family(CrewStructuredTool, functools.partial(self.cover, wrappers=_STRUCTURED))
+        self.cover_family(BaseLLM, functools.partial(self.cover, wrappers=_MODEL))
+        self.cover_family(BaseAgent, functools.partial(self.cover, wrappers=_AGENT))
+        self.wrap(CacheHandler, "read", _cache)
+        self.wrap(CrewAIEventsBus, "emit", _emit)
+        self.wrap(Task, "_execute_core", entrances.task_core)
+        self.wrap(Task, "_aexecute_core", entrances.atask_core)
+        self.wrap(Crew, "kickoff", entrances.crew)
+        self.wrap(Crew, "akickoff", entrances.acrew)
+        self.wrap(Crew, "replay", entrances.replay)
+        self.wrap(Flow, "kickoff_async", entrances.flow)
+        self.wrap(Flow, "resume_async", entrances.resume)
+        self.wrap(Agent, "kickoff", functools.partial(entrances.kickoff, elsewhere=is_inside_event_loop))
+        self.wrap(Agent, "kickoff_async", entrances.akickoff)
+        self.wrap(LiteAgent, "kickoff", functools.partial(entrances.kickoff, elsewhere=lambda: False))
+        self.wrap(AgentExecutor, "invoke", entrances.executor)
+        self.wrap(AgentExecutor, "invoke_async", entrances.executor)
+
+
+WRAPS = CrewWraps()
