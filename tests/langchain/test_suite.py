@@ -140,6 +140,7 @@ class TestLangChain(AdapterSuite):
             chain(attach, "abatch", "parallel"),
             completion(handler, "invoke", "sync"),
             completion(process, "ainvoke", "async"),
+            completion(attach, "invoke", "sync"),
             single(handler, "retriever", "invoke", "sync", ways.retriever, "sends", action="retrieval"),
             single(process, "retriever", "ainvoke", "async", ways.retriever, "sends", action="retrieval"),
             single(process, "embeddings", "embed_documents", "sync", ways.embeddings, "sends", action="embedding"),

@@ -228,11 +228,11 @@ def test_an_error_of_ours_before_an_act_is_a_denial(guards: Guards, monkeypatch:
         raise ZeroDivisionError("ours")
 
     monkeypatch.setattr(guard, "request", broken)
-    with pytest.raises(jackline.Denied, match="toolact could not be judged: ZeroDivisionError: ours"):
+    with pytest.raises(jackline.Denied, match="the act could not be judged: ZeroDivisionError: ours"):
         bodies.search().invoke({"query": "q"}, config)
-    with pytest.raises(jackline.Denied, match="modelact could not be judged: ZeroDivisionError: ours"):
+    with pytest.raises(jackline.Denied, match="the act could not be judged: ZeroDivisionError: ours"):
         model.invoke("x", config)
-    with pytest.raises(jackline.Denied, match="queryact could not be judged"):
+    with pytest.raises(jackline.Denied, match="the act could not be judged"):
         Library().invoke("x", config)
     monkeypatch.setattr(handler.Runs, "leaf", broken)
     for act in (

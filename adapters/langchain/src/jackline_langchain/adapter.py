@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from langchain_core.language_models.llms import BaseLLM
 from langchain_core.runnables import Runnable
 from langgraph.pregel import Pregel
 
+from jackline.adapter import CHANGING, refuse
 from jackline_langchain import following
 from jackline_langchain.handler import JacklineCallbackHandler
 from jackline_langchain.patches import PATCHES
@@ -18,9 +20,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_COMPLETIONS = "prompts and answers of text completion models are judged and refused, never changed"
+
 GAPS: Mapping[str, str] = {
     "tool.func": "the plain function below a tool is called without LangChain; decorate it with guard.tool",
-    "completion models": "prompts and answers of text completion models are judged and refused, never changed",
+    "completion models": _COMPLETIONS,
     "own words": "what a graph's own code says last is judged before invoke returns, not before a stream",
     "sub-agents in streams": "an agent inside a tool speaks to the tool; what streams show of it is no output",
     "embeddings": "LangChain tells no callback of embeddings: govern the process, or call them in guard.session",
@@ -41,8 +45,11 @@ class LangChainAdapter:
 
     def attach(self, guard: Guard, agent: T) -> T:
         """A governed copy; the object that is given is left alone."""
-        handler = JacklineCallbackHandler(guard)
         native: Any = agent
+        if isinstance(native, BaseLLM):
+            gaps = dict.fromkeys((f"{CHANGING}model.call", f"{CHANGING}model.return"), _COMPLETIONS)
+            refuse(guard.bundle, f"'{type(native).__qualname__}'", gaps)
+        handler = JacklineCallbackHandler(guard)
         fields = getattr(type(native), "model_fields", {})
         if "callbacks" in fields:
             callbacks = native.callbacks

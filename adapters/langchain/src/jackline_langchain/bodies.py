@@ -9,7 +9,6 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
 from jackline.errors import Signal
-from jackline.session import CURRENT
 from jackline_langchain import translate
 from jackline_langchain.model_act import ModelAct, with_messages
 from jackline_langchain.signals import told
@@ -27,17 +26,9 @@ def _abandon(acts: Sequence[Act], error: BaseException) -> None:
         act.abandon(why)
 
 
-@contextlib.contextmanager
-def inside(acts: Sequence[Act]) -> Iterator[None]:
+def inside(acts: Sequence[Act]) -> contextlib.AbstractContextManager[Any]:
     """What is done in a body is done below its act."""
-    if not acts:
-        yield
-        return
-    token = CURRENT.set(acts[-1].inner)
-    try:
-        yield
-    finally:
-        CURRENT.reset(token)
+    return acts[-1] if acts else contextlib.nullcontext()
 
 
 def run_tool(acts: Sequence[ToolAct], body: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
@@ -49,17 +40,15 @@ def run_tool(acts: Sequence[ToolAct], body: Callable[..., Any], args: Any, kwarg
     except BaseException as error:
         _abandon(acts, error)
         raise
-    token = CURRENT.set(acts[-1].inner)
     try:
-        result = body(*args, **kwargs)
+        with acts[-1]:
+            result = body(*args, **kwargs)
     except BaseException as error:
         _fail(acts, error)
         shown = told(error)
         if shown is error:
             raise
         raise shown from error.__cause__
-    finally:
-        CURRENT.reset(token)
     for act in reversed(acts):
         plain = translate.value(result)
         act.complete(plain)
@@ -84,17 +73,15 @@ async def arun_tool(
     except BaseException as error:
         _abandon(acts, error)
         raise
-    token = CURRENT.set(acts[-1].inner)
     try:
-        result = await body(*args, **kwargs)
+        with acts[-1]:
+            result = await body(*args, **kwargs)
     except BaseException as error:
         _fail(acts, error)
         shown = told(error)
         if shown is error:
             raise
         raise shown from error.__cause__
-    finally:
-        CURRENT.reset(token)
     for act in reversed(acts):
         plain = translate.value(result)
         act.complete(plain)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from langchain_core.messages import ToolMessage
 
-from jackline.decision import Decision
+from jackline import act
 from jackline.errors import Signal
-from jackline.plain import apart, canonical, plain
+from jackline.plain import apart, canonical, plain, words
 from jackline.request import Model
 from jackline_langchain import translate
-from jackline_langchain.signals import failed_closed, signal
+from jackline_langchain.signals import signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    from jackline.decision import Decision
     from jackline.events import Usage
     from jackline.guard import Guard
     from jackline.request import Agent, Request
@@ -25,20 +27,15 @@ if TYPE_CHECKING:
     from jackline_langchain.tools import KnownTool, NamedTool
 
 
-class Act:
+class Act(act.Act):
     """One act of one guard: asked for once, permitted or refused, and closed once."""
 
     tool = False
     """Whether a refusal is told to the model instead of ending the call."""
+    endings = MappingProxyType({**act.Act.endings, "GraphInterrupt": "interrupted"})
 
     def __init__(self, guard: Guard, scope: Scope) -> None:
-        self.guard = guard
-        self.scope = scope
-        self.request: Request | None = None
-        self.decision: Decision | None = None
-        self.closed = False
-        self.refusal: Signal | None = None
-        """What was raised in place of the body, or of its result."""
+        super().__init__(guard, scope)
         self.direct = False
         """Asked from a callback, since no entrance leads to the body: nothing can be changed there."""
         self.node: Node | None = None
@@ -46,37 +43,19 @@ class Act:
         self.answers: Sequence[Agent] = ()
         """The agents whose word to the outside its result is, innermost first."""
 
-    @property
-    def inner(self) -> Scope:
-        """The scope of what happens inside."""
-        return self.scope if self.request is None else self.scope.within(self.request.span)
+    def signal(self, decision: Decision) -> Signal:
+        """What LangChain is raised: it decides who is told."""
+        return signal(decision, tool=self.tool)
 
-    def built(self, build: Callable[[], Request]) -> Request:
-        """The request; an error while making it is a denial, since what cannot be judged is not permitted."""
-        try:
-            self.request = build()
-        except Exception as error:
-            self.guard.recorder.lose(error)
-            raise failed_closed(error, type(self).__name__.lower(), tool=self.tool) from error
-        return self.request
-
-    def check(self, request: Request) -> None:
-        """Ask the guard; raises where the act may not go on."""
-        self.judged(self.guard.check(request))
-
-    async def acheck(self, request: Request) -> None:
-        """As `check`, without blocking the event loop."""
-        self.judged(await self.guard.acheck(request))
+    def rewrite(self, native: Any, before: Any, after: Any) -> Any:
+        """The native value whose plain form is `after`; raises UnchangeableError."""
+        return translate.rewrite(native, before, after)
 
     def judged(self, decision: Decision) -> None:
         """Take the decision; raises where the act may not go on."""
-        self.decision = decision
-        if not decision.permitted:
-            self.closed = True
-            if decision.effect == "halt" and self.node is not None:
-                self.node.root.halted = decision
-            self.refusal = signal(decision, tool=self.tool)
-            raise self.refusal
+        if decision.effect == "halt" and self.node is not None:
+            self.node.root.halted = decision
+        super().judged(decision)
 
     def outputs(self, text: Any) -> list[Request]:
         """The request about a text as the output of each agent whose word it is."""
@@ -101,50 +80,11 @@ class Act:
             for above, agent in enumerate(self.answers)
         ]
 
-    def rewritten(self, native: Any, before: Any, after: Any) -> Any:
-        """The native value as the decision wants it; a change that has no native form is a denial."""
-        try:
-            return translate.rewrite(native, before, after)
-        except translate.UnchangeableError as error:
-            raise self.refused(f"its arguments cannot be changed as policy asks: {error}") from error
-
-    def refused(self, why: str) -> Signal:
-        """The denial of an act that was permitted with a change which cannot be made; it did not start."""
-        self.abandon(why)
-        decision = self.decision or Decision(effect="deny")
-        self.refusal = signal(msgspec.structs.replace(decision, effect="deny", reason=why), tool=self.tool)
-        return self.refusal
-
-    def abandon(self, why: str) -> None:
-        """Close an act that did not start."""
-        if self.request is not None and self.decision is not None and not self.closed:
-            self.closed = True
-            self.guard.abandon(self.request, self.decision, why)
-
-    def complete(self, result: Any, **facts: Any) -> None:
-        """Close an act that ended well; `result` is plain data."""
-        if self.request is not None and self.decision is not None and not self.closed:
-            self.closed = True
-            try:
-                self.guard.complete(self.request, self.decision, result, **facts)
-            except Exception as error:  # noqa: BLE001 - the act is done: what goes wrong with its record is counted
-                self.guard.recorder.lose(error)
-
-    def fail(self, error: BaseException | str, usage: Usage | None = None) -> None:
+    def fail(self, error: BaseException | str, usage: Usage | None = None, **facts: Any) -> None:
         """Close an act that ended with an error."""
         if self.node is not None and self.node.act is self:  # not every callback comes where a call is cancelled
             self.node.leave()
-        if self.request is not None and self.decision is not None and not self.closed:
-            self.closed = True
-            try:
-                self.guard.fail(self.request, self.decision, _named(error), usage=usage)
-            except Exception as broken:  # noqa: BLE001 - as in `complete`
-                self.guard.recorder.lose(broken)
-
-
-def _named(error: BaseException | str) -> BaseException | str:
-    names = {"GeneratorExit": "abandoned", "CancelledError": "cancelled", "GraphInterrupt": "interrupted"}
-    return error if isinstance(error, str) else names.get(type(error).__name__, error)
+        super().fail(error, usage, **facts)
 
 
 class ToolAct(Act):
@@ -199,29 +139,13 @@ class ToolAct(Act):
             raise self.refused("its arguments were changed while they were judged")
         if request is None or decision is None or decision.args is None:
             return args, kwargs
-        after = self.rewritten(self._native, request.args, decision.args)
+        after = self.changed(self._native, request.args, decision.args)
         names = self.known.names[: len(args)]
         if any(name not in after for name in names):
             raise self.refused("a positional argument cannot be taken away")
         kept = {key: item for key, item in kwargs.items() if key not in self._native}
         changed = {key: item for key, item in after.items() if key not in names}
         return tuple(after[name] for name in names) or args, {**changed, **kept}
-
-    def released(self, result: Any, before: Any, answer: Decision | None) -> Any:
-        """A tool's result as the decision about it says; raises where it is withheld."""
-        if answer is None:
-            return result
-        if not answer.permitted:
-            self.refusal = signal(answer, tool=True)
-            raise self.refusal
-        if answer.args is None:
-            return result
-        try:
-            return translate.rewrite(result, before, answer.args["result"])
-        except (translate.UnchangeableError, KeyError) as error:
-            reason = f"its result cannot be changed as policy asks: {error}"
-            self.refusal = signal(msgspec.structs.replace(answer, effect="deny", reason=reason), tool=True)
-            raise self.refusal from error
 
     def said(self, result: Any, asked: Request, answer: Decision) -> Any:
         """What the agent hands out as it is, as `output` was decided; its run ends where that is withheld."""
@@ -231,8 +155,8 @@ class ToolAct(Act):
             return result
         try:
             return translate.rewrite(result, asked.args["result"], answer.args["result"])
-        except (translate.UnchangeableError, KeyError) as error:
-            reason = f"its result cannot be changed as policy asks: {error}"
+        except Exception as error:
+            reason = f"its result cannot be changed as policy asks: {words(error)}"
             raise signal(msgspec.structs.replace(answer, effect="deny", reason=reason)) from error
 
     def attempted(self) -> None:
@@ -279,12 +203,12 @@ class OwnEntranceAct(ToolAct):
             raise self.refused("its arguments cannot be changed, since its class has an entrance of its own")
         return args, kwargs
 
-    def released(self, result: Any, before: Any, answer: Decision | None) -> Any:
+    def released(self, native: Any, before: Any, answer: Decision | None) -> Any:
         """The result as the decision about it says."""
-        return result if self.passed_on else super().released(result, before, answer)
+        return native if self.passed_on else super().released(native, before, answer)
 
 
-def message_of(refusal: Signal, name: str, call_id: str) -> ToolMessage:
+def message_of(refusal: Exception, name: str, call_id: str) -> ToolMessage:
     """What the model is told of a refused tool call."""
     return ToolMessage(str(refusal), tool_call_id=call_id, name=name, status="error")
 
@@ -308,7 +232,7 @@ class QueryAct(Act):
         """The query to use instead, where the decision changed it."""
         if self.decision is None or self.decision.args is None or self.request is None:
             return sent
-        return self.rewritten(sent, self.request.args[self.key], self.decision.args[self.key])
+        return self.changed(sent, self.request.args[self.key], self.decision.args[self.key])
 
     def _request(self) -> Request:
         sent = translate.value(self._sent)

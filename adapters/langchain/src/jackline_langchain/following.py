@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jackline_langchain.model_act import ModelAct
 
 T = TypeVar("T")
-cover = PATCHES.cover
+reach = PATCHES.reach
 new_id = uuid.uuid4
 
 

@@ -8,7 +8,7 @@ import msgspec
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from jackline.events import Usage
-from jackline.plain import canonical, plain
+from jackline.plain import canonical, plain, words
 from jackline.request import Model
 from jackline_langchain import limits, translate
 from jackline_langchain.enforce import Act
@@ -55,7 +55,7 @@ class ModelAct(Act):
         if request is None or decision is None:
             return messages, kwargs, model
         if decision.args is not None:
-            messages = self.rewritten(messages, self._messages, decision.args["messages"])
+            messages = self.changed(messages, self._messages, decision.args["messages"])
         granted = decision.limits.get("max_tokens")
         declared = request.model.max_tokens if request.model is not None else None
         if granted is not None and model is not None and (declared is None or granted < declared):
@@ -106,7 +106,7 @@ class ModelAct(Act):
         """The answer as policies let it through; raises where it is withheld."""
         if self.request is None:
             return message
-        message, before = self.released(message, before, self.guard.returned(self.request, before))
+        message, before = self.let_through(message, before, self.guard.returned(self.request, before))
         if self.answers and not getattr(message, "tool_calls", None):
             for asked in self.outputs(before.get("content")):
                 if self.guard.judges(asked):
@@ -118,7 +118,7 @@ class ModelAct(Act):
         """As `returned`, without blocking the event loop."""
         if self.request is None:
             return message
-        message, before = self.released(message, before, await self.guard.areturned(self.request, before))
+        message, before = self.let_through(message, before, await self.guard.areturned(self.request, before))
         if self.answers and not getattr(message, "tool_calls", None):
             for asked in self.outputs(before.get("content")):
                 if self.guard.judges(asked):
@@ -126,7 +126,7 @@ class ModelAct(Act):
                     message, before = self.worded(message, before, await self.guard.acheck(asked))
         return message
 
-    def released(self, message: BaseMessage, before: Any, answer: Decision | None) -> tuple[BaseMessage, Any]:
+    def let_through(self, message: BaseMessage, before: Any, answer: Decision | None) -> tuple[BaseMessage, Any]:
         """An answer as `model.return` was decided."""
         if answer is None:
             return message, before
@@ -158,8 +158,8 @@ class ModelAct(Act):
     def _changed(self, message: BaseMessage, before: Any, after: Any, answer: Decision) -> BaseMessage:
         try:
             changed: BaseMessage = translate.rewrite(message, before, after)
-        except translate.UnchangeableError as error:
-            reason = f"its answer cannot be changed as policy asks: {error}"
+        except Exception as error:
+            reason = f"its answer cannot be changed as policy asks: {words(error)}"
             raise signal(msgspec.structs.replace(answer, effect="deny", reason=reason)) from error
         return changed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,11 @@ from langchain_core.globals import get_llm_cache
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ChatMessage, ToolMessage
 from langchain_core.prompt_values import PromptValue
 from langgraph.types import Command
-from pydantic import BaseModel
 
+from jackline import rewriting
 from jackline.events import Usage
 from jackline.plain import canonical, is_plain, plain
+from jackline.rewriting import UnchangeableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -52,10 +52,6 @@ _TEXT_BLOCKS = frozenset(
         "refusal",
     }
 )
-
-
-class UnchangeableError(ValueError):
-    """A policy changed a value in a way that has no native form; the act must be denied."""
 
 
 def message(native: BaseMessage, *, result: bool = False) -> dict[str, Any]:
@@ -128,37 +124,7 @@ def rewrite(native: Any, before: Any, after: Any) -> Any:
         return native
     if isinstance(native, BaseMessage):
         return _rewritten_message(native, before, after)
-    if isinstance(native, Document):
-        return native.model_copy(update=_fields(native, before, after))
-    if isinstance(native, Command):
-        return dataclasses.replace(native, **_fields(native, before, after))
-    if is_plain(native):
-        return after
-    if isinstance(native, (list, tuple)) and isinstance(before, list) and isinstance(after, list):
-        return _rewritten_items(native, before, after)
-    if isinstance(native, dict) and isinstance(before, dict) and isinstance(after, dict):
-        return {
-            key: rewrite(native[key], before[key], item) if key in native and key in before else item
-            for key, item in after.items()
-        }
-    if isinstance(native, BaseModel) and isinstance(before, dict) and isinstance(after, dict):
-        return native.model_copy(update=_fields(native, before, after))
-    if dataclasses.is_dataclass(native) and not isinstance(native, type):
-        return dataclasses.replace(native, **_fields(native, before, after))
-    raise UnchangeableError(f"a {type(native).__name__} cannot be given other content")
-
-
-def _rewritten_items(native: Sequence[Any], before: list[Any], after: list[Any]) -> Any:
-    if not len(native) == len(before) == len(after):
-        raise UnchangeableError(f"{len(native)} items became {len(after)}; items can be changed, not added or removed")
-    items = [rewrite(*three) for three in zip(native, before, after, strict=True)]
-    return items if isinstance(native, list) else tuple(items)
-
-
-def _fields(native: Any, before: Any, after: Any) -> dict[str, Any]:
-    if not isinstance(before, dict) or not isinstance(after, dict) or before.keys() != after.keys():
-        raise UnchangeableError(f"a {type(native).__name__} cannot be given other fields")
-    return {key: rewrite(getattr(native, key), before[key], item) for key, item in after.items() if before[key] != item}
+    return rewriting.rewrite(native, before, after, rewrite)
 
 
 def _rewritten_message(native: BaseMessage, before: Any, after: Any) -> BaseMessage:

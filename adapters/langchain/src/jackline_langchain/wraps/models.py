@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _generate(original: Callable[..., Any]) -> Callable[..., Any]:
     def generate(self: BaseChatModel, *args: Any, **kwargs: Any) -> Any:
-        following.cover(type(self), BaseChatModel, BODIES)
+        following.reach(type(self), BaseChatModel, BODIES)
         entrance = ModelEntrance(self)
         token = MODEL.set(entrance)
         try:
@@ -32,7 +32,7 @@ def _generate(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _agenerate(original: Callable[..., Any]) -> Callable[..., Any]:
     async def agenerate(self: BaseChatModel, *args: Any, **kwargs: Any) -> Any:
-        following.cover(type(self), BaseChatModel, BODIES)
+        following.reach(type(self), BaseChatModel, BODIES)
         entrance = ModelEntrance(self)
         token = MODEL.set(entrance)
         try:
@@ -46,7 +46,7 @@ def _agenerate(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _stream(original: Callable[..., Any]) -> Callable[..., Any]:
     def stream(self: BaseChatModel, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        following.cover(type(self), BaseChatModel, BODIES)
+        following.reach(type(self), BaseChatModel, BODIES)
         yield from first(MODEL, ModelEntrance(self), original(self, *args, **kwargs))
 
     return stream
@@ -54,7 +54,7 @@ def _stream(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _astream(original: Callable[..., Any]) -> Callable[..., Any]:
     async def astream(self: BaseChatModel, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        following.cover(type(self), BaseChatModel, BODIES)
+        following.reach(type(self), BaseChatModel, BODIES)
         items = afirst(MODEL, ModelEntrance(self), original(self, *args, **kwargs))
         try:
             async for item in items:
@@ -91,7 +91,7 @@ def _stream_v3(original: Callable[..., Any]) -> Callable[..., Any]:
     """The stream starts the model only when it is read, in whatever context: the run's id leads to the entrance."""
 
     def start(self: BaseChatModel, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002
-        following.cover(type(self), BaseChatModel, BODIES)
+        following.reach(type(self), BaseChatModel, BODIES)
         config = ensure_config(config)
         if config.get("run_id") is None:
             config["run_id"] = following.new_id()
@@ -105,7 +105,7 @@ def _stream_v3(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _astream_v3(original: Callable[..., Any]) -> Callable[..., Any]:
     async def start(self: BaseChatModel, input: Any, config: Any = None, **kwargs: Any) -> Any:  # noqa: A002
-        following.cover(type(self), BaseChatModel, BODIES)
+        following.reach(type(self), BaseChatModel, BODIES)
         config = ensure_config(config)
         if config.get("run_id") is None:
             config["run_id"] = following.new_id()

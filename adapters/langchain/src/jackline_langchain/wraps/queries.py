@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _retriever_invoke(original: Callable[..., Any]) -> Callable[..., Any]:
     def invoke(self: BaseRetriever, *args: Any, **kwargs: Any) -> Any:
-        following.cover(type(self), BaseRetriever, BODIES)
+        following.reach(type(self), BaseRetriever, BODIES)
         token = QUERY.set(QueryEntrance(self))
         try:
             return original(self, *args, **kwargs)
@@ -27,7 +27,7 @@ def _retriever_invoke(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _retriever_ainvoke(original: Callable[..., Any]) -> Callable[..., Any]:
     async def ainvoke(self: BaseRetriever, *args: Any, **kwargs: Any) -> Any:
-        following.cover(type(self), BaseRetriever, BODIES)
+        following.reach(type(self), BaseRetriever, BODIES)
         token = QUERY.set(QueryEntrance(self))
         try:
             return await original(self, *args, **kwargs)

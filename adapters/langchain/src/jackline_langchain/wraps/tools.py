@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _tool_run(original: Callable[..., Any]) -> Callable[..., Any]:
     def run(self: BaseTool, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
-        following.cover(type(self), BaseTool, BODIES)
+        following.reach(type(self), BaseTool, BODIES)
         entrance = ToolEntrance(self, tool_input, _own_entrance(self))
         token = TOOL.set(entrance)
         try:
@@ -36,7 +36,7 @@ def _tool_run(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _tool_arun(original: Callable[..., Any]) -> Callable[..., Any]:
     async def arun(self: BaseTool, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
-        following.cover(type(self), BaseTool, BODIES)
+        following.reach(type(self), BaseTool, BODIES)
         entrance = ToolEntrance(self, tool_input, _own_entrance(self))
         token = TOOL.set(entrance)
         try:
