@@ -1,0 +1,286 @@
+"""Calls of tools, each judged once: where the model asks for them, in the agent's step, or when called directly."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.tools.types import BaseToolAsyncAdapter, ToolOutput
+
+from jackline.decision import Decision
+from jackline.errors import Denied, Halted, Signal
+from jackline_llamaindex import translate
+from jackline_llamaindex.enforce import ToolAct
+from jackline_llamaindex.runs import inside, scope_of
+from jackline_llamaindex.tools import known
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from llama_index.core.tools import BaseTool
+
+    from jackline_llamaindex.enforce import Act
+    from jackline_llamaindex.following import Follower
+
+
+class Mark:
+    """A call in progress: entrances of the same tool below it are parts of the same call."""
+
+    __slots__ = ("_tools", "bound", "entered")
+
+    def __init__(self, tool: BaseTool, bound: dict[str, Any]) -> None:
+        self._tools = (tool, tool.base_tool) if isinstance(tool, BaseToolAsyncAdapter) else (tool,)
+        self.bound = bound
+        self.entered = False
+
+    def covers(self, tool: BaseTool, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+        """Whether this call of `tool` was judged: the first one below, and further ones with the same arguments."""
+        if not any(each is tool for each in self._tools):
+            return False
+        if not self.entered:
+            self.entered = True
+            return True
+        return known(tool).bound(args, kwargs) == self.bound
+
+
+MARK: ContextVar[Mark | None] = ContextVar("jackline_llamaindex_tool", default=None)
+
+
+class JudgedCall:
+    """One call of one tool: what it runs with, or why it does not."""
+
+    def __init__(self, tool: BaseTool, call_id: str) -> None:
+        self.tool = tool
+        self.name = known(tool).tool.name
+        self.call_id = call_id
+        self.acts: list[ToolAct] = []
+        self.bound: dict[str, Any] = {}
+        self.kwargs: dict[str, Any] = {}
+        """The arguments to run with and to show."""
+        self.refusal: Exception | None = None
+        self.taken = False
+        """Whether its tool was reached."""
+        self.entered = False
+        """Whether its step waits and will be entered again."""
+
+    def is_for(self, name: str, kwargs: Mapping[str, Any], call_id: str) -> bool:
+        """Whether an event asks for this very call."""
+        return self.name == name and self.call_id == call_id and self.kwargs == kwargs
+
+    def take(self, followers: Sequence[Follower], kwargs: Mapping[str, Any]) -> None:
+        """Make an act for each guard."""
+        about = known(self.tool)
+        self.bound = about.bound((), kwargs)
+        self.kwargs = dict(kwargs)
+        self.acts = [ToolAct(each.guard, scope_of(each.guard), about, self.call_id) for each in followers]
+
+    def settle(self, bound: dict[str, Any]) -> None:
+        """Take over changed arguments."""
+        if bound is not self.bound:
+            before, self.bound = self.bound, bound
+            self.kwargs = {
+                name: item
+                for name, item in bound.items()
+                if name in self.kwargs or name not in before or item is not before[name]
+            }
+
+    def refuse(self, refusal: Exception) -> None:
+        """It does not run; what is shown of its arguments is what the decision leaves of them."""
+        self.refusal = refusal
+        self.abandon("another guard refused it")
+        decision = getattr(refusal, "decision", None)
+        after = decision.args if decision is not None else None
+        if after is not None:
+            self.kwargs = {name: after.get(name) for name in self.kwargs if name in after}
+
+    def abandon(self, why: str) -> None:
+        """It does not start."""
+        for act in self.acts:
+            act.abandon(why)
+
+    def ended(self) -> Halted | None:
+        """What is raised where a session of it has ended."""
+        return next((signal for act in self.acts if (signal := act.ended()) is not None), None)
+
+
+def judge(call: JudgedCall) -> None:
+    """Ask every guard; the call says what came of it."""
+    bound = call.bound
+    try:
+        for act in call.acts:
+            act.check(act.ask(bound))
+            bound = act.permitted(bound)
+        call.settle(bound)
+    except Signal as refusal:
+        call.refuse(refusal)
+    except BaseException as error:
+        call.abandon(f"{type(error).__name__} came before it started")
+        raise
+
+
+async def ajudge(call: JudgedCall) -> None:
+    """As `judge`, without blocking the event loop."""
+    bound = call.bound
+    try:
+        for act in call.acts:
+            await act.acheck(act.ask(bound))
+            bound = act.permitted(bound)
+        call.settle(bound)
+    except Signal as refusal:
+        call.refuse(refusal)
+    except BaseException as error:
+        call.abandon(f"{type(error).__name__} came before it started")
+        if is_foreign(error):
+            call.refuse(denial(error))
+            return
+        raise
+
+
+def denial(error: BaseException) -> Denied:
+    """The denial of an act whose judging broke with something that would hang a workflow (L10)."""
+    reason = f"it could not be judged: {type(error).__name__}: {error}"
+    return Denied(Decision(effect="deny", reason=reason, policy="jackline", rule="error"))
+
+
+def is_foreign(error: BaseException) -> bool:
+    """Whether an exception hangs a workflow when it leaves a step: no Exception, and nobody cancelled the task."""
+    if isinstance(error, (Exception, KeyboardInterrupt, SystemExit, GeneratorExit)):
+        return False
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and not task.cancelling()
+    return True
+
+
+def refused_output(call: JudgedCall) -> ToolOutput:
+    """What the model is told of a call that was refused."""
+    return told(call.name, call.kwargs, call.refusal)
+
+
+def told(name: str, kwargs: Mapping[str, Any], refusal: BaseException | None) -> ToolOutput:
+    """A refusal as a tool's output: the reason, and nothing of what was withheld."""
+    return ToolOutput(
+        content=str(refusal), tool_name=name, raw_input=dict(kwargs), raw_output=str(refusal), is_error=True
+    )
+
+
+async def arun(call: JudgedCall, body: Callable[[], Awaitable[ToolOutput]], waits: tuple[type[Exception], ...]) -> Any:
+    """Run a judged call in an agent's step: a refusal is told to the model, a halt is raised.
+
+    `waits`: what the framework raises to enter the step again later; the call goes on then.
+    """
+    halted = call.ended()
+    if halted is not None:
+        call.abandon("the session has ended")
+        raise halted
+    if call.refusal is not None:
+        if isinstance(call.refusal, Halted):
+            raise call.refusal
+        return refused_output(call)
+    token = MARK.set(Mark(call.tool, call.bound))
+    try:
+        with inside(call.acts):
+            output = await body()
+    except waits:
+        call.entered = True
+        raise
+    except BaseException as error:
+        for act in call.acts:
+            act.fail(error)
+        if is_foreign(error):
+            return told(call.name, call.kwargs, RuntimeError(f"{type(error).__name__}: {error}"))
+        raise
+    finally:
+        MARK.reset(token)
+    output = await _afinished(call, output)
+    halted = call.ended()
+    if halted is not None:
+        raise halted
+    return output
+
+
+async def _afinished(call: JudgedCall, output: Any) -> Any:
+    if not isinstance(output, ToolOutput):
+        for act in reversed(call.acts):
+            act.complete(translate.value(output))
+        return output
+    error = getattr(output, "exception", None)
+    if isinstance(error, Halted):
+        _close(call.acts, error, None)
+        raise error
+    try:
+        for act in reversed(call.acts):
+            before = translate.result(output)
+            _close([act], error, before)
+            if act.request is not None:
+                output = act.released(output, before, await act.guard.areturned(act.request, before))
+    except Halted:
+        raise
+    except Signal as withheld:
+        return told(call.name, call.kwargs, withheld)
+    return output
+
+
+def _close(acts: Sequence[Act], error: BaseException | None, result: Any) -> None:
+    for act in acts:
+        if error is None:
+            act.complete(result)
+        else:
+            act.fail(error)
+
+
+def run_direct(call: JudgedCall, body: Callable[[dict[str, Any] | None], Any]) -> Any:
+    """Run a call that no agent makes: what is refused is raised. `body` is given the arguments where they changed."""
+    before = call.bound
+    judge(call)
+    _start(call)
+    token = MARK.set(Mark(call.tool, call.bound))
+    try:
+        with inside(call.acts):
+            output = body(None if call.bound is before else call.bound)
+    except BaseException as error:
+        _close(call.acts, error, None)
+        raise
+    finally:
+        MARK.reset(token)
+    for act in reversed(call.acts):
+        plain = translate.value(output)
+        act.complete(plain)
+        if act.request is not None:
+            output = act.released(output, plain, act.guard.returned(act.request, plain))
+    return _unless_ended(call, output)
+
+
+async def arun_direct(call: JudgedCall, body: Callable[[dict[str, Any] | None], Awaitable[Any]]) -> Any:
+    """As `run_direct`, without blocking the event loop."""
+    before = call.bound
+    await ajudge(call)
+    _start(call)
+    token = MARK.set(Mark(call.tool, call.bound))
+    try:
+        with inside(call.acts):
+            output = await body(None if call.bound is before else call.bound)
+    except BaseException as error:
+        _close(call.acts, error, None)
+        raise
+    finally:
+        MARK.reset(token)
+    for act in reversed(call.acts):
+        plain = translate.value(output)
+        act.complete(plain)
+        if act.request is not None:
+            output = act.released(output, plain, await act.guard.areturned(act.request, plain))
+    return _unless_ended(call, output)
+
+
+def _start(call: JudgedCall) -> None:
+    if call.refusal is not None:
+        raise call.refusal
+
+
+def _unless_ended(call: JudgedCall, output: Any) -> Any:
+    halted = call.ended()
+    if halted is not None:
+        raise halted
+    return output

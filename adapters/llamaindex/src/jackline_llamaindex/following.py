@@ -1,0 +1,144 @@
+"""Which guards follow which calls: the whole process, what was attached, and all that happens inside of either."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from jackline.session import CURRENT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jackline.guard import Guard
+
+T = TypeVar("T")
+
+
+class Follower:
+    """What one guard has in LlamaIndex, from `enable` or its first `attach` until it is closed."""
+
+    name = "llamaindex"
+
+    def __init__(self, guard: Guard) -> None:
+        self.guard = guard
+        self.process = False
+        """Whether the guard governs the whole process."""
+
+    def enable(self, guard: Guard) -> None:
+        """Put the wraps on; nothing is governed by that alone."""
+        from jackline_llamaindex.wraps import WRAPS  # noqa: PLC0415 - the wraps stand on this module
+
+        WRAPS.install()
+        FOLLOWERS.add(self)
+
+    def disable(self, guard: Guard) -> None:
+        """Off means off."""
+        from jackline_llamaindex.wraps import WRAPS  # noqa: PLC0415 - the wraps stand on this module
+
+        if FOLLOWERS.take(self):
+            WRAPS.remove()
+
+    def accepts(self, agent: object) -> bool:
+        """Nothing: agents are attached by the adapter."""
+        return False
+
+    def attach(self, guard: Guard, agent: T) -> T:
+        """Leave it as it is."""
+        return agent
+
+    def gaps(self) -> Mapping[str, str]:
+        """As the adapter says."""
+        return {}
+
+
+class Followers:
+    """The guards that follow, and the objects that were attached to one of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._all: dict[int, Follower] = {}
+        self._attached: dict[int, tuple[Any, list[Follower]]] = {}
+
+    def join(self, guard: Guard) -> Follower:
+        """The follower of a guard."""
+        with self._lock:
+            found = self._all.get(id(guard))
+            if found is None:
+                found = Follower(guard)
+                guard.enable(found)
+            return found
+
+    def add(self, follower: Follower) -> None:
+        """From now on it is asked."""
+        with self._lock:
+            self._all = {**self._all, id(follower.guard): follower}
+
+    def take(self, follower: Follower) -> bool:
+        """It is asked no longer; False where it was not."""
+        with self._lock:
+            if self._all.get(id(follower.guard)) is not follower:
+                return False
+            self._all = {key: each for key, each in self._all.items() if each is not follower}
+            for key, (reference, attached) in list(self._attached.items()):
+                kept = [each for each in attached if each is not follower]
+                if kept:
+                    self._attached[key] = (reference, kept)
+                else:
+                    del self._attached[key]
+            return True
+
+    def of(self, guard: Any) -> Follower | None:
+        """What a guard has in LlamaIndex; None where it has nothing (any more)."""
+        return self._all.get(id(guard))
+
+    def all(self) -> list[Follower]:
+        """Every follower."""
+        return list(self._all.values())
+
+    def bind(self, native: Any, follower: Follower) -> None:
+        """Let a guard follow one object, as long as the object lives."""
+        with self._lock:
+            reference, attached = self._attached.get(id(native), (None, []))
+            if reference is None:
+                with contextlib.suppress(TypeError):  # what takes no weak reference is kept
+                    reference = weakref.ref(native, lambda _, key=id(native): self._attached.pop(key, None))
+                reference = reference or (lambda: native)
+            if follower not in attached:
+                self._attached[id(native)] = (reference, [*attached, follower])
+
+    def active(self, *natives: Any) -> list[Follower]:
+        """The guards that follow what is done with these objects here."""
+        everyone = self._all
+        if not everyone:
+            return []
+        found = [follower for follower in everyone.values() if follower.process]
+        for guard in around():
+            follower = everyone.get(id(guard))
+            if follower is not None and follower not in found:
+                found.append(follower)
+        if self._attached:
+            for native in natives:
+                reference, attached = self._attached.get(id(native), (None, ()))
+                if reference is not None and reference() is native:
+                    found += [follower for follower in attached if follower not in found]
+        return found
+
+
+def around() -> list[Any]:
+    """The guards in whose scope the caller is."""
+    from jackline_llamaindex.runs import HERE, RUN  # noqa: PLC0415 - runs stand on followers
+
+    current = CURRENT.get()
+    running = RUN.get()
+    found = [scope.guard for scope in HERE.get()]
+    if current is not None:
+        found.append(current.guard)
+    if running is not None:
+        found += [each.guard for each in running.runs]
+    return found
+
+
+FOLLOWERS = Followers()

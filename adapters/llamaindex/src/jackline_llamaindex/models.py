@@ -1,0 +1,310 @@
+"""Around models: each call is judged once, outermost; what its answer is, is judged before anybody sees it."""
+
+from __future__ import annotations
+
+import weakref
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from jackline.errors import Signal
+from jackline_llamaindex import offers
+from jackline_llamaindex.agents import STEP
+from jackline_llamaindex.answers import Answer
+from jackline_llamaindex.enforce import ModelAct, ended
+from jackline_llamaindex.following import FOLLOWERS
+from jackline_llamaindex.runs import RUN, inside, scope_of
+from jackline_llamaindex.tools import known
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+
+    from jackline_llamaindex.following import Follower
+
+ASKED: ContextVar[Any] = ContextVar("jackline_llamaindex_model", default=None)
+"""The model that is being asked: its own further entrances are parts of the same call (L19)."""
+
+
+class Asked:
+    """One call of a model, for every guard that follows it."""
+
+    def __init__(self, llm: Any, followers: Sequence[Follower], *, chat: bool, streamed: bool) -> None:
+        self.llm = llm
+        self.chat = chat
+        self.streamed = streamed
+        running, step = RUN.get(), STEP.get()
+        self.step = step if step is not None and step.agent.llm is llm else None
+        tools = [known(tool).tool for tool in self.step.tools.values()] if self.step is not None else []
+        self.acts: list[ModelAct] = []
+        for follower in followers:
+            run = running.of(follower.guard) if running is not None and self.step is not None else None
+            answers = run.answers if run is not None else ()
+            self.acts.append(ModelAct(follower.guard, scope_of(follower.guard), tools, answers))
+
+    def open(self, sent: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Ask every guard; what the model is sent then."""
+        messages: Any = sent if self.chat else [sent]
+        try:
+            for act in self.acts:
+                act.check(act.ask(self.llm, messages, kwargs))
+                messages, kwargs = act.permitted(messages, kwargs)
+        except BaseException as error:
+            self._abandon(error)
+            raise
+        return self._sent(messages), self._counted(kwargs)
+
+    async def aopen(self, sent: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """As `open`, without blocking the event loop."""
+        messages: Any = sent if self.chat else [sent]
+        try:
+            for act in self.acts:
+                await act.acheck(act.ask(self.llm, messages, kwargs))
+                messages, kwargs = act.permitted(messages, kwargs)
+        except BaseException as error:
+            self._abandon(error)
+            raise
+        return self._sent(messages), self._counted(kwargs)
+
+    def _sent(self, messages: Any) -> Any:
+        return messages if self.chat else messages[0]
+
+    def _counted(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Ask for a stream's tokens where the provider wants to be asked (L22)."""
+        if not self.streamed or not offers.tells_usage_on_request(self.llm):
+            return kwargs
+        own = kwargs.get("stream_options") or (self.llm.additional_kwargs or {}).get("stream_options")
+        return kwargs if own is not None else {**kwargs, "stream_options": {"include_usage": True}}
+
+    def _abandon(self, error: BaseException) -> None:
+        why = "another guard refused it" if isinstance(error, Signal) else f"{type(error).__name__} came before it"
+        for act in self.acts:
+            act.abandon(why)
+
+    def broken(self, error: BaseException) -> None:
+        """Record that the call broke off."""
+        for act in self.acts:
+            act.broken(error)
+
+    def left(self) -> None:
+        """Record that nobody took the stream."""
+        self.broken(GeneratorExit())
+
+    def answer(self) -> Answer:
+        """What comes back of it."""
+        return Answer(self.llm, self.acts, self.step, chat=self.chat)
+
+
+def _asked(llm: Any, *, chat: bool, streamed: bool = False) -> Asked | None:
+    """The call, where a guard follows it and it is no part of one that was judged."""
+    if ASKED.get() is llm:
+        return None
+    followers = FOLLOWERS.active(llm)
+    return Asked(llm, followers, chat=chat, streamed=streamed) if followers else None
+
+
+def _parts(args: tuple[Any, ...], kwargs: dict[str, Any], *, chat: bool) -> tuple[Any, Callable[..., Any]]:
+    """What is sent, and how a call with something else is made."""
+    name = "messages" if chat else "prompt"
+    if args:
+        return args[0], lambda sent, named: ((sent, *args[1:]), named)
+    return kwargs.pop(name, None), lambda sent, named: ((), {name: sent, **named})
+
+
+def plain_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`chat` or `complete`."""
+
+    def wrap(body: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+            asked = _asked(self, chat=chat)
+            if asked is None:
+                return body(self, *args, **kwargs)
+            named = dict(kwargs)
+            sent, call = _parts(args, named, chat=chat)
+            given, named = call(*asked.open(sent, named))
+            token = ASKED.set(self)
+            try:
+                with inside(asked.acts):
+                    response = body(self, *given, **named)
+            except BaseException as error:
+                asked.broken(error)
+                raise
+            finally:
+                ASKED.reset(token)
+            return asked.answer().released(response)
+
+        return wrapper
+
+    return wrap
+
+
+def async_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`achat` or `acomplete`."""
+
+    def wrap(body: Callable[..., Any]) -> Callable[..., Any]:
+        async def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+            asked = _asked(self, chat=chat)
+            if asked is None:
+                return await body(self, *args, **kwargs)
+            named = dict(kwargs)
+            sent, call = _parts(args, named, chat=chat)
+            given, named = call(*await asked.aopen(sent, named))
+            token = ASKED.set(self)
+            try:
+                with inside(asked.acts):
+                    response = await body(self, *given, **named)
+            except BaseException as error:
+                asked.broken(error)
+                raise
+            finally:
+                ASKED.reset(token)
+            return await asked.answer().areleased(response)
+
+        return wrapper
+
+    return wrap
+
+
+def stream_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`stream_chat` or `stream_complete`: the call is timed to the stream's end (L21)."""
+
+    def wrap(body: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+            asked = _asked(self, chat=chat, streamed=True)
+            if asked is None:
+                return body(self, *args, **kwargs)
+            named = dict(kwargs)
+            sent, call = _parts(args, named, chat=chat)
+            given, named = call(*asked.open(sent, named))
+            token = ASKED.set(self)
+            try:
+                with inside(asked.acts):
+                    stream = body(self, *given, **named)
+            except BaseException as error:
+                asked.broken(error)
+                raise
+            finally:
+                ASKED.reset(token)
+            passed = _passed(asked, stream)
+            weakref.finalize(passed, asked.left)
+            return passed
+
+        return wrapper
+
+    return wrap
+
+
+def async_stream_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`astream_chat` or `astream_complete`."""
+
+    def wrap(body: Callable[..., Any]) -> Callable[..., Any]:
+        async def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+            asked = _asked(self, chat=chat, streamed=True)
+            if asked is None:
+                return await body(self, *args, **kwargs)
+            named = dict(kwargs)
+            sent, call = _parts(args, named, chat=chat)
+            given, named = call(*await asked.aopen(sent, named))
+            token = ASKED.set(self)
+            try:
+                with inside(asked.acts):
+                    stream = await body(self, *given, **named)
+            except BaseException as error:
+                asked.broken(error)
+                raise
+            finally:
+                ASKED.reset(token)
+            passed = _apassed(asked, stream)
+            weakref.finalize(passed, asked.left)
+            return passed
+
+        return wrapper
+
+    return wrap
+
+
+def _passed(asked: Asked, stream: Any) -> Generator[Any, None, None]:
+    answer = asked.answer()
+    steps = iter(stream)
+    try:
+        while True:
+            token = ASKED.set(asked.llm)
+            try:
+                with inside(asked.acts):
+                    part = next(steps)
+            except StopIteration:
+                break
+            finally:
+                ASKED.reset(token)
+            if answer.flows(part):
+                yield part
+    except BaseException as error:
+        asked.broken(error)
+        close = getattr(stream, "close", None)
+        if close is not None:
+            close()
+        raise
+    yield from answer.rest()
+
+
+async def _apassed(asked: Asked, stream: Any) -> AsyncGenerator[Any, None]:
+    answer = asked.answer()
+    steps = aiter(stream)
+    try:
+        while True:
+            token = ASKED.set(asked.llm)
+            try:
+                with inside(asked.acts):
+                    part = await anext(steps)
+            except StopAsyncIteration:
+                break
+            finally:
+                ASKED.reset(token)
+            if answer.flows(part):
+                yield part
+    except BaseException as error:
+        asked.broken(error)
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
+        raise
+    for part in await answer.arest():
+        yield part
+
+
+def predict_and_call(body: Callable[..., Any]) -> Callable[..., Any]:
+    """`predict_and_call` tells tools' exceptions as text; a session that ended meanwhile is no text (L9)."""
+
+    def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return _unless_ended(self, body(self, *args, **kwargs))
+
+    return wrapper
+
+
+def apredict_and_call(body: Callable[..., Any]) -> Callable[..., Any]:
+    """As `predict_and_call`."""
+
+    async def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return _unless_ended(self, await body(self, *args, **kwargs))
+
+    return wrapper
+
+
+def _unless_ended(llm: Any, answer: Any) -> Any:
+    for follower in FOLLOWERS.active(llm):
+        halted = ended(scope_of(follower.guard).session)
+        if halted is not None:
+            raise halted
+    return answer
+
+
+MODELS = {
+    "chat": plain_call(chat=True),
+    "achat": async_call(chat=True),
+    "stream_chat": stream_call(chat=True),
+    "astream_chat": async_stream_call(chat=True),
+    "complete": plain_call(chat=False),
+    "acomplete": async_call(chat=False),
+    "stream_complete": stream_call(chat=False),
+    "astream_complete": async_stream_call(chat=False),
+    "predict_and_call": predict_and_call,
+    "apredict_and_call": apredict_and_call,
+}

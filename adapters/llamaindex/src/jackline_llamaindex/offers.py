@@ -1,0 +1,182 @@
+"""What a model call asks for and what it took: the model's name, its limits, the tools offered, tokens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jackline.events import Usage
+from jackline.plain import canonical, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from llama_index.core.base.llms.base import BaseLLM
+
+LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens", "max_new_tokens", "num_predict")
+"""How providers call the output limit, as call arguments and as fields of the model."""
+
+CHOICES = ("n", "best_of", "candidate_count", "num_return_sequences")
+"""How providers call the number of answers to one prompt; each of them is paid."""
+
+NESTED = ("additional_kwargs", "model_kwargs", "extra_body", "generation_config", "generate_kwargs", "options")
+"""Fields of a model and arguments of a call that hold further ones, which the provider reads as well."""
+
+_INPUT = ("prompt_tokens", "input_tokens", "prompt_token_count", "prompt_eval_count")
+_OUTPUT = ("completion_tokens", "output_tokens", "candidates_token_count", "eval_count")
+_USAGE = ("usage", "usage_metadata", "token_usage")
+_TEXT = frozenset({"text", "thinking", "tool_call", "cache", "citable", "citation"})
+_CLIENT = ("function", "custom")
+
+
+def name_of(llm: BaseLLM, kwargs: Mapping[str, Any]) -> str:
+    """The model that is asked: as the call says, as the model's metadata says, or the class's name."""
+    own = kwargs.get("model")
+    if isinstance(own, str) and own:
+        return own
+    return str(llm.metadata.model_name or llm.class_name())
+
+
+def provider_of(llm: Any) -> str:
+    """Who runs the model, where the model or its distribution says so."""
+    own = getattr(llm, "provider", None)
+    if isinstance(own, str):
+        return own
+    for kind in type(llm).__mro__:
+        module = kind.__module__
+        if module.startswith("llama_index.llms."):
+            return module.split(".")[2]
+    return ""
+
+
+def parameters(llm: Any, kwargs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The places that say what is sent, beginning with the call's own arguments."""
+    yield kwargs
+    yield from (item for key in NESTED if isinstance(item := kwargs.get(key), dict))
+    yield vars(llm)
+    yield from (item for key in NESTED if isinstance(item := getattr(llm, key, None), dict))
+
+
+def limit_of(llm: Any, kwargs: Mapping[str, Any]) -> int | None:
+    """The output limit that a model call declares, in tokens; None where it declares none, or one that is no limit.
+
+    Where several are given, which one the provider goes by is not known: the largest counts.
+    """
+    found = [place[name] for place in parameters(llm, kwargs) for name in LIMITS if place.get(name) is not None]
+    limits = [limit for limit in found if type(limit) is int]
+    return max(limits) if limits and min(limits) > 0 else None
+
+
+def choices_of(llm: Any, kwargs: Mapping[str, Any]) -> int:
+    """How many answers a model call asks for at most."""
+    found = (place.get(name) for place in parameters(llm, kwargs) for name in CHOICES)
+    return max((each for each in found if type(each) is int), default=1)
+
+
+def can_limit(llm: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Whether a smaller output limit can be put where the provider reads it: `max_tokens` of a model that has it."""
+    hidden = [
+        name
+        for place in list(parameters(llm, kwargs))[1:]
+        if place is not vars(llm)
+        for name in LIMITS
+        if name in place
+    ]
+    return not hidden and ("max_tokens" in type(llm).model_fields or any(kwargs.get(name) for name in LIMITS))
+
+
+def limited(kwargs: dict[str, Any], granted: int) -> dict[str, Any]:
+    """A call's arguments with an output limit of at most `granted` tokens."""
+    own = {name: kwargs[name] for name in LIMITS if kwargs.get(name) is not None}
+    if own:
+        smaller = {name: item if type(item) is int and 0 < item < granted else granted for name, item in own.items()}
+        return {**kwargs, **smaller}
+    return {**kwargs, "max_tokens": granted}
+
+
+def offered(kwargs: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """The tools that a model call offers, as (name, runs at the provider)."""
+    found = []
+    for tool in kwargs.get("tools") or ():
+        if not isinstance(tool, dict):
+            name = getattr(getattr(tool, "metadata", tool), "name", None)
+            found.append((str(name or type(tool).__name__), False))
+        elif isinstance(tool.get("function"), dict):
+            found.append((str(tool["function"].get("name", "")), False))
+        else:
+            kind = str(tool.get("type") or "")
+            client = not kind or kind.startswith(_CLIENT)
+            found.append((str(tool.get("name") or kind), not client))
+    return found
+
+
+def size_of(messages: Sequence[Any], kwargs: Mapping[str, Any]) -> int:
+    """UTF-8 bytes of what a model call sends: its messages, the schemas of its tools and of its answer."""
+    schemas = [item for item in kwargs.values() if isinstance(item, (dict, list))]
+    sent = [*messages, *schemas] if schemas else list(messages)
+    try:
+        return len(canonical(sent))
+    except (TypeError, ValueError, OverflowError):
+        return len(canonical(plain(sent)))
+
+
+def is_opaque(messages: Sequence[Any]) -> bool:
+    """Whether something is sent whose tokens its bytes do not bound: images, audio, video, documents."""
+    for native in messages:
+        for block in getattr(native, "blocks", None) or ():
+            if getattr(block, "block_type", "text") not in _TEXT:
+                return True
+    return False
+
+
+def usage(response: Any) -> Usage | None:
+    """Tokens of one model call as the provider tells them; None where it tells nothing."""
+    raw = getattr(response, "raw", None)
+    for place in (*(_read(raw, key) for key in _USAGE), raw, getattr(response, "additional_kwargs", None)):
+        if place is not None:
+            entering, leaving = _first(place, _INPUT), _first(place, _OUTPUT)
+            if entering is not None and leaving is not None:
+                return _sound(place, entering, leaving)
+    return None
+
+
+def _read(place: Any, name: str) -> Any:
+    if isinstance(place, dict):
+        return place.get(name)
+    return getattr(place, name, None) if place is not None else None
+
+
+def _first(place: Any, names: Sequence[str]) -> int | None:
+    found = (_read(place, name) for name in names)
+    return next((each for each in found if type(each) is int), None)
+
+
+def _sound(place: Any, entering: int, leaving: int) -> Usage | None:
+    """What a provider tells, unless it cannot be: no call takes less than nothing, or nothing at all."""
+    details = _read(place, "prompt_tokens_details") or _read(place, "input_tokens_details")
+    written = _read(place, "completion_tokens_details") or _read(place, "output_tokens_details")
+    read = _first(details, ("cached_tokens",)) or 0
+    beside = _first(place, ("cache_read_input_tokens",)) or 0
+    made = _first(place, ("cache_creation_input_tokens",)) or 0
+    thought = _first(written, ("reasoning_tokens",)) or 0
+    parts = Usage(
+        input=entering + beside + made,  # Anthropic counts cached tokens beside the others
+        output=leaving,
+        cache_read=read or beside,
+        cache_write=made,
+        reasoning=thought,
+    )
+    sound = min(entering, leaving, parts.cache_read, made, thought) >= 0 and (parts.input or leaving)
+    return parts if sound else None
+
+
+def answering_model(response: Any) -> str:
+    """The model that answered, where the response says; empty where it does not."""
+    found = _read(getattr(response, "raw", None), "model")
+    return found if isinstance(found, str) else ""
+
+
+def tells_usage_on_request(llm: Any) -> bool:
+    """Whether the model's provider tells a stream's tokens only where `stream_options` ask for them (L22)."""
+    modules = {kind.__module__.partition(".base")[0] for kind in type(llm).__mro__ if kind.__name__ == "OpenAI"}
+    own = type(llm).__module__
+    return "llama_index.llms.openai" in modules and not own.startswith("llama_index.llms.openai_like")

@@ -1,0 +1,73 @@
+"""What of LlamaIndex is wrapped while a guard follows it, and put back when the last one is closed.
+
+A wrap changes nothing by itself: it asks the guards that follow the object, its surroundings or the whole process.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llama_index.core.agent.workflow import AgentWorkflow
+from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.base.llms.base import BaseLLM
+from llama_index.core.llms.structured_llm import StructuredLLM
+from llama_index.core.tools import FunctionTool, QueryEngineTool, RetrieverTool
+from llama_index.core.tools.types import BaseTool, BaseToolAsyncAdapter
+from llama_index.core.workflow import Workflow
+
+from jackline.wrapping import Wraps
+from jackline_llamaindex import agents
+from jackline_llamaindex.entrances import async_tool_entrance, tool_entrance
+from jackline_llamaindex.models import MODELS
+from jackline_llamaindex.queries import EMBEDDINGS, RETRIEVERS
+
+_LEAVES = (FunctionTool, QueryEngineTool, RetrieverTool)
+"""Tools whose `call` and `acall` are the body itself."""
+
+_AGENT = {
+    "_call_tool": agents.execute_tool,
+    "call_tool": agents.call_tool,
+    "get_tools": agents.get_tools,
+    "init_run": agents.init_run,
+    "run": agents.run,
+    "take_step": agents.take_step,
+}
+
+
+class LlamaIndexWraps(Wraps):
+    """The entrances of LlamaIndex, on the classes that are there and those that come later."""
+
+    def put_on(self) -> None:
+        """Wrap agents, tools, models, retrievers and embeddings; raises JacklineError where agents are others."""
+        for cls in (BaseWorkflowAgent, AgentWorkflow):
+            agents.checked(cls)
+        self.wrap(Workflow, "run", agents.run)
+        self.cover_family(BaseWorkflowAgent, self._cover_agent)
+        self.cover_family(AgentWorkflow, self._cover_agent)
+        self.cover_family(BaseTool, self._cover_tool)
+        self.cover_family(BaseLLM, self._cover_model)
+        self.cover_family(BaseRetriever, lambda cls: self.cover(cls, RETRIEVERS))
+        self.cover_family(BaseEmbedding, lambda cls: self.cover(cls, EMBEDDINGS))
+
+    def _cover_agent(self, cls: type) -> None:
+        self.cover(cls, _AGENT)
+
+    def _cover_tool(self, cls: type) -> None:
+        if cls is BaseToolAsyncAdapter:  # it passes a call on to the tool that it holds
+            return
+        leaf = cls in _LEAVES
+        wrappers: dict[str, Any] = {
+            "__call__": tool_entrance(leaf=False),
+            "call": tool_entrance(leaf=leaf),
+            "acall": async_tool_entrance(leaf=leaf),
+        }
+        self.cover(cls, wrappers)
+
+    def _cover_model(self, cls: type) -> None:
+        if cls is not StructuredLLM:  # it asks the model that it holds
+            self.cover(cls, MODELS)
+
+
+WRAPS = LlamaIndexWraps()
