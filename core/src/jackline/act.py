@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -152,10 +151,12 @@ class Act:
 
     def __exit__(self, *_: object) -> None:
         for token in reversed(self._tokens):
-            with contextlib.suppress(ValueError):  # another context's, which leaves by itself
+            try:
                 CURRENT.reset(token)
-                self._tokens.remove(token)
-                return
+            except ValueError:  # another context's, which leaves by itself
+                continue
+            self._tokens.remove(token)
+            return
 
 
 def signal_of(decision: Decision) -> Signal:
