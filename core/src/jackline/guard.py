@@ -178,10 +178,15 @@ class Guard(Closing):
         return decorate if function is None else decorate(function)
 
     def attach(self, agent: T) -> T:
-        """Govern one agent; the adapter is found by the agent's type."""
+        """Govern one agent; the adapter is found by the agent's type.
+
+        Raises BundleError where a policy in force needs what the adapter cannot offer.
+        """
         from jackline.adapters import adapter_for  # noqa: PLC0415 - looked for only when one is needed
 
-        return adapter_for(agent).attach(self, agent)
+        adapter = adapter_for(agent)
+        self.govern(adapter)
+        return adapter.attach(self, agent)
 
     def _decide(self, engine: Any, session: Session, request: Request) -> Decision:
         if session.halt is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from jackline.adapter import Gaps
 from jackline.control import Control
 from jackline.engine import Engine
 from jackline.errors import JacklineError
@@ -125,6 +126,7 @@ class Lifecycle:
         self._pid = os.getpid()
         self._closed = False
         self._adapters: list[Adapter] = []
+        self._gaps = Gaps()
         self._activate(bundle)
         self._watcher = self._watch(path) if path is not None else None
         _GUARDS.add(self)
@@ -175,14 +177,30 @@ class Lifecycle:
             self.recorder.lose(error)
 
     def reload(self, bundle: Bundle) -> None:
-        """Put another bundle in force, from the next check on."""
+        """Put another bundle in force, from the next check on.
+
+        Raises BundleError where it needs what an adapter in use cannot offer; the one before stays.
+        """
         with self._lock:
+            self._gaps.check(bundle)
             self._activate(bundle)
 
     def enable(self, adapter: Adapter) -> None:
-        """Let an adapter govern every agent of its framework in this process, until the guard is closed."""
+        """Let an adapter govern every agent of its framework in this process, until the guard is closed.
+
+        Raises BundleError where a policy in force needs what the adapter cannot offer.
+        """
+        self.govern(adapter)
         adapter.enable(self)  # type: ignore[arg-type]
         self._adapters.append(adapter)
+
+    def govern(self, adapter: Adapter) -> None:
+        """Raises BundleError where a policy in force needs what an adapter that is about to be used cannot offer.
+
+        What is put in force later is refused likewise.
+        """
+        with self._lock:
+            self._gaps.take(adapter, self.bundle)
 
     def close(self) -> None:
         """Turn off what was turned on, end what is open, and close the journal. Calling it again does nothing."""

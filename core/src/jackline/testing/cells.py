@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from jackline.errors import JacklineError
+from jackline.adapter import CHANGING, policy_gaps
+from jackline.errors import BundleError, JacklineError
 from jackline.testing.behaviours import KEY, Behaviour, behaviours_of, cells, refused
 from jackline.testing.paths import Bodies, Job
 from jackline.testing.results import SUITE
-from jackline.testing.scripted import Guards, refusing
-from jackline.testing.story import FIND, LEAK, LEAKING, NO, PAY, PROMPT, STORY, policy_needing
+from jackline.testing.scripted import Guards, refusing, replacing
+from jackline.testing.story import FIND, HIDDEN, LEAK, LEAKING, NO, PAY, PROMPT, SECRET, STORY, policy_needing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +95,20 @@ class Cells:
         rows = behaviours_of(type(self)) if path.gap else (row,)
         found = cells(self.adapter.name, self.adapter.gaps(), rows, [path])
         return [list(cell) for cell in found if cell.state == "not offered"]
+
+    def test_a_policy_that_needs_a_gap_is_refused(self, guards: Guards) -> None:
+        """Where the adapter cannot offer something at all, a guard with a policy that needs it does not use it."""
+        gaps = self.adapter.gaps()
+        for need in policy_gaps(gaps):
+            action: Any = need.removeprefix(CHANGING)
+            policy = refusing(action, NO, agent="") if action == need else replacing(action, SECRET, HIDDEN)
+            guard = guards(policy)
+            with pytest.raises(BundleError) as refused:
+                guard.govern(self.adapter)
+            assert f"policy 'p0' needs to {'judge' if action == need else 'change'} {action}" in str(refused.value)
+            assert gaps[need] in str(refused.value)
+            guards(policy, mode="observe").govern(self.adapter)
+        guards().govern(self.adapter)
 
     def test_every_cell_has_an_answer(self, record_property: Any) -> None:
         """Each behaviour on each path is proven, refused with the adapter's reason, or not applicable with one."""
