@@ -10,6 +10,8 @@ from jackline.decision import SEVERITY, Decision, Refusal, Verdict
 from jackline.events import Cost, Decided, Http, Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jackline.decision import Claim, Reservation, Unit
     from jackline.request import Request
     from jackline.session import Halt
@@ -110,37 +112,47 @@ def refused(request: Request, reason: str, rule: str, revision: str = "") -> Dec
 class Claims:
     """All claims of one decision: reserved in one step, whatever policies they come from."""
 
-    __slots__ = ("asked", "claims", "output", "owners", "shrink")
+    __slots__ = ("_metering", "_mode", "claims", "output", "shrink")
 
     def __init__(self, decision: Decision) -> None:
-        self.asked: list[Claim] = []
-        """As the policies put them."""
-        self.claims: list[Claim] = []
+        metering = self._metering = [
+            verdict for verdict in decision.verdicts if verdict.claims or verdict.output is not None
+        ]
+        self._mode = decision.mode
+        self.claims: Sequence[Claim] = metering[0].claims
         """As the ledger is asked: what only observes has no cap."""
-        self.owners: list[Verdict] = []
-        self.output: int | None = None
-        self.shrink = True
-        for verdict in decision.verdicts:
-            observed = verdict.mode == "observe" or decision.mode == "observe"
-            for claim in verdict.claims:
-                self.asked.append(claim)
-                self.claims.append(replace(claim, cap=_UNBOUNDED) if observed else claim)
-                self.owners.append(verdict)
-            if verdict.output is not None:
-                self.output = verdict.output if self.output is None else min(self.output, verdict.output)
-                self.shrink = self.shrink and verdict.shrink and not observed
+        self.output = metering[0].output
+        self.shrink = metering[0].shrink
+        if len(metering) > 1 or self._observed(metering[0]):
+            self.claims = [self._asked(claim, verdict) for verdict in metering for claim in verdict.claims]
+            self.output = min([verdict.output for verdict in metering if verdict.output is not None], default=None)
+            self.shrink = all(
+                verdict.shrink and not self._observed(verdict) for verdict in metering if verdict.output is not None
+            )
         self.shrink = self.shrink and self.output is not None
+
+    def _observed(self, verdict: Verdict) -> bool:
+        return verdict.mode == "observe" or self._mode == "observe"
+
+    def _asked(self, claim: Claim, verdict: Verdict) -> Claim:
+        return replace(claim, cap=_UNBOUNDED) if self._observed(verdict) else claim
+
+    def _put(self) -> list[tuple[Claim, Verdict]]:
+        """The claims as policies put them, each with the verdict that it is of."""
+        return [(claim, verdict) for verdict in self._metering for claim in verdict.claims]
 
     def refusal(self, answer: Refusal) -> Verdict:
         """The verdict that a ledger's no amounts to."""
         place = next((n for n, claim in enumerate(self.claims) if claim == answer.claim), 0)
-        return exceeded(answer.claim, self.owners[place], answer.spent, answer.outstanding, answer.wanted)
+        return exceeded(answer.claim, self._put()[place][1], answer.spent, answer.outstanding, answer.wanted)
 
     def observed(self, reservation: Reservation) -> list[Verdict]:
         """What the policies that only observe would have refused."""
+        if self.claims is self._metering[0].claims:
+            return []
         return [
             exceeded(claim, owner, hold.spent, hold.outstanding, hold.held)
-            for claim, owner, hold in zip(self.asked, self.owners, reservation.holds, strict=False)
+            for (claim, owner), hold in zip(self._put(), reservation.holds, strict=False)
             if hold.cap == _UNBOUNDED and hold.spent + hold.outstanding + hold.held > claim.cap
         ]
 

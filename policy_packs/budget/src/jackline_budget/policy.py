@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from msgspec.structs import replace
+
 from jackline.decision import Claim, Effect, Verdict
-from jackline.policy import Phase, Reach
+from jackline.policy import Phase, Reach, State
 from jackline_budget.bound import Output, default_price, input_tokens, output_tokens, tightened
 from jackline_budget.memory import Memory
 from jackline_budget.options import BudgetOptions
@@ -16,12 +18,14 @@ if TYPE_CHECKING:
     from jackline.build_context import BuildContext
     from jackline.decision import Unit
     from jackline.events import Event
-    from jackline.policy import State
     from jackline.prices import Price, Prices
     from jackline.request import Action, Request
 
 _ASKING: tuple[Action, ...] = ("model.call", "embedding")
 """The actions that take tokens."""
+
+_KEPT = 4096
+"""Answers that are kept, one for each balance whose claims are always the same."""
 
 _UNANSWERED = " (a person was to be asked, and nobody can answer yet)"
 
@@ -40,6 +44,7 @@ class Budget:
         self._table: Prices | None = None
         self._scope = Scope(name, options.per, options.timezone)
         self._caps: dict[Unit, int] = {amount.unit: amount.value for amount in options.amounts}
+        self._only_calls = self._caps.keys() == {"calls"}
         self._labels: dict[Unit, str] = {
             amount.unit: f"{shown(amount)} {self._scope.label}" for amount in options.amounts
         }
@@ -48,6 +53,8 @@ class Budget:
         unknown = options.unknown_price
         self._default = None if unknown is None else default_price(unknown.input, unknown.output)
         self._memory = Memory(name, self._scope.prefix, tuple(options.warn_at), tight=options.bound == "tight")
+        self._fixed: dict[str, Verdict] = {}
+        """Answers to acts that only calls are claimed for, by whose spending is counted together."""
         self.observes = self._memory.used
         self.priced = "usd" in self._caps
         """Whether it needs the price table before the first act."""
@@ -64,6 +71,8 @@ class Budget:
         """Allow with claims, or deny what cannot be bounded; None for an act that costs nothing here."""
         action = request.action
         key = self._scope.key(request)
+        if self._only_calls:
+            return self._counted(key, state) if action in self.options.count else None
         claims: list[Claim] = []
         detail: dict[str, Any] = {}
         output: Output | None = None
@@ -98,6 +107,20 @@ class Budget:
         if "calls" in self._caps:
             actions.update(self.options.count)
         return actions
+
+    def _counted(self, key: str, state: State) -> Verdict:
+        """The answer where nothing but calls is counted: the same each time, but for warnings."""
+        verdict = self._fixed.get(key)
+        if verdict is None:
+            verdict = self._verdict([self._claim("calls", key, 1)], State(), {}, None)
+            if len(self._fixed) >= _KEPT:
+                self._fixed.clear()
+            self._fixed[key] = verdict
+        if not self._memory.used:
+            return verdict
+        warned: dict[str, Any] = {}
+        findings = self._memory.warnings(verdict.claims, self._labels, state.memory, warned)
+        return replace(verdict, findings=findings, detail={**verdict.detail, **warned}) if findings else verdict
 
     def _tokens_and_money(
         self,
