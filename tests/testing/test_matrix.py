@@ -37,12 +37,12 @@ def report(name: str, value: Any, *, passed: bool = True, when: str = "call") ->
     return SimpleNamespace(user_properties=[(name, value)], passed=passed, when=when, nodeid="test_x")
 
 
-def results(file: Path, cells: Any = CELLS, failing: Any = ()) -> Path:
+def results(file: Path, cells: Any = CELLS, failing: Any = (), adapter: str = "toy", rows: Any = ROWS) -> Path:
     collected: Any = Results(file)
-    suite = {"adapter": "toy", "behaviours": ROWS, "paths": list(PATHS), "gaps": GAPS}
+    suite = {"adapter": adapter, "behaviours": rows, "paths": list(PATHS), "gaps": GAPS}
     collected.pytest_runtest_logreport(report(SUITE, suite))
     for behaviour, path, state, reason in cells:
-        fields = ["toy", behaviour, path, PATHS[path], state, reason]
+        fields = [adapter, behaviour, path, PATHS[path], state, reason]
         collected.pytest_runtest_logreport(report(KEY, [fields], when="setup"))
         collected.pytest_runtest_logreport(report(KEY, [fields], passed=(behaviour, path) not in failing))
         collected.pytest_runtest_logreport(report(KEY, [fields]))
@@ -73,16 +73,51 @@ def test_the_matrix_is_written_and_then_up_to_date(tmp_path: Path, documents: An
     short, long = (path.read_text(encoding="utf-8") for path in documents)
     assert "| A denied tool never runs. | 2 of 3 |\n| Streams wait. | 1 of 1 |" in short
     assert short.endswith(f"{matrix.END}\nthe rest\n")
-    assert "| call | sync | ✓ |  |\n| acall | async | ✓ | ✓ |\n| old call | direct call | refused |  |" in long
+    assert "| call | sync | ✓ | n/a |\n| acall | async | ✓ | ✓ |\n| old call | direct call | refused | n/a |" in long
     assert "- **refused** on old call: it has no hooks." in long
     assert "- **outside** (elsewhere): it runs on a server." in long
-    assert "- **not applicable** (empty, 2): nobody waits." in long
+    assert "- **not applicable** (2): nobody waits." in long
 
 
 def test_a_behaviour_that_applies_nowhere_is_said(tmp_path: Path, documents: Any) -> None:
     nowhere = [(behaviour, path, "not applicable", "no") for behaviour, path, *_ in CELLS]
     assert run(results(tmp_path / "r.json", nowhere), documents, "--write") == 0
     assert "| Streams wait. | n/a |" in documents[0].read_text(encoding="utf-8")
+
+
+def test_each_adapter_has_a_column_and_a_table_of_its_own(tmp_path: Path, documents: Any) -> None:
+    none = [(behaviour, path, "not applicable", "no") for behaviour, path, *_ in CELLS if behaviour == ROWS[1][0]]
+    files = [
+        results(tmp_path / f"{name}.json", [*CELLS[:3], *none] if name == "http" else CELLS, adapter=name)
+        for name in ("toy", "http", "crewai", "langchain", "llamaindex", "python")
+    ]
+    own = [*ROWS, ["own", "It is toyed with.", []]]
+    files[0] = results(
+        tmp_path / "toy.json", [*CELLS, *(("own", path, "proven", "") for path in PATHS)], adapter="toy", rows=own
+    )
+    words = ["--short", str(documents[0]), "--long", str(documents[1]), "--write"]
+    assert matrix.main([*map(str, files), *words]) == 0
+    short, long = (path.read_text(encoding="utf-8") for path in documents)
+    assert "| guarantee | plain Python | LangChain | CrewAI | LlamaIndex | outgoing requests | toy |" in short
+    assert "| Streams wait. | 1 of 1 | 1 of 1 | 1 of 1 | 1 of 1 | n/a | 1 of 1 |" in short
+    assert "| It is toyed with. | n/a | n/a | n/a | n/a | n/a | 3 of 3 |" in short
+    assert (
+        "Paths: 3 of plain Python, 3 of LangChain, 3 of CrewAI, 3 of LlamaIndex, 3 of outgoing requests, 3 of toy."
+        in short
+    )
+    assert [line for line in long.splitlines() if line.startswith("## ")] == [
+        "## plain Python",
+        "## LangChain",
+        "## CrewAI",
+        "## LlamaIndex",
+        "## outgoing requests",
+        "## toy",
+    ]
+    of_http = long.partition("## outgoing requests")[2].partition("## toy")[0]
+    assert "| path | | 1 |\n|---|---|---|\n| call | sync | ✓ |\n" in of_http
+    assert "- **not applicable** (2): no." in of_http
+    assert "- **not applicable** (3): it is of other suites." in of_http
+    assert "|  |" not in short + long.partition("| path")[2].replace("| path | |", "")
 
 
 def test_a_failing_cell_is_named_and_nothing_is_written(tmp_path: Path, documents: Any, capsys: Any) -> None:

@@ -12,7 +12,7 @@ from jackline.testing.behaviours import Behaviour, Cell
 from jackline.testing.paths import GROUPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 BEGIN, END = "<!-- matrix:begin -->", "<!-- matrix:end -->"
 
@@ -49,8 +49,9 @@ class Suite:
         """How many paths have which state."""
         count: dict[str, int] = {}
         for path in self.groups:
-            cell = self.cells[behaviour, path]
-            count[cell.state] = count.get(cell.state, 0) + 1
+            cell = self.cells.get((behaviour, path))
+            if cell is not None:
+                count[cell.state] = count.get(cell.state, 0) + 1
         return count
 
 
@@ -78,8 +79,27 @@ def read(files: Iterable[Path]) -> list[Suite]:
                 if (name, row[0], path) in cells
             ),
         )
-        for name, suite in sorted(suites.items(), key=lambda item: (item[0] != "python", item[0]))
+        for name, suite in sorted(suites.items(), key=lambda item: (_place(item[0]), item[0]))
     ]
+
+
+TITLES = {
+    "python": "plain Python",
+    "langchain": "LangChain",
+    "crewai": "CrewAI",
+    "llamaindex": "LlamaIndex",
+    "http": "outgoing requests",
+}
+"""What the tables call an adapter, in the order of their columns; any other comes after these, by its own name."""
+
+
+def _place(adapter: str) -> int:
+    return list(TITLES).index(adapter) if adapter in TITLES else len(TITLES)
+
+
+def _rows(suites: Sequence[Suite]) -> list[Behaviour]:
+    """The behaviours of all suites, each once, in the order of the first that has it."""
+    return list({row.id: row for suite in suites for row in suite.behaviours}.values())
 
 
 def short(suites: Sequence[Suite]) -> str:
@@ -89,19 +109,19 @@ def short(suites: Sequence[Suite]) -> str:
         "|---|" + "---|" * len(suites),
     ]
     lines += [
-        f"| {row.says} | " + " | ".join(_count(suite, row.id) for suite in suites) + " |"
-        for row in suites[0].behaviours
+        f"| {row.says} | " + " | ".join(_count(suite, row.id) for suite in suites) + " |" for row in _rows(suites)
     ]
-    totals = ", ".join(f"{len(suite.groups)} of {suite.adapter}" for suite in suites)
+    totals = ", ".join(f"{len(suite.groups)} of {_title(suite)}" for suite in suites)
     lines += [
         "",
         f"Paths: {totals}. Each number is of the paths to which the guarantee applies; what is not offered is refused.",
+        "n/a: it applies to none of them; why is said path by path.",
     ]
     return "\n".join(lines)
 
 
 def _title(suite: Suite) -> str:
-    return {"python": "plain Python", "langchain": "LangChain"}.get(suite.adapter, suite.adapter)
+    return TITLES.get(suite.adapter, suite.adapter)
 
 
 def _count(suite: Suite, behaviour: str) -> str:
@@ -114,29 +134,30 @@ def _count(suite: Suite, behaviour: str) -> str:
 
 def long(suites: Sequence[Suite]) -> str:
     """For each adapter a row for each path, a column for each behaviour, and every reason."""
+    rows = _rows(suites)
+    numbers = {row.id: number for number, row in enumerate(rows, 1)}
     parts = ["| | guarantee | id |\n|---|---|---|"]
-    parts[0] += "".join(
-        f"\n| {number} | {row.says} | `{row.id}` |" for number, row in enumerate(suites[0].behaviours, 1)
-    )
+    parts[0] += "".join(f"\n| {numbers[row.id]} | {row.says} | `{row.id}` |" for row in rows)
     for suite in suites:
-        parts += [f"## {_title(suite)}", _table(suite), _reasons(suite)]
+        parts += [f"## {_title(suite)}", _table(suite, numbers), _reasons(suite, numbers)]
     return "\n\n".join(part for part in parts if part)
 
 
-_SIGNS = {"proven": "✓", "not applicable": "", "not offered": "refused", "failing": "FAILS"}
+_SIGNS = {"proven": "✓", "not applicable": "n/a", "not offered": "refused", "failing": "FAILS"}
 
 
-def _table(suite: Suite) -> str:
-    numbers = " | ".join(str(number) for number in range(1, len(suite.behaviours) + 1))
-    lines = [f"| path | | {numbers} |", "|---|---|" + "---|" * len(suite.behaviours)]
+def _table(suite: Suite, numbers: dict[str, int]) -> str:
+    """A column for each behaviour that applies to one of its paths at least."""
+    columns = [row for row in suite.behaviours if suite.states(row.id).keys() - {"not applicable"}]
+    lines = [f"| path | | {' | '.join(str(numbers[row.id]) for row in columns)} |", "|---|---|" + "---|" * len(columns)]
     for group in GROUPS:
         for path in suite.paths(group):
-            signs = " | ".join(_SIGNS[suite.cells[row.id, path].state] for row in suite.behaviours)
+            signs = " | ".join(_SIGNS[suite.cells[row.id, path].state] for row in columns)
             lines.append(f"| {path} | {group} | {signs} |")
     return "\n".join(lines)
 
 
-def _reasons(suite: Suite) -> str:
+def _reasons(suite: Suite, numbers: dict[str, int]) -> str:
     lines: list[str] = []
     missing = [cell for cell in suite.cells.values() if cell.state == "not offered"]
     for reason in dict.fromkeys(cell.reason for cell in missing):
@@ -144,12 +165,19 @@ def _reasons(suite: Suite) -> str:
         lines.append(f"- **refused** on {'; '.join(where)}: {reason}.")
     named = {cell.reason for cell in missing}
     lines += [f"- **outside** ({key}): {reason}." for key, reason in sorted(suite.gaps.items()) if reason not in named]
+    lines += _not_applicable(suite, numbers)
+    return "\n".join(lines)
+
+
+def _not_applicable(suite: Suite, numbers: dict[str, int]) -> Iterator[str]:
+    """Why cells are empty, and why columns are missing, by behaviour."""
     empty = [cell for cell in suite.cells.values() if cell.state == "not applicable"]
     for reason in dict.fromkeys(cell.reason for cell in empty):
-        rows = {cell.behaviour for cell in empty if cell.reason == reason}
-        numbers = [str(number) for number, row in enumerate(suite.behaviours, 1) if row.id in rows]
-        lines.append(f"- **not applicable** (empty, {', '.join(numbers)}): {reason}.")
-    return "\n".join(lines)
+        found = sorted({numbers[cell.behaviour] for cell in empty if cell.reason == reason})
+        yield f"- **not applicable** ({', '.join(map(str, found))}): {reason}."
+    absent = [str(number) for behaviour, number in numbers.items() if not suite.states(behaviour)]
+    if absent:
+        yield f"- **not applicable** ({', '.join(absent)}): it is of other suites."
 
 
 def placed(text: str, table: str) -> str:

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     Act = dict[str, Any]
 
-_ALONE = {"retrieval", "embedding"}
+_ALONE = {"retrieval", "embedding", "http.request"}
+_WITH_ARGS = {"tool.call", "retrieval", "embedding"}
 _NAMED = {"tool.call", "model.call"}
 """Actions whose resource has the same name everywhere."""
 
@@ -155,7 +156,7 @@ def _judged(event: Decided, values: dict[str, Any]) -> Act:
     value = values.get(event.args, event.args)
     if event.action in ("output", "tool.return"):
         found["result"] = _text(value)
-    elif event.action == "tool.call" or event.action in _ALONE:
+    elif event.action in _WITH_ARGS:
         found["args"] = value
     return found
 
