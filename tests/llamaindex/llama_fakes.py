@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,8 @@ from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.query_engine import CustomQueryEngine
 from llama_index.core.retrievers import BaseRetriever
 from llama_index.core.schema import NodeWithScore, TextNode
-from llama_index.core.tools import BaseTool, FunctionTool, ToolMetadata, ToolOutput, ToolSelection
+from llama_index.core.tools import AsyncBaseTool, BaseTool, FunctionTool, ToolMetadata, ToolOutput, ToolSelection
+from pydantic import BaseModel
 
 from jackline.testing.paths import MODEL, USAGE, Call, Job, Step
 
@@ -59,8 +61,6 @@ class Provider(FunctionCallingLLM):
     max_tokens: int | None = None
     ahead: int = 0
     """Answers in the conversation that are another agent's."""
-    inputs: bool = False
-    """Whether its tools take `input`, as LlamaIndex's own tools do, and not `query`."""
     _job: Any = PrivateAttr()
     _received: list[dict[str, Any]] = PrivateAttr(default_factory=list)
 
@@ -94,15 +94,10 @@ class Provider(FunctionCallingLLM):
         step = self.step(messages)
         turn = len(messages)
         calls = [
-            ToolCallBlock(tool_call_id=f"c{turn}-{place}", tool_name=call.tool, tool_kwargs=self._args(call))
+            ToolCallBlock(tool_call_id=f"c{turn}-{place}", tool_name=call.tool, tool_kwargs=dict(call.args))
             for place, call in enumerate(step.calls)
         ]
         return step.text, calls
-
-    def _args(self, call: Call) -> dict[str, Any]:
-        if self.inputs and "query" in call.args:
-            return {"input": call.args["query"]}
-        return dict(call.args)
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
@@ -261,6 +256,12 @@ class Text(CustomLLM):
         yield from completed(self._next(prompt))
 
 
+def written(arg: tuple[str, Any]) -> str:
+    """An argument in code; a text is put together there, so that only the function sees the whole of it."""
+    name, value = arg
+    return f"{name}={' + '.join(map(repr, words(value))) if isinstance(value, str) else repr(value)}"
+
+
 _RESULT = "Result of executing the code given:\n\n"
 
 
@@ -270,9 +271,7 @@ class Coder(Text):
     def words_of(self, step: Step) -> str:
         if not step.calls:
             return step.text
-        lines = [
-            f"{call.tool}({', '.join(f'{key}={value!r}' for key, value in call.args.items())})" for call in step.calls
-        ]
+        lines = [f"{call.tool}({', '.join(map(written, call.args.items()))})" for call in step.calls]
         return "<execute>\n" + "\n".join(lines) + "\n</execute>"
 
     def told(self, prompt: str) -> list[str]:
@@ -324,6 +323,30 @@ def direct_tools(job: Job) -> list[Any]:
     return [FunctionTool.from_defaults(pay), FunctionTool.from_defaults(find, return_direct=True)]
 
 
+class Query(BaseModel):
+    """What the tool `find` takes."""
+
+    query: str
+
+
+class Own(AsyncBaseTool):
+    """A tool of somebody's own, sync and async."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    @property
+    def metadata(self) -> ToolMetadata:
+        return ToolMetadata(name="find", description="Search the customer base.", fn_schema=Query)
+
+    def call(self, query: str) -> ToolOutput:
+        found = self._job.bodies.run("find", query=query)
+        return ToolOutput(content=found, tool_name="find", raw_input={"query": query}, raw_output=found)
+
+    async def acall(self, query: str) -> ToolOutput:
+        return self.call(query)
+
+
 class Plain(BaseTool):
     """A tool of somebody's own, with nothing but `__call__`: agents put an adapter around it."""
 
@@ -345,7 +368,7 @@ class Desk(CustomQueryEngine):
     job: Any
 
     def custom_query(self, query_str: str) -> Response:
-        found = self.job.bodies.run("find", query=query_str)
+        found = self.job.bodies.run("find", query=ast.literal_eval(query_str)["query"])  # as LlamaIndex gives it
         return Response(found, source_nodes=[NodeWithScore(node=TextNode(text=found), score=1.0)])
 
 
@@ -357,7 +380,7 @@ class Shelf(BaseRetriever):
         super().__init__()
 
     def _retrieve(self, query_bundle: Any) -> list[NodeWithScore]:
-        query = query_bundle.query_str.strip().removeprefix("input is ")
+        query = query_bundle.query_str.strip().removeprefix("query is ")
         return [NodeWithScore(node=TextNode(text=self._job.bodies.run("find", query=query)), score=1.0)]
 
 

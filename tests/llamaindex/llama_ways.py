@@ -12,7 +12,8 @@ from llama_fakes import (
     Coder,
     Desk,
     Library,
-    Plain,
+    Own,
+    Query,
     Provider,
     Shelf,
     Text,
@@ -31,7 +32,7 @@ from llama_index.core.agent.workflow import (
 )
 from llama_index.core.llms import ChatMessage
 from llama_index.core.memory import ChatMemoryBuffer
-from llama_index.core.tools import QueryEngineTool, RetrieverTool, calling
+from llama_index.core.tools import QueryEngineTool, RetrieverTool, ToolMetadata, calling
 from workflows.errors import WorkflowCancelledByUser
 
 import jackline_llamaindex
@@ -63,21 +64,29 @@ def attach(job: Job, made: Any) -> Any:
 
 
 def agent(job: Job, tools_of: Any = async_tools, **more: Any) -> Any:
-    llm = Provider(job, inputs=tools_of in (query_engine, retriever, plain))
-    return FunctionAgent(name="worker", description="Works.", llm=llm, tools=tools_of(job), **more)
+    return FunctionAgent(name="worker", description="Works.", llm=Provider(job), tools=tools_of(job), **more)
 
 
 def query_engine(job: Job) -> list[Any]:
-    engine = QueryEngineTool.from_defaults(Desk(job=job), name="find", description="Search the customer base.")
-    return [tools(job)[0], engine]
+    return [tools(job)[0], desk(job)]
 
 
 def retriever(job: Job) -> list[Any]:
-    return [tools(job)[0], RetrieverTool.from_defaults(Shelf(job), name="find", description="Search.")]
+    return [tools(job)[0], shelf(job)]
 
 
-def plain(job: Job) -> list[Any]:
-    return [tools(job)[0], Plain(job)]
+def own_class(job: Job) -> list[Any]:
+    return [tools(job)[0], Own(job)]
+
+
+def desk(job: Job) -> Any:
+    """A query engine as a tool."""
+    return QueryEngineTool(Desk(job=job), ToolMetadata(name="find", description="Search.", fn_schema=Query))
+
+
+def shelf(job: Job) -> Any:
+    """A retriever as a tool."""
+    return RetrieverTool(Shelf(job), ToolMetadata(name="find", description="Search.", fn_schema=Query))
 
 
 def react(job: Job, **more: Any) -> Any:
@@ -85,14 +94,14 @@ def react(job: Job, **more: Any) -> Any:
 
 
 def code_act(job: Job, **more: Any) -> Any:
-    known = {body.__name__: body for body in functions(job)}
+    known = {body.__name__: job.guard.tool(body) for body in functions(job)}  # or code is refused as a whole
 
     def execute(code: str) -> str:
         """Run code; what its last line says is the result."""
         found = ""
         for line in code.splitlines():
             if line.strip():
-                found = str(eval(line, {"__builtins__": {}}, known))  # noqa: S307, PGH001 - as a program of a model is run
+                found = str(eval(line, {"__builtins__": {}}, known))
         return found
 
     return CodeActAgent(
@@ -117,18 +126,9 @@ def agent_as_tool(job: Job) -> Any:
 
     async def delegate(task: str) -> str:
         """Let the worker do it."""
-        memory = ChatMemoryBuffer.from_defaults()
-        try:
-            return str(await worker.run(user_msg=task, memory=memory))
-        finally:
-            job.history = history(job, memory)
+        return str(await worker.run(user_msg=task))
 
     return FunctionAgent(name="boss", description="Leads.", llm=Boss(job), tools=[delegate])
-
-
-def history(job: Job, memory: Any) -> list[Any]:
-    """What the caller said, and what the conversation holds but for results."""
-    return [job.prompt, *(str(message.blocks) for message in memory.get_all() if message.role != "tool")]
 
 
 def conversation(build: Any, way: Any) -> Callable[[Job], str | None]:
@@ -141,24 +141,30 @@ def conversation(build: Any, way: Any) -> Callable[[Job], str | None]:
 
 
 async def converse(job: Job, made: Any) -> str | None:
-    memory = ChatMemoryBuffer.from_defaults()
-    results: list[str] = []
-    running = made.run(user_msg=job.prompt, memory=memory, session_id=job.session)
-    async for event in running.stream_events():
-        if isinstance(event, ToolCallResult):
-            results.append(event.tool_output.content.strip())
-        if isinstance(event, AgentStream) and not job.piece(event.delta):
-            await running.cancel_run()
-            with contextlib.suppress(WorkflowCancelledByUser):
-                await running
-            return None
-    result = await running
-    if job.history is None:
-        job.history = history(job, memory)
+    """Ask, and ask to go on where a result went out instead of the agent's own words.
+
+    The history is the caller's: what the agent itself remembers holds calls as they were judged, never raw ones.
+    """
+    memory, task, direct = ChatMemoryBuffer.from_defaults(), ChatMessage(role="user", content=job.prompt), True
+    text, results = "", []
+    while direct:
+        direct = False
+        running = made.run(user_msg=task, memory=memory, session_id=job.session)
+        async for event in running.stream_events():
+            if isinstance(event, ToolCallResult):
+                results.append(event.tool_output.content.strip())
+                direct |= event.return_direct and event.tool_name != "handoff" and not event.tool_output.is_error
+            if isinstance(event, AgentStream) and not job.piece(event.delta):
+                await running.cancel_run()
+                with contextlib.suppress(WorkflowCancelledByUser):
+                    await running
+                return None
+        text = str(await running)
+    job.history = [task.content, str(task.blocks)]
     if len(results) > len(job.told):  # a result that went out without the model
         job.told[:] = results
-    job.told[:] = [text.strip() for text in job.told]
-    return str(result)
+    job.told[:] = [told.strip() for told in job.told]
+    return text
 
 
 # --- tools, called by a program
