@@ -34,7 +34,7 @@ _ACCEPTED = (
 )
 
 GAPS: Mapping[str, str] = {
-    "tool.fn": "the plain function below a tool (`fn`, `real_fn`) is called without LlamaIndex; use guard.tool",
+    "tool.fn": "tool.fn, tool.real_fn, tool.async_fn: the plain function is called without LlamaIndex; use guard.tool",
 }
 
 

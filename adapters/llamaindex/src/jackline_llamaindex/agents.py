@@ -119,7 +119,7 @@ def run(body: Callable[..., Any]) -> Callable[..., Any]:
         token = _starting.set(self)
         here = RUN.set(running)
         try:
-            scopes = running.begin(_metadata(args, kwargs))
+            scopes = running.begin(_metadata(kwargs))
             if not hasattr(type(self), "init_run"):
                 running.start()
             with entered(scopes):
@@ -169,7 +169,7 @@ def _given(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     return {name: plain(item) for name, item in kwargs.items() if name not in ("ctx", "start_event", "memory")}
 
 
-def _metadata(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def _metadata(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """What the caller says beside the task: arguments of `run`, and the tags of LlamaIndex's instrumentation."""
     event = kwargs.get("start_event")
     told = {name: event.get(name, None) for name in (*translate.SESSION_KEYS, "user_id")} if event is not None else {}
@@ -302,7 +302,7 @@ def execute_tool(body: Callable[..., Any]) -> Callable[..., Any]:
         elif call is None or call.kwargs != tool_input or call.name != known(tool).tool.name:
             agent, _ = await _agent_of(self, ctx)
             call = await Step(agent, running, [tool]).ajudged(known(tool).tool.name, tool_input, "")
-            assert call is not None  # noqa: S101 - the tool is the step's own
+            assert call is not None
         call.taken = True
         call.tool = tool
         arguments = call.kwargs
@@ -328,7 +328,7 @@ def checked(cls: type) -> None:
     found = tuple(inspect.signature(own).parameters) if callable(own) else ()
     if found != _PARAMETERS or not inspect.iscoroutinefunction(own):
         raise JacklineError(
-            f"LlamaIndex's '{cls.__name__}._call_tool' takes {found or 'nothing: it is gone'}, not {_PARAMETERS}: agents "
-            "of this version cannot be governed. Supported: llama-index-core>=0.14.10,<0.15. "
+            f"LlamaIndex's '{cls.__name__}._call_tool' takes {found or 'nothing: it is gone'}, not {_PARAMETERS}: "
+            "agents of this version cannot be governed. Supported: llama-index-core>=0.14.10,<0.15. "
             "Try: pip install 'llama-index-core>=0.14.10,<0.15'"
         )

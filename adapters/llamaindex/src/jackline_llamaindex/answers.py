@@ -10,6 +10,7 @@ from llama_index.core.agent.workflow import CodeActAgent, ReActAgent
 from llama_index.core.base.llms.types import ChatMessage
 
 from jackline_llamaindex import offers, translate
+from jackline_llamaindex.tracing import Traces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,6 +35,8 @@ class Answer:
         self.step = step
         self.chat = chat
         self._holding = any(act.holds for act in acts)
+        self.traces = Traces(llm, model=True) if self._holding or step is not None else None
+        """What tracers are told of the answer when it was judged."""
         self._held: list[Any] = []
         self._flowed: list[str] = []
         self._last: Any = None
@@ -51,6 +54,8 @@ class Answer:
         if self._holding:
             self._held.append(part)
             return False
+        if self.traces is not None:
+            self.traces.tell()
         self._flowed.append(delta)
         return True
 
@@ -68,8 +73,34 @@ class Answer:
             return []
         return self._parts(whole, await self.areleased(whole))
 
+    def traced(self, error: BaseException) -> None:
+        """Tell tracers that the answer broke off, or is withheld."""
+        if self.traces is not None:
+            self.traces.tell_refused(error)
+
     def released(self, response: Any) -> Any:
         """The response as the decisions about it say; raises where it is withheld."""
+        try:
+            judged = self._released(response)
+        except BaseException as error:
+            self.traced(error)
+            raise
+        if self.traces is not None:
+            self.traces.tell_changed(response, judged)
+        return judged
+
+    async def areleased(self, response: Any) -> Any:
+        """As `released`, without blocking the event loop; what the model asks for in an agent's step is judged too."""
+        try:
+            judged = await self._areleased(response)
+        except BaseException as error:
+            self.traced(error)
+            raise
+        if self.traces is not None:
+            self.traces.tell_changed(response, judged)
+        return judged
+
+    def _released(self, response: Any) -> Any:
         native, before, selections = self._begun(response)
         for act in self.acts:
             if act.request is None:
@@ -82,8 +113,7 @@ class Answer:
                     native, before, word = self._worded(act, native, before, word, act.guard.check(asked))
         return self._with(response, native)
 
-    async def areleased(self, response: Any) -> Any:
-        """As `released`, without blocking the event loop; what the model asks for in an agent's step is judged too."""
+    async def _areleased(self, response: Any) -> Any:
         native, before, selections = self._begun(response)
         for act in self.acts:
             if act.request is None:
@@ -147,7 +177,7 @@ class Answer:
             return self._held
         text = (released.message.content if self.chat else released.text) or ""
         flowed = "".join(self._flowed)
-        delta = text[len(flowed) :] if text.startswith(flowed) else text
+        delta = text.removeprefix(flowed)
         return [released.model_copy(update={"delta": delta})]
 
     def _selections(self, response: Any) -> list[ToolSelection]:
@@ -192,7 +222,7 @@ class Answer:
     async def _acalled(self, response: Any) -> Any:
         """Judge what the model asks for; the response shows the arguments that were permitted."""
         step = self.step
-        assert step is not None  # noqa: S101 - the caller looked
+        assert step is not None
         message = response.message
         if isinstance(step.agent, ReActAgent):
             text = message.content or ""

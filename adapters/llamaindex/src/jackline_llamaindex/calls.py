@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,10 @@ from jackline_llamaindex import translate
 from jackline_llamaindex.enforce import ToolAct
 from jackline_llamaindex.runs import inside, scope_of
 from jackline_llamaindex.tools import known
+from jackline_llamaindex.tracing import Traces, holding
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from llama_index.core.tools import BaseTool
 
@@ -99,9 +101,25 @@ class JudgedCall:
         for act in self.acts:
             act.abandon(why)
 
+    def traces(self) -> Traces:
+        """What tracers are told of it, which waits for its result to be judged where a policy looks at it."""
+        looked = any(act.request is not None and act.guard.judges_return(act.request) for act in self.acts)
+        return Traces(self.tool if looked else None, model=False)
+
     def ended(self) -> Halted | None:
         """What is raised where a session of it has ended."""
         return next((signal for act in self.acts if (signal := act.ended()) is not None), None)
+
+
+@contextlib.contextmanager
+def _running(call: JudgedCall, traces: Traces) -> Iterator[None]:
+    """What the tool does is done below its acts; tracers are told of its result when it was judged."""
+    token = MARK.set(Mark(call.tool, call.bound))
+    try:
+        with inside(call.acts), holding(traces):
+            yield
+    finally:
+        MARK.reset(token)
 
 
 def judge(call: JudgedCall) -> None:
@@ -178,9 +196,9 @@ async def arun(call: JudgedCall, body: Callable[[], Awaitable[ToolOutput]], wait
         if isinstance(call.refusal, Halted):
             raise call.refusal
         return refused_output(call)
-    token = MARK.set(Mark(call.tool, call.bound))
+    traces = call.traces()
     try:
-        with inside(call.acts):
+        with _running(call, traces):
             output = await body()
     except waits:
         call.entered = True
@@ -188,16 +206,17 @@ async def arun(call: JudgedCall, body: Callable[[], Awaitable[ToolOutput]], wait
     except BaseException as error:
         for act in call.acts:
             act.fail(error)
+        traces.tell_refused(error)
         if is_foreign(error):
             return told(call.name, call.kwargs, RuntimeError(f"{type(error).__name__}: {error}"))
         raise
-    finally:
-        MARK.reset(token)
-    output = await _afinished(call, output)
-    halted = call.ended()
-    if halted is not None:
-        raise halted
-    return output
+    try:
+        judged = await _afinished(call, output)
+    except BaseException as error:
+        traces.tell_refused(error)
+        raise
+    traces.tell_changed(output, judged)
+    return _unless_ended(call, judged)
 
 
 async def _afinished(call: JudgedCall, output: Any) -> Any:
@@ -235,21 +254,25 @@ def run_direct(call: JudgedCall, body: Callable[[dict[str, Any] | None], Any]) -
     before = call.bound
     judge(call)
     _start(call)
-    token = MARK.set(Mark(call.tool, call.bound))
+    traces = call.traces()
     try:
-        with inside(call.acts):
-            output = body(None if call.bound is before else call.bound)
+        with _running(call, traces):
+            output = judged = body(None if call.bound is before else call.bound)
     except BaseException as error:
         _close(call.acts, error, None)
+        traces.tell_refused(error)
         raise
-    finally:
-        MARK.reset(token)
-    for act in reversed(call.acts):
-        plain = translate.value(output)
-        act.complete(plain)
-        if act.request is not None:
-            output = act.released(output, plain, act.guard.returned(act.request, plain))
-    return _unless_ended(call, output)
+    try:
+        for act in reversed(call.acts):
+            plain = translate.value(judged)
+            act.complete(plain)
+            if act.request is not None:
+                judged = act.released(judged, plain, act.guard.returned(act.request, plain))
+    except BaseException as error:
+        traces.tell_refused(error)
+        raise
+    traces.tell_changed(output, judged)
+    return _unless_ended(call, judged)
 
 
 async def arun_direct(call: JudgedCall, body: Callable[[dict[str, Any] | None], Awaitable[Any]]) -> Any:
@@ -257,21 +280,25 @@ async def arun_direct(call: JudgedCall, body: Callable[[dict[str, Any] | None], 
     before = call.bound
     await ajudge(call)
     _start(call)
-    token = MARK.set(Mark(call.tool, call.bound))
+    traces = call.traces()
     try:
-        with inside(call.acts):
-            output = await body(None if call.bound is before else call.bound)
+        with _running(call, traces):
+            output = judged = await body(None if call.bound is before else call.bound)
     except BaseException as error:
         _close(call.acts, error, None)
+        traces.tell_refused(error)
         raise
-    finally:
-        MARK.reset(token)
-    for act in reversed(call.acts):
-        plain = translate.value(output)
-        act.complete(plain)
-        if act.request is not None:
-            output = act.released(output, plain, await act.guard.areturned(act.request, plain))
-    return _unless_ended(call, output)
+    try:
+        for act in reversed(call.acts):
+            plain = translate.value(judged)
+            act.complete(plain)
+            if act.request is not None:
+                judged = act.released(judged, plain, await act.guard.areturned(act.request, plain))
+    except BaseException as error:
+        traces.tell_refused(error)
+        raise
+    traces.tell_changed(output, judged)
+    return _unless_ended(call, judged)
 
 
 def _start(call: JudgedCall) -> None:

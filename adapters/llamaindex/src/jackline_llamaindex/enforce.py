@@ -17,8 +17,6 @@ from jackline_llamaindex import offers, translate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from llama_index.core.tools import ToolSelection
-
     from jackline.guard import Guard
     from jackline.request import Agent, Request
     from jackline.session import Scope, Session
@@ -42,8 +40,9 @@ class Act(act.Act):
     def outputs(self, text: Any) -> Iterable[Request]:
         """The requests about a text as the output of the agents whose word it is."""
         request = self.request
-        for agent in self.answers if request is not None else ():
-            yield output_of(self.guard, request, agent, text)
+        if request is not None:
+            for above, agent in enumerate(self.answers):
+                yield output_of(self.guard, request, agent, text, above)
 
 
 def ended(session: Session) -> Halted | None:
@@ -54,13 +53,15 @@ def ended(session: Session) -> Halted | None:
     return Halted(Decision(effect="halt", reason=halt.reason, policy=halt.policy, rule=halt.rule, session=session.id))
 
 
-def output_of(guard: Guard, request: Request, agent: Agent, text: Any) -> Request:
-    """The question about an agent's last word, under the span of the act that said it."""
+def output_of(guard: Guard, request: Request, agent: Agent, text: Any, above: int) -> Request:
+    """The question about an agent's last word, under the span of the act that said it; it stands `above` its agent."""
     return msgspec.structs.replace(
         request,
         action="output",
         resource=agent.name,
         agent=agent,
+        ancestors=request.ancestors[: request.depth - above],
+        depth=request.depth - above,
         args={"result": text},
         original=None,
         tool=None,
@@ -188,9 +189,9 @@ class ModelAct(Act):
     def broken(self, error: BaseException) -> None:
         """Close a call that broke off: with a reservation all of it is taken as spent, else what was received."""
         usage = None
-        if self.request is not None and self.request.model is not None and self.decision is not None:
-            if self.decision.reservation is None:
-                usage = Usage(input=self.request.model.input_bytes, output=self.received, estimated=True)
+        model = self.request.model if self.request is not None else None
+        if model is not None and self.decision is not None and self.decision.reservation is None:
+            usage = Usage(input=model.input_bytes, output=self.received, estimated=True)
         self.fail(error, usage)
 
     def _request(self, llm: Any, messages: Sequence[Any], kwargs: Mapping[str, Any]) -> Request:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jackline.session import CURRENT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from jackline.guard import Guard
 
@@ -103,11 +102,20 @@ class Followers:
         with self._lock:
             reference, attached = self._attached.get(id(native), (None, []))
             if reference is None:
-                with contextlib.suppress(TypeError):  # what takes no weak reference is kept
-                    reference = weakref.ref(native, lambda _, key=id(native): self._attached.pop(key, None))
-                reference = reference or (lambda: native)
+                reference = self._reference(native)
             if follower not in attached:
                 self._attached[id(native)] = (reference, [*attached, follower])
+
+    def _reference(self, native: Any) -> Callable[[], Any]:
+        key = id(native)
+
+        def forget(_: Any) -> None:
+            self._attached.pop(key, None)
+
+        try:
+            return weakref.ref(native, forget)
+        except TypeError:  # what takes no weak reference is kept
+            return lambda: native
 
     def active(self, *natives: Any) -> list[Follower]:
         """The guards that follow what is done with these objects here."""

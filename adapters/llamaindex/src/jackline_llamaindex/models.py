@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -14,14 +15,18 @@ from jackline_llamaindex.enforce import ModelAct, ended
 from jackline_llamaindex.following import FOLLOWERS
 from jackline_llamaindex.runs import RUN, inside, scope_of
 from jackline_llamaindex.tools import known
+from jackline_llamaindex.tracing import holding
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 
     from jackline_llamaindex.following import Follower
 
 ASKED: ContextVar[Any] = ContextVar("jackline_llamaindex_model", default=None)
 """The model that is being asked: its own further entrances are parts of the same call (L19)."""
+
+_END = object()
+"""Stands for a stream's end."""
 
 
 class Asked:
@@ -88,6 +93,27 @@ class Asked:
         """Record that nobody took the stream."""
         self.broken(GeneratorExit())
 
+    @contextlib.contextmanager
+    def within(self, answer: Answer) -> Iterator[None]:
+        """What the model does is done below its acts, and tracers are told of it when it was judged."""
+        token = ASKED.set(self.llm)
+        try:
+            with inside(self.acts), holding(answer.traces):
+                yield
+        finally:
+            ASKED.reset(token)
+
+    @contextlib.contextmanager
+    def asking(self, answer: Answer) -> Iterator[None]:
+        """As `within`; what breaks off there is recorded."""
+        try:
+            with self.within(answer):
+                yield
+        except BaseException as error:
+            self.broken(error)
+            answer.traced(error)
+            raise
+
     def answer(self) -> Answer:
         """What comes back of it."""
         return Answer(self.llm, self.acts, self.step, chat=self.chat)
@@ -120,16 +146,10 @@ def plain_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[..., An
             named = dict(kwargs)
             sent, call = _parts(args, named, chat=chat)
             given, named = call(*asked.open(sent, named))
-            token = ASKED.set(self)
-            try:
-                with inside(asked.acts):
-                    response = body(self, *given, **named)
-            except BaseException as error:
-                asked.broken(error)
-                raise
-            finally:
-                ASKED.reset(token)
-            return asked.answer().released(response)
+            answer = asked.answer()
+            with asked.asking(answer):
+                response = body(self, *given, **named)
+            return answer.released(response)
 
         return wrapper
 
@@ -147,16 +167,10 @@ def async_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[..., An
             named = dict(kwargs)
             sent, call = _parts(args, named, chat=chat)
             given, named = call(*await asked.aopen(sent, named))
-            token = ASKED.set(self)
-            try:
-                with inside(asked.acts):
-                    response = await body(self, *given, **named)
-            except BaseException as error:
-                asked.broken(error)
-                raise
-            finally:
-                ASKED.reset(token)
-            return await asked.answer().areleased(response)
+            answer = asked.answer()
+            with asked.asking(answer):
+                response = await body(self, *given, **named)
+            return await answer.areleased(response)
 
         return wrapper
 
@@ -174,16 +188,10 @@ def stream_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[..., A
             named = dict(kwargs)
             sent, call = _parts(args, named, chat=chat)
             given, named = call(*asked.open(sent, named))
-            token = ASKED.set(self)
-            try:
-                with inside(asked.acts):
-                    stream = body(self, *given, **named)
-            except BaseException as error:
-                asked.broken(error)
-                raise
-            finally:
-                ASKED.reset(token)
-            passed = _passed(asked, stream)
+            answer = asked.answer()
+            with asked.asking(answer):
+                stream = body(self, *given, **named)
+            passed = _passed(asked, answer, stream)
             weakref.finalize(passed, asked.left)
             return passed
 
@@ -203,16 +211,10 @@ def async_stream_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[
             named = dict(kwargs)
             sent, call = _parts(args, named, chat=chat)
             given, named = call(*await asked.aopen(sent, named))
-            token = ASKED.set(self)
-            try:
-                with inside(asked.acts):
-                    stream = await body(self, *given, **named)
-            except BaseException as error:
-                asked.broken(error)
-                raise
-            finally:
-                ASKED.reset(token)
-            passed = _apassed(asked, stream)
+            answer = asked.answer()
+            with asked.asking(answer):
+                stream = await body(self, *given, **named)
+            passed = _apassed(asked, answer, stream)
             weakref.finalize(passed, asked.left)
             return passed
 
@@ -221,23 +223,19 @@ def async_stream_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[
     return wrap
 
 
-def _passed(asked: Asked, stream: Any) -> Generator[Any, None, None]:
-    answer = asked.answer()
+def _passed(asked: Asked, answer: Answer, stream: Any) -> Generator[Any, None, None]:
     steps = iter(stream)
     try:
         while True:
-            token = ASKED.set(asked.llm)
-            try:
-                with inside(asked.acts):
-                    part = next(steps)
-            except StopIteration:
+            with asked.within(answer):
+                part = next(steps, _END)
+            if part is _END:
                 break
-            finally:
-                ASKED.reset(token)
             if answer.flows(part):
                 yield part
     except BaseException as error:
         asked.broken(error)
+        answer.traced(error)
         close = getattr(stream, "close", None)
         if close is not None:
             close()
@@ -245,23 +243,19 @@ def _passed(asked: Asked, stream: Any) -> Generator[Any, None, None]:
     yield from answer.rest()
 
 
-async def _apassed(asked: Asked, stream: Any) -> AsyncGenerator[Any, None]:
-    answer = asked.answer()
+async def _apassed(asked: Asked, answer: Answer, stream: Any) -> AsyncGenerator[Any, None]:
     steps = aiter(stream)
     try:
         while True:
-            token = ASKED.set(asked.llm)
-            try:
-                with inside(asked.acts):
-                    part = await anext(steps)
-            except StopAsyncIteration:
+            with asked.within(answer):
+                part = await anext(steps, _END)
+            if part is _END:
                 break
-            finally:
-                ASKED.reset(token)
             if answer.flows(part):
                 yield part
     except BaseException as error:
         asked.broken(error)
+        answer.traced(error)
         close = getattr(stream, "aclose", None)
         if close is not None:
             await close()

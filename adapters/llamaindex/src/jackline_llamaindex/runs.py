@@ -146,7 +146,7 @@ class AgentRun:
         return SpawnAct(self.guard, scope)
 
     def _took_over(self, agent: Agent, act: SpawnAct) -> None:
-        assert act.request is not None  # noqa: S101 - it was asked
+        assert act.request is not None
         self._add(self.guard.begin_run(agent, act.scope, span=act.request.span), act)
 
     def _add(self, scope: Scope, act: SpawnAct | None) -> None:

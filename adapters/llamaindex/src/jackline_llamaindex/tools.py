@@ -49,8 +49,7 @@ class KnownTool:
             self.context, self._partial = native.ctx_param_name, native.partial_params
             self.names, self.defaults = _signature(native, self.context)
         else:
-            self.names = tuple(declared["parameters"].get("properties", ()))  # type: ignore[attr-defined]
-            self.defaults: dict[str, Any] = {}
+            self.names, self.defaults = tuple(declared["parameters"].get("properties", ())), {}  # type: ignore[attr-defined]
 
     def describes(self, native: BaseTool) -> bool:
         """Whether this is still what `native` says of itself."""

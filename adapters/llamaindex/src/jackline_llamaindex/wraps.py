@@ -12,14 +12,16 @@ from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.llms.base import BaseLLM
+from llama_index.core.callbacks import CallbackManager
 from llama_index.core.llms.structured_llm import StructuredLLM
-from llama_index.core.tools import FunctionTool, QueryEngineTool, RetrieverTool
+from llama_index.core.tools import FunctionTool, QueryEngineTool, RetrieverTool, calling
 from llama_index.core.tools.types import BaseTool, BaseToolAsyncAdapter
 from llama_index.core.workflow import Workflow
+from llama_index_instrumentation.dispatcher import Dispatcher
 
 from jackline.wrapping import Wraps
-from jackline_llamaindex import agents
-from jackline_llamaindex.entrances import async_tool_entrance, tool_entrance
+from jackline_llamaindex import agents, tracing
+from jackline_llamaindex.entrances import async_tool_entrance, atelling, telling, tool_entrance
 from jackline_llamaindex.models import MODELS
 from jackline_llamaindex.queries import EMBEDDINGS, RETRIEVERS
 
@@ -44,6 +46,11 @@ class LlamaIndexWraps(Wraps):
         for cls in (BaseWorkflowAgent, AgentWorkflow):
             agents.checked(cls)
         self.wrap(Workflow, "run", agents.run)
+        self.wrap(Dispatcher, "event", tracing.event)
+        self.wrap(Dispatcher, "span_exit", tracing.span_exit)
+        self.wrap(CallbackManager, "on_event_end", tracing.on_event_end)
+        self.wrap(calling, "call_tool", telling)
+        self.wrap(calling, "acall_tool", atelling)
         self.cover_family(BaseWorkflowAgent, self._cover_agent)
         self.cover_family(AgentWorkflow, self._cover_agent)
         self.cover_family(BaseTool, self._cover_tool)
