@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from jackline.plain import is_plain, plain
+from jackline.plain import apart, are_plain_names, are_plain_scalars, is_plain, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +26,8 @@ class Binding:
         self._only = frozenset(p.name for p in parameters if p.kind is inspect.Parameter.POSITIONAL_ONLY)
         self._names = frozenset(p.name for p in parameters)
         self._defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
+        self._flat = simple and self.receiver is None and are_plain_names(self._names)
+        """Whether the names are those of plain data: then the values alone need be looked at."""
         self._most = len(self._positional) if simple and not self._only else -1
         """Positional arguments of a call that is bound the quick way."""
 
@@ -48,6 +50,12 @@ class Binding:
         if is_plain(bound):
             return bound if isinstance(bound, dict) else dict(bound)
         return {name: plain(value) for name, value in bound.items()}
+
+    def asked(self, bound: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What is judged, and the natives to compare with it later: `judged`, taken apart as `plain.apart` does."""
+        if self._flat and are_plain_scalars(bound.values()):
+            return bound, {}
+        return apart(bound, self.judged(bound))
 
     def changed(
         self, bound: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 MAX_DEPTH = 64
 MAX_NODES = 100_000
@@ -30,6 +30,9 @@ _QUICK_DEPTH, _QUICK_ITEMS, _QUICK_TEXT, _QUICK_NODES = 8, 256, 65536, 8192
 
 _LONG = 256
 """Characters that count as much as an item where a text is longer."""
+
+_ONLY_TEXT = frozenset({str})
+_CONTAINERS = frozenset({dict, list})
 
 _WIDE_BITS = 4096
 """A wider integer is kept as a digest, since its digits take quadratic time."""
@@ -54,7 +57,7 @@ def is_plain(value: Any) -> bool:
     return _quick(value, 0, _QUICK_NODES) >= 0 if kind is dict or kind is list else _is_plain_scalar(value)
 
 
-def _quick(value: Any, depth: int, left: int) -> int:  # noqa: C901 - a call for each item costs more than the check
+def _quick(value: Any, depth: int, left: int) -> int:
     """What is left of `left` after a dict or list, below 0 where it is not plain or too large.
 
     A list that holds another one many times is as large as if each were its own: without a count it never ends.
@@ -63,25 +66,48 @@ def _quick(value: Any, depth: int, left: int) -> int:  # noqa: C901 - a call for
     if depth > _QUICK_DEPTH or len(value) > _QUICK_ITEMS or left < 0:
         return -1
     if type(value) is dict:
-        for key in value:
-            if type(key) is not str or key[:1] == "$" or not key.isascii():
-                return -1
+        if not are_plain_names(value):
+            return -1
         value = value.values()
+    if are_plain_scalars(value):
+        return left
     for item in value:
         kind = type(item)
-        if kind is str:
-            size = len(item)
-            if size > _QUICK_TEXT or not (item.isascii() or _encodable(item)):
-                return -1
-            if size > _LONG:
-                left -= size // _LONG
-        elif kind is dict or kind is list:
+        if kind is dict or kind is list:
             left = _quick(item, depth + 1, left)
             if left < 0:
                 return -1
         elif not _is_plain_scalar(item):
             return -1
+        elif kind is str and len(item) > _LONG:
+            left -= len(item) // _LONG
     return left
+
+
+def are_plain_names(names: Collection[Any]) -> bool:
+    """Whether these can be keys of plain data as they are; one with a `$` goes the careful way."""
+    if not set(map(type, names)) <= _ONLY_TEXT:
+        return False
+    joined = "".join(names)
+    return joined.isascii() and "$" not in joined
+
+
+def are_plain_scalars(values: Iterable[Any]) -> bool:
+    """Whether all of them are short strings in ASCII, numbers that JSON can hold, truth values or None: most are."""
+    for item in values:
+        kind = type(item)
+        if kind is str:
+            if len(item) > _LONG or not item.isascii():
+                return False
+        elif kind is int:
+            if not INT_MIN <= item <= INT_MAX:
+                return False
+        elif kind is float:
+            if not math.isfinite(item):
+                return False
+        elif kind is not bool and item is not None:
+            return False
+    return True
 
 
 def _is_plain_scalar(value: Any) -> bool:
@@ -99,7 +125,7 @@ def plain(value: Any) -> Any:
     Values that JSON cannot hold become marked maps such as `{"$opaque": "module.Class"}`, `{"$float": "nan"}` or
     `{"$bytes": [length, digest]}`. A value that is plain already is returned itself, not copied.
     """
-    if is_plain(value):
+    if (type(value) is str and len(value) <= _LONG and value.isascii()) or is_plain(value):
         return value
     try:
         return _Walk().value(value, 0)
@@ -306,6 +332,8 @@ def apart(native: Mapping[str, Any], judged: dict[str, Any]) -> tuple[dict[str, 
 
     Whoever holds an argument can change it while a check waits: what was judged must be what is executed.
     """
+    if _CONTAINERS.isdisjoint(map(type, judged.values())):
+        return judged, {}
     shared = {name: item for name, item in judged.items() if type(item) in (dict, list) and native.get(name) is item}
     if not shared:
         return judged, shared

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from jackline.binding import RECEIVERS, Binding
 from jackline.errors import Denied, JacklineError
 from jackline.guard import permitted
-from jackline.plain import apart, fingerprint
+from jackline.plain import fingerprint
 from jackline.request import Tool
 from jackline.session import CURRENT
 
@@ -72,8 +72,7 @@ class Call:
         self.args, self.kwargs = args, kwargs
         self.scope = scope = guard.scope()
         guard.declare_functions(scope.agent)
-        bound = binding.bind(args, kwargs)
-        judged, self._shared = apart(bound, binding.judged(bound))
+        judged, self._shared = binding.asked(binding.bind(args, kwargs))
         self.request: Request = guard.request("tool.call", tool.name, judged, scope=scope, tool=tool)
         self.decision: Decision | None = None
 

@@ -46,7 +46,11 @@ class Recorder:
         except (TypeError, ValueError, RecursionError):
             value = plain(value)
             data = canonical(value)
-        return self._put(value, data), len(data)
+        try:
+            return self._payloads.put(value, data), len(data)
+        except (JournalError, OSError) as error:
+            self.lose(error)
+            return self._digester.digest(data), len(data)
 
     def keep_messages(self, args: dict[str, Any]) -> tuple[str, int]:
         """Keep a model call's arguments: each message by itself, since a prompt repeats with every turn."""
@@ -106,13 +110,6 @@ class Recorder:
             self.lose(error)
         self.journal.close()
         self._payloads.close()
-
-    def _put(self, value: Any, data: bytes) -> str:
-        try:
-            return self._payloads.put(value, data)
-        except (JournalError, OSError) as error:
-            self.lose(error)
-            return self._digester.digest(data)
 
     def _flush(self) -> None:
         with self._lock:

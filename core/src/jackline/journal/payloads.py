@@ -26,6 +26,7 @@ _KNOWN = 4096
 _DEPTH = 200
 REFERENCE = "$payloads"
 """The key under which a payload names others, by their digests."""
+_SHOWN = frozenset({bool, int, float, type(None)})
 _HEX = re.compile("[0-9a-f]{32}")
 _DIGEST_AT = len(b'{"digest":"')
 
@@ -78,7 +79,8 @@ class Payloads:
         digest = self._digester.digest(canonical)
         if self.capture == "none":
             return digest
-        self._own()
+        if self._process is not segment.process:
+            self._own()
         with self._lock:
             if digest in self._known:
                 self._known.move_to_end(digest)
@@ -170,15 +172,24 @@ def redact(value: Any, depth: int = 0) -> Any:
     if depth > _DEPTH:
         return "[too deep]"
     if isinstance(value, dict):
-        return {str(key): item if _refers(key, item) else redact(item, depth + 1) for key, item in value.items()}
+        redacted = {}
+        for key, item in value.items():
+            kind = type(item)
+            if kind is str:
+                redacted[str(key)] = f"[{len(item)} chars]"
+            elif kind in _SHOWN or (key == REFERENCE and _refers(item)):
+                redacted[str(key)] = item
+            else:
+                redacted[str(key)] = redact(item, depth + 1)
+        return redacted
     if isinstance(value, (list, tuple)):
         return [redact(item, depth + 1) for item in value]
     return value if value is None or isinstance(value, (bool, int, float)) else f"[{type(value).__qualname__}]"
 
 
-def _refers(key: object, item: Any) -> bool:
+def _refers(item: Any) -> bool:
     """Whether an item names payloads that are kept by themselves: digests tell nothing and lead to redacted text."""
-    return key == REFERENCE and isinstance(item, list) and all(isinstance(x, str) and _HEX.fullmatch(x) for x in item)
+    return isinstance(item, list) and all(isinstance(x, str) and _HEX.fullmatch(x) for x in item)
 
 
 def find_payloads(directory: Path, digests: Iterable[str]) -> dict[str, Payload]:
