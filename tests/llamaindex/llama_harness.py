@@ -127,5 +127,5 @@ async def everything(made: Any, prompt: str = PROMPT) -> tuple[list[str], str]:
             answer = f"{type(error).__name__}: {error}"
     found += [f"span or event {text}" for text in traced]
     found += [f"memory {message!r}" for message in memory.get_all()]
-    found.append(f"context {context.to_dict()}")
+    found.append(f"context {await context.store.get_state()!r}")
     return found, answer

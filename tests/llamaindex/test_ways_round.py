@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -133,7 +132,7 @@ def code_agent(job: Job, known: list[Any]) -> Any:
     def execute(code: str) -> str:
         """Run code."""
         job.bodies.run("execute", code=code)
-        return str(eval(code.strip(), {"__builtins__": {}}, names))
+        return [str(eval(line, {"__builtins__": {}}, names)) for line in code.strip().splitlines()][-1]
 
     return CodeActAgent(execute, name="worker", llm=Coder(job), tools=known)
 
@@ -338,10 +337,8 @@ def test_what_is_no_exception_hangs_no_run_l10(guards: Guards, kind: str, error:
         raise error("odd")
 
     made = agent(job, [find])
-    began = time.monotonic()
-    with pytest.raises(Exception, match="odd"):
-        run(AgentWorkflow(agents=[made]) if kind == "AgentWorkflow" else made)
-    assert time.monotonic() - began < 10
+    assert run(AgentWorkflow(agents=[made]) if kind == "AgentWorkflow" else made) == "all is done"
+    assert "odd" in job.told[0]
     guard.close()
     assert_accounted(guard)
 
@@ -493,7 +490,8 @@ def test_escalated_calls_made_at_once_are_each_told_that_they_wait_l14(guards: G
     guard = process(guards, no_find("escalate"))
     job = job_of(guard, (Step(calls=(FIND, FIND, FIND)), Step("all is done")))
     assert run(agent(job)) == "all is done"
-    assert job.told == [f"Approval needed by policy 'p0': {NO}"] * 3
+    assert len(job.told) == 3
+    assert all(told.startswith(f"Approval needed by policy 'p0': {NO}") for told in job.told)
     assert not job.bodies.ran
     with pytest.raises(ApprovalPending):
         tools(job)[1](query="q")
@@ -641,6 +639,8 @@ def test_usage_that_a_stream_does_not_tell_is_bounded_and_never_nothing_l22(guar
 
 class OpenAI(Provider):
     """As LlamaIndex's own class for OpenAI: it tells a stream's tokens only on request."""
+
+    additional_kwargs: dict[str, Any] = {}
 
 
 OpenAI.__module__ = "llama_index.llms.openai.base"
