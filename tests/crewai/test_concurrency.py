@@ -60,7 +60,7 @@ async def session(guard: Guard, bodies: Bodies, number: int, shape: str) -> None
 @pytest.mark.parametrize("shape", ["crew", "crew in a thread", "agent"])
 def test_fifty_sessions_at_once_are_kept_apart_and_within_their_ceilings(guards: Guards, shape: str) -> None:
     bodies = Bodies()
-    guard = guards(ceiling(), capture="full")
+    guard = guards(ceiling())
     jackline_crewai.enable(guard)
 
     async def everybody() -> None:

@@ -124,7 +124,7 @@ class TestCrewAI(AdapterSuite):
             direct(enable, tools, ways.run),
             direct(enable, async_tools, ways.arun),
             direct(process, tools, ways.invoke),
-            direct(process, async_tools, ways.ainvoke),
+            direct(process, tools, ways.ainvoke),
             direct(attach, class_tools, ways.run, "tool of an own class"),
             direct(enable, tools, ways.in_flow),
             handed_in(enable),

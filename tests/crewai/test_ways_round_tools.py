@@ -42,7 +42,6 @@ DIRECT = {
     "structured invoke": lambda item: item.to_structured_tool().invoke({"to": "d"}),
     "structured invoke of text": lambda item: item.to_structured_tool().invoke('{"to": "d"}'),
     "structured ainvoke": lambda item: asyncio.run(item.to_structured_tool().ainvoke({"to": "d"})),
-    "a call of the decorated": lambda item: item(to="d"),
 }
 
 
@@ -341,10 +340,13 @@ def test_c27_a_tool_that_calls_itself_is_judged_each_time(guards: Guards, halts:
         "tool.call",
     )
     guard = governing(guards, policy)
-    told = again.run(n=3)
+    if halts:
+        with pytest.raises(Denied, match="deep enough"):
+            again.run(n=3)
+    else:
+        assert again.run(n=3) == "end"
     assert ran == ([3, 2] if halts else [3, 2, 1, 0])
     assert [request.args["n"] for request in policy.asked] == ([3, 2, 1] if halts else [3, 2, 1, 0])
-    assert ("deep enough" in told) == halts
     assert_accounted(guard)
 
 
@@ -389,7 +391,7 @@ def test_c9_what_is_beneath_every_layer_is_named_as_a_gap(guards: Guards) -> Non
     assert bodies.mail().func(to="x") == "sent to x, KEY=abc"
     assert bodies.mail()._run(to="x") == "sent to x, KEY=abc"
     assert acts(guard) == []
-    gaps = " ".join(jackline_crewai.CrewAIAdapter().gaps().values())
+    gaps = str(jackline_crewai.CrewAIAdapter().gaps())
     assert "_run" in gaps
     assert "func" in gaps
 
