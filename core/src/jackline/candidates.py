@@ -10,7 +10,7 @@ from jackline.policy import PHASES, Granting, Policy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from jackline.decision import Mode
+    from jackline.decision import Decision, Mode, Verdict
     from jackline.request import Action, Agent, Request
 
     Joined = Callable[[Mapping[str, Any]], Any]
@@ -56,8 +56,8 @@ class Bound:
         condition = getattr(policy, "only_where", None)
         self.only_where = condition if trusted and isinstance(condition, Condition) else None
         self.governs: frozenset[Action] = policy.governs if isinstance(policy, Granting) else frozenset()
-        self.answered: object = None
-        """The last verdict that was found sound; rules answer with the same one each time."""
+        self.answered: tuple[object, Verdict | None] = (None, None)
+        """The last verdict that was found sound, and it under this name: most policies answer with the same again."""
 
     def covers(self, agent: Agent) -> bool:
         """Whether this policy is for `agent`; a query that cannot be evaluated selects."""
@@ -78,7 +78,10 @@ class Bound:
 class Candidates:
     """The policies that can answer one kind of request, in the order in which they are asked."""
 
-    __slots__ = ("always", "bound", "delegating", "granting", "joined", "keep", "names", "observing", "waits")
+    __slots__ = (
+        "always", "answered", "bound", "delegating", "granting", "joined", "keep", "names", "observing", "standing",
+        "waits",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -88,6 +91,10 @@ class Candidates:
         delegating: tuple[tuple[Agent, Bound], ...],
         joined: Joined | None,
     ) -> None:
+        self.answered: Decision | None = None
+        """The last combined answer: the same verdicts give it again."""
+        self.standing: Verdict | None = None
+        """What the registry alone says of the agent."""
         self.bound = tuple(bound)
         self.names = tuple(item.name for item in bound)
         self.always = tuple(item for item in bound if item.only_where is None)
@@ -103,8 +110,10 @@ class Candidates:
 class Index:
     """Policies by action and tool name, so that what cannot match is never looked at."""
 
-    def __init__(self, bound: Sequence[Bound]) -> None:
+    def __init__(self, bound: Sequence[Bound], standing: Callable[[Agent], Verdict | None]) -> None:
+        """`standing`: what the registry alone says of an agent."""
         self._bound = bound
+        self._standing = standing
         self._order = {id(item): place for place, item in enumerate(bound)}
         self._anywhere: dict[Action | None, list[Bound]] = {}
         self._exact: dict[tuple[Action | None, str], list[Bound]] = {}
@@ -150,7 +159,9 @@ class Index:
             for item in self._bound
             if action in item.governs and item.covers(ancestor)
         )
-        return Candidates(bound, action, request, delegating, self._join(bound))
+        candidates = Candidates(bound, action, request, delegating, self._join(bound))
+        candidates.standing = self._standing(request.agent)
+        return candidates
 
     def _reaching(self, action: Action, tool: str | None) -> Iterator[Bound]:
         for key in (action, None):

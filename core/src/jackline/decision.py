@@ -9,6 +9,8 @@ import msgspec
 Effect = Literal["allow", "modify", "escalate", "deny", "halt"]
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
 SEVERITY: dict[str, int] = {effect: rank for rank, effect in enumerate(EFFECTS)}
+PERMITTING: frozenset[Effect] = frozenset({"allow", "modify"})
+"""The effects with which an act may go on."""
 
 Mode = Literal["enforce", "observe"]
 Unit = Literal["usd", "tokens", "calls"]
@@ -125,7 +127,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def permitted(self) -> bool:
         """True where the act may go on (`allow` or `modify`)."""
-        return self.effect in ("allow", "modify")
+        return self.effect in PERMITTING
 
     @property
     def findings(self) -> tuple[Finding, ...]:

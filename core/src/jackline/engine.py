@@ -53,7 +53,7 @@ class Engine:
         self._observed = any(item.observes for item in self.bound)
         self.observes_elsewhere = call is not None and any(item.observes and not item.trusted for item in self.bound)
         """Whether telling an outcome may take long."""
-        self._index = Index(self.bound)
+        self._index = Index(self.bound, self._standing)
 
     def judges(self, request: Request, action: Action | None = None) -> bool:
         """Whether any policy can answer this request at all, or `action` in its place."""
@@ -66,10 +66,7 @@ class Engine:
     def decide(self, request: Request, states: dict[str, State]) -> Decision:
         """Ask every candidate and combine the answers. Claims are returned, not reserved."""
         candidates = self._index.of(request)
-        verdicts: list[Verdict] = []
-        standing = self._standing(request.agent)
-        if standing is not None:
-            verdicts.append(standing)
+        verdicts = [candidates.standing] if candidates.standing is not None else []
         current = request
         asked = candidates.bound
         if candidates.joined is not None and _false(candidates.joined, request):
@@ -79,8 +76,15 @@ class Engine:
             asked = candidates.bound[candidates.bound.index(item) + 1 :]
         if candidates.granting or candidates.delegating:
             verdicts.extend(_default_deny(candidates, current, verdicts))
-        args = current.args if current is not request else None
-        return combine(verdicts, candidates.names, request, revision=self.revision, mode=self.mode, args=args)
+        if current is not request:
+            names, args = candidates.names, current.args
+            return combine(verdicts, names, request, revision=self.revision, mode=self.mode, args=args)
+        told = tuple(verdicts)
+        known = candidates.answered
+        if known is None or known.verdicts != told:
+            known = combine(told, candidates.names, request, revision=self.revision, mode=self.mode)
+            candidates.answered = known
+        return msgspec.structs.replace(known, verdicts=told, span=request.span, session=request.subject.session)
 
     def _ask_each(
         self, asked: Sequence[Bound], request: Request, states: dict[str, State], verdicts: list[Verdict]
@@ -127,20 +131,23 @@ class Engine:
                 verdict = self.call(lambda: item.policy.evaluate(_copied(request), state))
             if verdict is None:
                 return None
+            known, answer = item.answered
+            if verdict is known:
+                return answer
             if type(verdict) is not Verdict or verdict.effect not in SEVERITY:
                 return _failing(item, f"answered {_shown(verdict)}, expected a Verdict with a known effect, or None")
-            if verdict is not item.answered:
-                flaw = _flaw(verdict, item)
-                if flaw:
-                    return _failing(item, f"answered a Verdict {flaw}")
-                item.answered = verdict
+            flaw = _flaw(verdict, item)
+            if flaw:
+                return _failing(item, f"answered a Verdict {flaw}")
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - whatever a policy raises, the act is denied
             return _failing(item, f"raised {type(error).__name__}: {words(error)}")
-        if verdict.policy == item.name and verdict.mode == item.mode:
-            return verdict
-        return msgspec.structs.replace(verdict, policy=item.name, mode=item.mode)
+        answer = verdict
+        if verdict.policy != item.name or verdict.mode != item.mode:
+            answer = msgspec.structs.replace(verdict, policy=item.name, mode=item.mode)
+        item.answered = verdict, answer
+        return answer
 
     def _standing(self, agent: Agent) -> Verdict | None:
         """What the registry alone says of an agent."""

@@ -11,7 +11,7 @@ import msgspec
 
 from jackline import outcome
 from jackline.closing import Closing
-from jackline.decision import Decision, Refusal
+from jackline.decision import PERMITTING, Decision, Refusal
 from jackline.errors import ApprovalPending, Denied, Halted, JournalError, LedgerError
 from jackline.home import Home
 from jackline.opening import known_schemas, load_prices
@@ -28,6 +28,7 @@ F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T")
 
 _CLAIMS = attrgetter("claims")
+_ANSWERS = frozenset(RETURNS.values())
 
 
 class Guard(Closing):
@@ -59,8 +60,8 @@ class Guard(Closing):
                     self._hear(session)
                 decision = self._decide(active.engine, session, request)
                 decision = self._write(active.engine, session, request, decision)
-                if decision.permitted:
-                    session.calls += request.action not in RETURNS.values()
+                if decision.effect in PERMITTING and request.action not in _ANSWERS:
+                    session.calls += 1
                     session.model_calls += request.action == "model.call"
                     session.tool_calls += request.action == "tool.call"
             if session.told:
@@ -192,7 +193,7 @@ class Guard(Closing):
         if session.halt is not None:
             return outcome.halted(request, session.halt, engine.revision)
         decision: Decision = engine.decide(request, session.states)
-        if decision.permitted and any(map(_CLAIMS, decision.verdicts)):
+        if decision.effect in PERMITTING and any(map(_CLAIMS, decision.verdicts)):
             decision = self._reserve(request, decision)
         return decision
 
@@ -213,6 +214,8 @@ class Guard(Closing):
                 rule=verdict.rule,
                 verdicts=(*decision.verdicts, verdict),
             )
+        if answer.output is None and not claims.observing:
+            return msgspec.structs.replace(decision, reservation=answer)
         limits = {"max_tokens": answer.output} if claims.shrink and answer.output is not None else {}
         would = outcome.more_severe(decision, claims.observed(answer))
         if would is not None:
@@ -272,7 +275,7 @@ class Guard(Closing):
 
 def permitted(decision: Decision) -> Decision:
     """The decision itself; raises Denied, Halted or ApprovalPending where it does not permit the act."""
-    if decision.permitted:
+    if decision.effect in PERMITTING:
         return decision
     if decision.effect == "halt":
         raise Halted(decision)

@@ -112,30 +112,33 @@ def refused(request: Request, reason: str, rule: str, revision: str = "") -> Dec
 class Claims:
     """All claims of one decision: reserved in one step, whatever policies they come from."""
 
-    __slots__ = ("_metering", "_mode", "claims", "output", "shrink")
+    __slots__ = ("_metering", "_mode", "claims", "observing", "output", "shrink")
 
     def __init__(self, decision: Decision) -> None:
-        metering = self._metering = [
-            verdict for verdict in decision.verdicts if verdict.claims or verdict.output is not None
-        ]
-        self._mode = decision.mode
-        self.claims: Sequence[Claim] = metering[0].claims
+        metering = [verdict for verdict in decision.verdicts if verdict.claims or verdict.output is not None]
+        first = metering[0]
+        self._metering, self._mode = metering, decision.mode
+        self.claims: Sequence[Claim] = first.claims
         """As the ledger is asked: what only observes has no cap."""
-        self.output = metering[0].output
-        self.shrink = metering[0].shrink
-        if len(metering) > 1 or self._observed(metering[0]):
-            self.claims = [self._asked(claim, verdict) for verdict in metering for claim in verdict.claims]
-            self.output = min([verdict.output for verdict in metering if verdict.output is not None], default=None)
-            self.shrink = all(
-                verdict.shrink and not self._observed(verdict) for verdict in metering if verdict.output is not None
-            )
-        self.shrink = self.shrink and self.output is not None
+        self.output = first.output
+        self.shrink = first.shrink and first.output is not None
+        self.observing = False
+        """Whether some of the claims are put only to see what would be refused."""
+        if len(metering) > 1 or first.mode == "observe" or decision.mode == "observe":
+            self._join()
 
-    def _observed(self, verdict: Verdict) -> bool:
+    def _join(self) -> None:
+        """Put the claims of several policies, or of those that only observe, as one question."""
+        bounded = [verdict for verdict in self._metering if verdict.output is not None]
+        self.observing = any(map(self._observes, self._metering))
+        self.claims = [
+            replace(claim, cap=_UNBOUNDED) if self._observes(verdict) else claim for claim, verdict in self._put()
+        ]
+        self.output = min([verdict.output for verdict in bounded if verdict.output is not None], default=None)
+        self.shrink = bool(bounded) and all(verdict.shrink and not self._observes(verdict) for verdict in bounded)
+
+    def _observes(self, verdict: Verdict) -> bool:
         return verdict.mode == "observe" or self._mode == "observe"
-
-    def _asked(self, claim: Claim, verdict: Verdict) -> Claim:
-        return replace(claim, cap=_UNBOUNDED) if self._observed(verdict) else claim
 
     def _put(self) -> list[tuple[Claim, Verdict]]:
         """The claims as policies put them, each with the verdict that it is of."""
@@ -148,8 +151,6 @@ class Claims:
 
     def observed(self, reservation: Reservation) -> list[Verdict]:
         """What the policies that only observe would have refused."""
-        if self.claims is self._metering[0].claims:
-            return []
         return [
             exceeded(claim, owner, hold.spent, hold.outstanding, hold.held)
             for (claim, owner), hold in zip(self._put(), reservation.holds, strict=False)
