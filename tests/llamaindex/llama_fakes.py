@@ -85,8 +85,9 @@ class Provider(FunctionCallingLLM):
         """What comes next in the script."""
         self._job.bodies.receive(said(messages))
         self._job.told[:] = [message.content or "" for message in messages if message.role == MessageRole.TOOL]
-        turn = sum(message.role == MessageRole.ASSISTANT for message in messages) - self.ahead
-        return self._job.step(turn)
+        own = [message for message in messages if message.role == MessageRole.ASSISTANT]
+        results = sum("tool_call_id" in message.additional_kwargs for message in own)  # those that went out directly
+        return self._job.step(len(own) - results - self.ahead)
 
     def answer(self, messages: Sequence[ChatMessage], kwargs: dict[str, Any]) -> tuple[str, list[ToolCallBlock]]:
         """The text and the calls of the next answer."""

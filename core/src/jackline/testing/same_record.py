@@ -184,5 +184,7 @@ def _filled(**fields: Any) -> Act:
 def _text(value: Any) -> Any:
     """What was given back; the pieces of a stream are one text."""
     result = value["result"] if isinstance(value, dict) else value
+    if isinstance(result, dict):  # what a framework's own tools keep beside their text is the framework's
+        result = next((result[name].strip() for name in ("content", "response") if name in result), result)
     pieces = isinstance(result, list) and all(isinstance(piece, str) for piece in result)
     return "".join(result) if pieces else result
