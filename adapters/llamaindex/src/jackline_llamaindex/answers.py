@@ -253,7 +253,9 @@ def _after(act: ModelAct, native: Any, before: Any, decision: Any) -> tuple[Any,
 
 
 def _reasoned(agent: ReActAgent, text: str) -> Any:
+    """What an agent will read in a text; tracers are told when it does."""
+    parse: Any = agent.output_parser.parse
     try:
-        return agent.output_parser.parse(text, is_streaming=False)
+        return getattr(parse, "__wrapped__", parse)(text, is_streaming=False)
     except ValueError:
         return None

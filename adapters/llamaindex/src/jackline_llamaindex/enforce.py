@@ -153,6 +153,13 @@ class ModelAct(Act):
         """Bytes of the answer that were streamed so far."""
         self._messages: list[Any] = []
 
+    def rewrite(self, native: Any, before: Any, after: Any) -> Any:
+        """As any act's; a prompt is judged as a message and stays a text."""
+        if isinstance(native, list) and native and isinstance(native[0], str):
+            native, before, after = native[0], before[0]["content"], after[0]["content"]
+            return [super().rewrite(native, before, after)]
+        return super().rewrite(native, before, after)
+
     def ask(self, llm: Any, messages: Sequence[Any], kwargs: Mapping[str, Any]) -> Request:
         """The request about the messages (or the prompt) that the model would receive."""
         return self.built(lambda: self._request(llm, messages, kwargs))

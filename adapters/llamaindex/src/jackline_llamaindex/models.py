@@ -76,7 +76,7 @@ class Asked:
         """Ask for a stream's tokens where the provider wants to be asked (L22)."""
         if not self.streamed or not offers.tells_usage_on_request(self.llm):
             return kwargs
-        own = kwargs.get("stream_options") or (self.llm.additional_kwargs or {}).get("stream_options")
+        own = kwargs.get("stream_options") or (getattr(self.llm, "additional_kwargs", None) or {}).get("stream_options")
         return kwargs if own is not None else {**kwargs, "stream_options": {"include_usage": True}}
 
     def _abandon(self, error: BaseException) -> None:

@@ -5,7 +5,9 @@ A wrap changes nothing by itself: it asks the guards that follow the object, its
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import types
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.agent.workflow import AgentWorkflow
 from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
@@ -24,6 +26,11 @@ from jackline_llamaindex import agents, tracing
 from jackline_llamaindex.entrances import async_tool_entrance, atelling, telling, tool_entrance
 from jackline_llamaindex.models import MODELS
 from jackline_llamaindex.queries import EMBEDDINGS, RETRIEVERS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jackline.wrapping import Wrapper
 
 _LEAVES = (FunctionTool, QueryEngineTool, RetrieverTool)
 """Tools whose `call` and `acall` are the body itself."""
@@ -58,6 +65,10 @@ class LlamaIndexWraps(Wraps):
         self.cover_family(BaseRetriever, lambda cls: self.cover(cls, RETRIEVERS))
         self.cover_family(BaseEmbedding, lambda cls: self.cover(cls, EMBEDDINGS))
 
+    def cover(self, kind: type, wrappers: Mapping[str, Wrapper]) -> None:
+        """As any wraps do; what LlamaIndex has decorated is called as a method, as tracers are told of it."""
+        super().cover(kind, {name: functools.partial(_around, wrapper) for name, wrapper in wrappers.items()})
+
     def _cover_agent(self, cls: type) -> None:
         self.cover(cls, _AGENT)
 
@@ -75,6 +86,17 @@ class LlamaIndexWraps(Wraps):
     def _cover_model(self, cls: type) -> None:
         if cls is not StructuredLLM:  # it asks the model that it holds
             self.cover(cls, MODELS)
+
+
+def _around(wrapper: Wrapper, body: Callable[..., Any]) -> Callable[..., Any]:
+    if type(body) is types.FunctionType:  # a decorated one says that it is a function, too
+        return wrapper(body)
+
+    @functools.wraps(body)
+    def bound(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return body.__get__(self, type(self))(*args, **kwargs)
+
+    return wrapper(bound)
 
 
 WRAPS = LlamaIndexWraps()
