@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GAPS: Mapping[str, str] = {
-    "tool._run, tool.func": "the body below a tool is called without CrewAI; decorate it with guard.tool",
+    "bodies": "`tool._run` and `tool.func`, called as such, are plain Python; decorate the function with guard.tool",
 }
 
 _KINDS = (Crew, Flow, BaseAgent, LiteAgent, BaseTool, CrewStructuredTool, BaseLLM)

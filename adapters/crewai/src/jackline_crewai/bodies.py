@@ -6,6 +6,7 @@ given, and only then run the body. A ticket says that a call was judged until it
 
 from __future__ import annotations
 
+import inspect
 import json
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from crewai.tools.structured_tool import CrewStructuredTool, ToolUsageLimitExceededError
 from crewai.tools.tool_failure import ToolFailure, ToolFailureReason
 
-from jackline.errors import Signal
+from jackline.errors import Halted, Signal
 from jackline.request import Tool
 from jackline.session import CURRENT
 from jackline_crewai import translate
@@ -78,7 +79,7 @@ class ToolCall:
         if ticket is None or ticket.begun or ticket.tool is not mine.tool or ticket.level is mine.level:
             return False
         try:
-            same = translate.value(self._parsed(ticket_known=None)) == translate.value(ticket.arguments)
+            same: bool = translate.value(self._parsed(ticket_known=None)) == translate.value(ticket.arguments)
         except Exception:  # noqa: BLE001 - CrewAI's own parsing will say what is wrong
             return False
         if same and not self.own:
@@ -139,6 +140,54 @@ class ToolCall:
         ticket.ready = not self.own
         return (), self.kwargs if self.own and changed is bound else changed
 
+    def open(self, native: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Ask every guard; what the entrance is called with then."""
+        changed = native
+        try:
+            for act in self.acts:
+                act.check(act.ask(changed))
+                changed = act.permitted(changed)
+            return self.arguments(native, changed)
+        except BaseException as error:
+            abandon(self.acts, error)
+            raise
+
+    async def aopen(self, native: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """As `open`, without blocking the event loop."""
+        changed = native
+        try:
+            for act in self.acts:
+                await act.acheck(act.ask(changed))
+                changed = act.permitted(changed)
+            return self.arguments(native, changed)
+        except BaseException as error:
+            abandon(self.acts, error)
+            raise
+
+    def released(self, result: Any) -> Any:
+        """Record the result, and let through what every guard permits of it."""
+        for act in reversed(self.acts):
+            plain = translate.value(result)
+            act.complete(plain)
+            if act.request is not None:
+                result = act.released(result, plain, act.guard.returned(act.request, plain))
+                asked, before = self.asked_output(act, result)
+                if asked is not None:
+                    result = act.released(result, before, act.guard.check(asked))
+        return result
+
+    async def areleased(self, result: Any) -> Any:
+        """As `released`, without blocking the event loop."""
+        for act in reversed(self.acts):
+            plain = translate.value(result)
+            act.complete(plain)
+            if act.request is not None:
+                result = act.released(result, plain, await act.guard.areturned(act.request, plain))
+                asked, before = self.asked_output(act, result)
+                if asked is not None:
+                    result = act.released(result, before, await act.guard.acheck(asked))
+        return result
+
     def enter(self) -> tuple[Any, ...]:
         """Begin the body; answers what `leave` wants."""
         self.place = Place("tool", self.ticket.tool, [act.inner for act in self.acts], PLACE.get())
@@ -151,17 +200,14 @@ class ToolCall:
         PLACE.reset(tokens[1])
         TICKET.reset(tokens[2])
 
-    def failed(self, error: BaseException) -> Any:
-        """Close the call of a body that raised; what its caller is told instead, or raises."""
+    def failed(self, error: BaseException) -> None:
+        """Close the call of a body that raised."""
         limit = isinstance(error, ToolUsageLimitExceededError)
         for act in self.acts:
             if limit:
                 act.abandon(_LIMIT)
             else:
                 act.fail(error)
-        if isinstance(error, Signal):
-            return told(error)
-        raise error
 
     def spent(self, result: Any) -> bool:
         """Whether the body did not run, since CrewAI's limit of how often was reached."""
@@ -189,10 +235,12 @@ class ToolCall:
 def told(refusal: Signal) -> Any:
     """What whoever called a tool is told of its refusal: an agent's model as a failure's text, code by an exception."""
     place = PLACE.get()
+    if place is not None and place.kind == "model":  # the call runs its tools itself, and hides what they raise
+        if isinstance(refusal, Halted):
+            place.refusal = refusal
+        return str(refusal)
     if place is None or place.agent is None:
         raise refusal
-    if place.kind == "model":
-        return str(refusal)
     return ToolFailure(message=str(refusal))
 
 
@@ -200,76 +248,52 @@ def run_tool(followers: Sequence[Follower], call: ToolCall, body: Callable[..., 
     """Run a tool's body under every guard that follows the call."""
     native = call.begin(followers)
     try:
-        changed = native
-        for act in call.acts:
-            act.check(act.ask(changed))
-            changed = act.permitted(changed)
-        args, kwargs = call.arguments(native, changed)
+        args, kwargs = call.open(native)
     except Signal as refusal:
-        abandon(call.acts, refusal)
         return told(refusal)
-    except BaseException as error:
-        abandon(call.acts, error)
-        raise
     tokens = call.enter()
     try:
         result = body(call.native, *args, **kwargs)
     except BaseException as error:
         call.leave(tokens)
-        return call.failed(error)
+        call.failed(error)
+        if isinstance(error, Signal):
+            return told(error)
+        raise
     call.leave(tokens)
     if call.spent(result):
         return result
     try:
-        for act in reversed(call.acts):
-            plain = translate.value(result)
-            act.complete(plain)
-            if act.request is not None:
-                result = act.released(result, plain, act.guard.returned(act.request, plain))
-                asked, before = call.asked_output(act, result)
-                if asked is not None:
-                    result = act.released(result, before, act.guard.check(asked))
+        return call.released(result)
     except Signal as refusal:
         return told(refusal)
-    return result
 
 
 async def arun_tool(followers: Sequence[Follower], call: ToolCall, body: Callable[..., Awaitable[Any]]) -> Any:
     """As `run_tool`, without blocking the event loop."""
     native = call.begin(followers)
     try:
-        changed = native
-        for act in call.acts:
-            await act.acheck(act.ask(changed))
-            changed = act.permitted(changed)
-        args, kwargs = call.arguments(native, changed)
+        args, kwargs = await call.aopen(native)
     except Signal as refusal:
-        abandon(call.acts, refusal)
         return told(refusal)
-    except BaseException as error:
-        abandon(call.acts, error)
-        raise
     tokens = call.enter()
     try:
         result = await body(call.native, *args, **kwargs)
+        while inspect.isawaitable(result):  # CrewAI's `ainvoke` hands out an asynchronous body that did not run yet
+            result = await result
     except BaseException as error:
         call.leave(tokens)
-        return call.failed(error)
+        call.failed(error)
+        if isinstance(error, Signal):
+            return told(error)
+        raise
     call.leave(tokens)
     if call.spent(result):
         return result
     try:
-        for act in reversed(call.acts):
-            plain = translate.value(result)
-            act.complete(plain)
-            if act.request is not None:
-                result = act.released(result, plain, await act.guard.areturned(act.request, plain))
-                asked, before = call.asked_output(act, result)
-                if asked is not None:
-                    result = act.released(result, before, await act.guard.acheck(asked))
+        return await call.areleased(result)
     except Signal as refusal:
         return told(refusal)
-    return result
 
 
 def cached(followers: Sequence[Follower], name: str, given: str, found: Any) -> Any:

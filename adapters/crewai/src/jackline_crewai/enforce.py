@@ -11,6 +11,7 @@ from jackline.errors import Signal
 from jackline.events import Usage
 from jackline.plain import apart, canonical, plain
 from jackline.request import Model
+from jackline.rewriting import UnchangeableError, rewrite
 from jackline_crewai import translate
 from jackline_crewai.places import PLACE, scope_of
 from jackline_crewai.signals import signal
@@ -135,11 +136,11 @@ class ModelCall:
         self.events: list[tuple[Any, Any, Any]] = []
         """CrewAI's events that show the answer, held back: (bus, source, event)."""
 
-    def speaker(self) -> Place | None:
-        """The agent whose final word the answer may be."""
+    def turn(self) -> Place | None:
+        """The agent whose turn this call is: it does what the answer asks for, or it has answered."""
         place = PLACE.get()
         agent = place.agent if place is not None else None
-        if agent is None or not agent.speaks or agent.executor is None or "available_functions" not in self.keywords:
+        if agent is None or agent.executor is None or "available_functions" not in self.keywords:
             return None
         own = getattr(agent.executor, "callbacks", None)
         own = own if own is not None else getattr(agent.executor, "_callbacks", None)
@@ -184,16 +185,10 @@ class ModelAct(CrewAct):
         asked = self.output("") if self.speaker is not None else None
         return self.guard.judges_return(self.request) or (asked is not None and self.guard.judges(asked))
 
-    def finished(self, result: Any, before: Mapping[str, Any]) -> None:
+    def finished(self, before: Mapping[str, Any]) -> None:
         """Record the answer with its tokens."""
         usage = translate.usage(self.call.told) or self._bound(before)
-        self.complete(before, usage=usage, model="")
-        for call in before.get("tool_calls", ()):
-            self.follower.tools.seen(self.scope.agent, call["name"])
-        if self.speaker is not None and isinstance(result, str) and not self.call.tools:
-            asked = translate.action_of(result)
-            if asked:
-                self.follower.tools.seen(self.scope.agent, asked)
+        self.complete(before, usage=usage, model=self.request.model.name if self.request and self.request.model else "")
 
     def asked_output(self, result: Any) -> tuple[Request | None, Any]:
         """The request about an answer as its agent's output, with what is judged; None where it is no final word."""
@@ -218,8 +213,8 @@ class ModelAct(CrewAct):
             if isinstance(result, str):
                 changed: Any = translate.with_final_text(result, before, after)
             else:
-                changed = translate.rewrite(result, before, after)
-        except (translate.UnchangeableError, KeyError, TypeError) as error:
+                changed = rewrite(result, before, after)
+        except (UnchangeableError, KeyError, TypeError) as error:
             reason = f"its answer cannot be changed as policy asks: {error}"
             raise self._refusing(msgspec.structs.replace(answer, effect="deny", reason=reason)) from error
         if self.speaker is not None:

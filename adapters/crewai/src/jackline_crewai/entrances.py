@@ -90,7 +90,7 @@ def replay(body: Body) -> Body:
 
 
 def flow(body: Body) -> Body:
-    """Around `Flow.kickoff_async`, which `kickoff` and `akickoff` lead to; CrewAI's own machinery is made of flows too."""
+    """Around `Flow.kickoff_async`, which `kickoff` and `akickoff` lead to; CrewAI's own machinery is made of flows."""
 
     async def kickoff_async(self: Any, *args: Any, **kwargs: Any) -> Any:
         followers = () if type(self).is_crewai_internal else active(self)
@@ -246,7 +246,8 @@ def _with_raw(output: Any, raw: Any) -> Any:
 
 def _current() -> AgentRun:
     place = PLACE.get()
-    run: AgentRun = place.run  # type: ignore[union-attr] - `continues` has just found it
+    assert place is not None  # `continues` has just found it
+    run: AgentRun = place.run
     return run
 
 

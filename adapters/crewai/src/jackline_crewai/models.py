@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,16 @@ from crewai.events.types.llm_events import (
 )
 from crewai.llms import base_llm
 
+from jackline.errors import Signal
+from jackline.request import Tool
 from jackline.session import CURRENT
 from jackline_crewai import translate
-from jackline_crewai.enforce import ModelAct, ModelCall, abandon
+from jackline_crewai.enforce import ModelAct, ModelCall, ToolAct, abandon
 from jackline_crewai.places import PLACE, Place
+from jackline_crewai.signals import ended
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from contextvars import Token
 
     from jackline_crewai.following import Follower
@@ -28,6 +32,7 @@ MODEL: ContextVar[ModelCall | None] = ContextVar("jackline_crewai_model", defaul
 
 _SHOWING = (LLMStreamChunkEvent, LLMThinkingChunkEvent, LLMCallCompletedEvent)
 _NOTHING = object()
+_NO_TOOL = "its agent has no such tool"
 
 
 def continues(model: Any) -> bool:
@@ -63,15 +68,31 @@ class Calling:
         tools = args[1] if len(args) > 1 else kwargs.get("tools")
         self.original = model
         self.call = ModelCall(model, given, tools, kwargs)
-        self.speaker = self.call.speaker()
+        self.turn = self.call.turn()
+        speaker = self.turn if self.turn is not None and self.turn.speaks else None
         _declare(followers)
-        self.acts = [ModelAct(item, self.call, self.speaker) for item in followers]
+        self.acts = [ModelAct(item, self.call, speaker) for item in followers]
         self._granted: list[int] = []
         self._tokens: tuple[Token[Any], ...] = ()
         self._before: dict[str, Any] = {}
 
+    def _check_halted(self) -> None:
+        """A session that was halted in this agent's run has ended there: CrewAI has made text of it, and goes on."""
+        place = PLACE.get()
+        agent = place.agent if place is not None else None
+        if agent is not None and agent.run is not None:
+            agent.run.check_halted()
+
+    def _check_ended(self) -> None:
+        """A session that was halted while the model answered: it swallows what the functions that it runs raise."""
+        for act in self.acts:
+            halt = act.scope.session.halt
+            if halt is not None:
+                raise ended(act.scope.session, halt)
+
     def open(self) -> None:
         """Ask every guard; raises where one refuses."""
+        self._check_halted()
         try:
             for act in self.acts:
                 act.check(act.ask())
@@ -82,6 +103,7 @@ class Calling:
 
     async def aopen(self) -> None:
         """As `open`, without blocking the event loop."""
+        self._check_halted()
         try:
             for act in self.acts:
                 await act.acheck(act.ask())
@@ -132,12 +154,18 @@ class Calling:
         try:
             for act in reversed(self.acts):
                 before = translate.answer(result)
-                act.finished(result, before)
+                act.finished(before)
                 if act.request is not None:
                     result = act.released(result, before, act.guard.returned(act.request, before))
                     asked, said = act.asked_output(result)
                     if asked is not None:
                         result = act.worded(result, said, act.guard.check(asked))
+            self._check_refused()
+            for attempt, args in self._unknown(result):
+                with contextlib.suppress(Signal):
+                    attempt.check(attempt.ask(args))
+                    attempt.abandon(_NO_TOOL)
+            self._check_ended()
         except BaseException as error:
             self._drop(str(error))
             raise
@@ -150,17 +178,39 @@ class Calling:
         try:
             for act in reversed(self.acts):
                 before = translate.answer(result)
-                act.finished(result, before)
+                act.finished(before)
                 if act.request is not None:
                     result = act.released(result, before, await act.guard.areturned(act.request, before))
                     asked, said = act.asked_output(result)
                     if asked is not None:
                         result = act.worded(result, said, await act.guard.acheck(asked))
+            self._check_refused()
+            for attempt, args in self._unknown(result):
+                with contextlib.suppress(Signal):
+                    await attempt.acheck(attempt.ask(args))
+                    attempt.abandon(_NO_TOOL)
+            self._check_ended()
         except BaseException as error:
             self._drop(str(error))
             raise
         self._show(given, result)
         return result
+
+    def _check_refused(self) -> None:
+        """Raise what ended the session in a tool that this call has run itself."""
+        place = self.call.place
+        if place is not None and place.refusal is not None:
+            raise place.refusal
+
+    def _unknown(self, result: Any) -> Iterator[tuple[ToolAct, dict[str, Any]]]:
+        """What the answer asks of tools that its agent does not have: attempts, which are asked about and on record."""
+        if self.turn is None:
+            return
+        for name, args in translate.asked_tools(result, native_tools=bool(self.call.tools)):
+            for act in self.acts:
+                tools, agent = act.follower.tools, act.scope.agent
+                if not tools.has(agent, name, loosely=not self.call.tools):
+                    yield ToolAct(act.follower, Tool(name=name)), args
 
     def _limited(self, granted: int) -> Any:
         """The model with a smaller output limit; the caller's own, which others may be using, stays as it is."""

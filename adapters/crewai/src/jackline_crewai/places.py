@@ -19,7 +19,7 @@ Kind = Literal["crew", "agent", "model", "tool"]
 class Place:
     """What is going on around a call: one run of one crew or agent, one model call, or one tool's body."""
 
-    __slots__ = ("above", "executor", "kind", "native", "run", "said", "scopes", "speaks", "task", "tools")
+    __slots__ = ("above", "executor", "kind", "native", "refusal", "run", "said", "scopes", "speaks", "task", "tools")
 
     def __init__(self, kind: Kind, native: Any, scopes: Sequence[Scope], above: Place | None, task: Any = None) -> None:
         self.kind = kind
@@ -33,6 +33,8 @@ class Place:
         """Of an agent: what it answers goes outside, not to another agent."""
         self.said: Any = None
         """Of an agent: the last answer that was judged as its output, as plain data."""
+        self.refusal: Any = None
+        """Of a model call: what ended its session, in a tool that it runs itself."""
         self.run: Any = None
         """Of an agent: its run."""
         self.executor: Any = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from jackline.request import Request
+from jackline.rewriting import UnchangeableError, rewrite
 from jackline.session import CURRENT, Scope
 from jackline_crewai import translate
 from jackline_crewai.enforce import SpawnAct, abandon
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from jackline.decision import Decision
     from jackline.guard import Guard
-    from jackline.request import Agent
+    from jackline.request import Agent, Request
     from jackline.session import Session
     from jackline_crewai.following import Follower
 
@@ -47,10 +47,13 @@ class Run:
         self.acts: list[SpawnAct] = []
         self.place = Place(kind, native, (), PLACE.get(), task)
         self._tokens: tuple[Any, ...] = ()
+        self._halted: frozenset[int] = frozenset()
+        """The sessions that had ended before this run began: what it tries is asked and refused, and on record."""
 
     def enter(self) -> None:
         """What happens from now on happens in this run."""
         self.place.scopes = [part.scope for part in self.parts]
+        self._halted = frozenset(id(scope.session) for scope in self.place.scopes if scope.session.halted)
         self._tokens = (CURRENT.set(self.parts[-1].scope), PLACE.set(self.place))
 
     def leave(self, error: BaseException | None = None) -> None:
@@ -75,10 +78,10 @@ class Run:
         self.parts.clear()
 
     def check_halted(self) -> None:
-        """End a run whose session was halted below it: CrewAI makes text of what is raised in a tool or a delegation."""
+        """End a run whose session was halted in it: CrewAI makes text of what is raised in a tool or a delegation."""
         for part in self.parts:
             halt = part.scope.session.halt
-            if halt is not None:
+            if halt is not None and id(part.scope.session) not in self._halted:
                 raise ended(part.scope.session, halt)
 
 
@@ -197,8 +200,8 @@ class AgentRun(Run):
         if answer.args is None:
             return native
         try:
-            changed = translate.rewrite(native, before, answer.args["result"])
-        except (translate.UnchangeableError, KeyError, TypeError) as error:
+            changed = rewrite(native, before, answer.args["result"])
+        except (UnchangeableError, KeyError, TypeError) as error:
             reason = f"its answer cannot be changed as policy asks: {error}"
             raise signal(msgspec.structs.replace(answer, effect="deny", reason=reason)) from error
         self.place.said = answer.args["result"]

@@ -1,4 +1,4 @@
-"""What a refused act raises in CrewAI: Jackline's signals, each also the exception that CrewAI neither retries nor swallows.
+"""What a refused act raises in CrewAI: Jackline's signals, each also what CrewAI neither retries nor hides.
 
 `HookAborted` is CrewAI's own word for a deliberate stop: retries, guardrails and memory let it through. Two places do
 not: the body of a tool and delegation, where every exception becomes text. What is refused there is told as text.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 from crewai.tools.structured_tool import strip_composite_description_prefix
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from jackline.guard import Guard
+
+_CLOSE = 0.85
+"""How much alike two names are that CrewAI takes for the same where a model asks for tools in its text."""
 
 _CAPACITY = 4096
 """Tool objects remembered; the memory is emptied when it is full."""
@@ -32,31 +36,33 @@ class KnownTool:
     __slots__ = ("_description", "_name", "_reference", "_schema", "binding", "speaks", "tool")
 
     def __init__(self, native: Any) -> None:
-        self._reference = weakref.ref(native)
+        self._reference: weakref.ref[Any] = weakref.ref(native)
         self._name = native.name
         self._description = native.description
         self._schema = native.args_schema
         self.binding = _binding(native)
         self.speaks = bool(native.result_as_answer)
         """Whether its result is its agent's answer."""
+        parameters = _parameters(native.args_schema)
         declared = {
             "description": strip_composite_description_prefix(native.description),
-            "parameters": _parameters(native.args_schema),
+            "parameters": parameters,
         }
         self.tool = Tool(
             name=native.name,
             fingerprint=fingerprint(declared),
             read_only=_read_only(native),
-            parameters=declared["parameters"],
+            parameters=parameters,
         )
 
     def describes(self, native: Any) -> bool:
         """Whether this is still what `native` says of itself."""
+        mine = self._reference()
         return (
-            self._reference() is native
-            and self._schema is native.args_schema
-            and self._description == native.description
-            and self._name == native.name
+            mine is not None
+            and mine is native
+            and self._schema is mine.args_schema
+            and bool(self._description == mine.description and self._name == mine.name)
         )
 
     def completed(self, given: dict[str, Any]) -> dict[str, Any]:
@@ -154,7 +160,9 @@ class Tools:
             else:
                 yield Tool(name=name)
 
-    def seen(self, agent: Agent, name: str) -> None:
-        """Take note of a tool that a model asked for and that nobody offered."""
-        if self.named(agent, name) is None:
-            self._guard.registry.tool(agent, Tool(name=name))
+    def has(self, agent: Agent, name: str, *, loosely: bool) -> bool:
+        """Whether an agent has the tool that its model asks for; `loosely`: a name that is close to one will do."""
+        mine = self._named.get(agent.name, {})
+        if name in mine or not loosely:
+            return name in mine
+        return any(SequenceMatcher(None, known, name).ratio() > _CLOSE for known in mine)

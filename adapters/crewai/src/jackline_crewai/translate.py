@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from crewai.agents.parser import FINAL_ANSWER_ACTION, AgentFinish, OutputParserError, parse
+from crewai.agents.constants import FINAL_ANSWER_ACTION
+from crewai.agents.parser import AgentAction, AgentFinish, OutputParserError, parse
 from crewai.types.usage_metrics import UsageMetrics
 from crewai.utilities.agent_utils import extract_tool_call_info
+from crewai.utilities.string_utils import sanitize_tool_name
 from pydantic import BaseModel
 
 from jackline.events import Usage
@@ -193,7 +195,7 @@ def _with(native: Any, update: dict[str, Any]) -> Any:
 
 
 def final_text(native: Any, *, native_tools: bool) -> str | None:
-    """An agent's final word in a model's text, None where it has none: `Final Answer:` where tools are asked for in text."""
+    """An agent's final word in a model's text; None where it has none. With `native_tools`, all of the text is."""
     if not isinstance(native, str):
         return None
     if native_tools:
@@ -215,13 +217,24 @@ def with_final_text(native: str, before: str, after: Any) -> str:
     return f"{head}{mark} {after}"
 
 
-def action_of(native: str) -> str:
-    """The tool that a model asks for in its text; empty where it asks for none."""
+def asked_tools(native: Any, *, native_tools: bool) -> list[tuple[str, dict[str, Any]]]:
+    """The tools that an answer asks for, with the arguments that it gives; in its text where not `native_tools`."""
+    if is_calls(native):
+        return [(call["name"], named(call["args"])) for call in map(tool_call, native)]
+    if native_tools or not isinstance(native, str):
+        return []
     try:
         found = parse(native)
     except OutputParserError:
-        return ""
-    return getattr(found, "tool", "")
+        return []
+    if not isinstance(found, AgentAction):
+        return []
+    return [(sanitize_tool_name(found.tool), named(arguments(found.tool_input)))]
+
+
+def named(args: Any) -> dict[str, Any]:
+    """Arguments by name, whatever was given for them."""
+    return args if isinstance(args, dict) else {"input": args}
 
 
 # --- what a model call is
@@ -274,7 +287,7 @@ def limit_of(model: Any) -> int | None:
     """
     found = [getattr(model, name, None) for name in LIMITS]
     found += [item for name, item in _additional(model).items() if name in _HIDDEN]
-    limits = [int(item) for item in found if type(item) in (int, float)]
+    limits = [int(item) for item in found if isinstance(item, (int, float)) and not isinstance(item, bool)]
     return max(limits) if limits and min(limits) > 0 else None
 
 
@@ -286,7 +299,7 @@ def can_limit(model: Any) -> bool:
 def limited(model: Any, granted: int) -> dict[str, int]:
     """The settings with which a model writes at most `granted` tokens."""
     given = {name: getattr(model, name, None) for name in LIMITS if name in type(model).model_fields}
-    smaller = {name: min(int(item), granted) for name, item in given.items() if type(item) in (int, float)}
+    smaller = {name: min(int(item), granted) for name, item in given.items() if isinstance(item, (int, float))}
     if smaller:
         return smaller
     if "max_output_tokens" in given:

@@ -9,6 +9,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from chromadb.api.types import EmbeddingFunction as ChromaEmbeddingFunction
 from crewai import Crew, Task
 from crewai.agent.core import Agent
 from crewai.agents.agent_builder.base_agent import BaseAgent
@@ -16,14 +17,18 @@ from crewai.agents.agent_executor import AgentExecutor
 from crewai.agents.cache.cache_handler import CacheHandler
 from crewai.events.event_bus import CrewAIEventsBus
 from crewai.flow.runtime import Flow
+from crewai.knowledge.knowledge import Knowledge
 from crewai.lite_agent import LiteAgent
 from crewai.llms.base_llm import BaseLLM
+from crewai.memory import encoding_flow, recall_flow, unified_memory
+from crewai.memory.unified_memory import Memory
+from crewai.rag.core.base_embeddings_callable import EmbeddingFunction
 from crewai.tools.base_tool import BaseTool
 from crewai.tools.structured_tool import CrewStructuredTool
 from crewai.utilities.agent_utils import is_inside_event_loop
 
 from jackline.wrapping import Wraps
-from jackline_crewai import bodies, entrances, models
+from jackline_crewai import bodies, entrances, models, queries
 from jackline_crewai.following import FOLLOWING
 from jackline_crewai.tools import original
 
@@ -121,6 +126,7 @@ def _emit(body: Body) -> Body:
 _TOOL = {"run": _tool, "arun": _tool, "_validate_kwargs": _parsing}
 _STRUCTURED = {"invoke": _tool, "ainvoke": _tool, "_parse_args": _parsing}
 _MODEL = {"call": _call, "acall": _acall, "_track_token_usage_internal": _usage}
+_EMBEDDER = {"__call__": queries.embedder, "embed_query": queries.embedder}
 _AGENT = {"execute_task": entrances.task, "aexecute_task": entrances.atask}
 
 
@@ -133,6 +139,15 @@ class CrewWraps(Wraps):
         self.cover_family(CrewStructuredTool, functools.partial(self.cover, wrappers=_STRUCTURED))
         self.cover_family(BaseLLM, functools.partial(self.cover, wrappers=_MODEL))
         self.cover_family(BaseAgent, functools.partial(self.cover, wrappers=_AGENT))
+        for base in (EmbeddingFunction, ChromaEmbeddingFunction):
+            self.cover_family(base, functools.partial(self.cover, wrappers=_EMBEDDER))
+        for module in (unified_memory, recall_flow, encoding_flow):
+            for name in ("embed_text", "embed_texts"):
+                if name in module.__dict__:
+                    self.wrap(module, name, queries.embed_with)
+        self.wrap(Knowledge, "query", queries.knowledge)
+        self.wrap(Knowledge, "aquery", queries.knowledge)
+        self.wrap(Memory, "recall", queries.memory)
         self.wrap(CacheHandler, "read", _cache)
         self.wrap(CrewAIEventsBus, "emit", _emit)
         self.wrap(Task, "_execute_core", entrances.task_core)
