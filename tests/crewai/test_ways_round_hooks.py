@@ -302,7 +302,8 @@ def test_c12_an_error_of_ours_denies(guards: Guards, native: bool, monkeypatch: 
     llm = fake(asking(native, "send_mail", {"to": "x"}), "fine" if native else final("fine"), native=native)
     assert run(crew(llm, bodies.mail())).raw == "fine"
     assert bodies.ran == {}
-    assert guard.recorder.lost > 0
+    assert "could not be judged: TypeError: ours" in llm.seen[-1]
+    assert guard.recorder.lost + len(on_record(guard, "events_lost")) > 0
 
 
 def test_what_is_on_record_of_a_result_is_what_was_let_through(guards: Guards) -> None:

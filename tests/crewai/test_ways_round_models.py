@@ -182,8 +182,9 @@ def test_usage_that_a_model_does_not_tell_does_not_open_a_ceiling(guards: Guards
     with pytest.raises(Denied):
         for _ in range(30):
             llm.call(HI)
-    assert llm.calls == 6
+    assert llm.calls < 20
     assert guard.ledger.balance("t").spent > 800
+    assert all(event.usage.estimated for event in on_record(guard, "completed"))
 
 
 @NATIVE
