@@ -57,7 +57,7 @@ def result(program: Callable[[], Any]) -> str:
     """What a program gives, or how it fails, as text."""
     try:
         return repr(asyncio.run(asyncio.wait_for(program(), SECONDS)))
-    except BaseException as error:  # noqa: BLE001 - it is what is compared
+    except BaseException as error:
         return f"{type(error).__name__}: {error}"
 
 

@@ -179,10 +179,35 @@ class Kept(BaseEventHandler):
         self._names.append(type(event).__name__)
 
 
+class KeptSpans(SimpleSpanHandler):
+    """Keeps of what each span is, with which arguments, and what came of it."""
+
+    _told: list[str] = PrivateAttr(default_factory=list)
+
+    @classmethod
+    def class_name(cls) -> str:
+        return "KeptSpans"
+
+    def new_span(self, id_: str, bound_args: Any, instance: Any = None, *args: Any, **kwargs: Any) -> Any:
+        self._told.append(f"{name_of(id_)} of {type(instance).__name__} with {list(bound_args.arguments)}")
+        return super().new_span(id_, bound_args, instance, *args, **kwargs)
+
+    def prepare_to_exit_span(
+        self, id_: str, bound_args: Any, instance: Any = None, result: Any = None, **_: Any
+    ) -> Any:
+        self._told.append(f"{name_of(id_)} of {type(instance).__name__} gave {type(result).__name__}")
+        return super().prepare_to_exit_span(id_, bound_args, instance, result)
+
+
+def name_of(span: str) -> str:
+    """A span's name, without the number that is new each time."""
+    return span[:-37]
+
+
 async def instrumentation() -> Any:
     """The events and spans that another tracer sees, and what the old callbacks count."""
     counter = TokenCountingHandler(tokenizer=str.split)
-    events, spans, dispatcher = Kept(), SimpleSpanHandler(), get_dispatcher()
+    events, spans, dispatcher = Kept(), KeptSpans(), get_dispatcher()
     dispatcher.add_event_handler(events)
     dispatcher.add_span_handler(spans)
     try:
@@ -195,9 +220,9 @@ async def instrumentation() -> Any:
     finally:
         dispatcher.event_handlers.remove(events)
         dispatcher.span_handlers.remove(spans)
-    tree = [span.id_.rpartition("-")[0].split("-")[0] for span in spans.completed_spans]
+    tree = [(name_of(span.id_), name_of(span.parent_id or "-" * 37)) for span in spans.completed_spans]
     counted = counter.prompt_llm_token_count, counter.completion_llm_token_count
-    return str(answer), str(output), str(text), events._names, sorted(tree), len(spans.open_spans), counted
+    return str(answer), str(output), str(text), events._names, spans._told, tree, len(spans.open_spans), counted
 
 
 PROGRAMS = (

@@ -202,6 +202,8 @@ def plain(event: Any) -> Any:
     for name in ("delta", "tool_name", "tool_kwargs", "tool_id", "current_agent_name", "return_direct", "msg"):
         if hasattr(event, name):
             found[name] = getattr(event, name)
+    if len(str(found.get("tool_id", ""))) == 36:  # a new one each time
+        found["tool_id"] = "new"
     if hasattr(event, "tool_output"):
         output = event.tool_output
         found["output"] = (output.content, str(output.raw_output), output.is_error, str(output.raw_input))
