@@ -46,7 +46,7 @@ class _Handler(BaseHTTPRequestHandler):
             place = urlsplit(place).path
         getattr(self, f"_{place.strip('/').partition('/')[0]}", self._ok)(body, query)
 
-    do_GET = do_POST = do_PUT = do_HEAD = _answer
+    do_GET = do_POST = do_PUT = do_HEAD = do_CONNECT = _answer  # noqa: N815 - the names that it is called by
 
     def _ok(self, body: bytes, query: Any) -> None:
         self._send(200, b"hello " + body)

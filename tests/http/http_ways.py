@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable  # noqa: TC003 - a NamedTuple's fields
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -121,4 +121,3 @@ WAYS = (
     Way("urllib3.pool", _pool, urllib3.exceptions.HTTPError),
     Way("aiohttp", _awaited(_aiohttp), aiohttp.ClientError),
 )
-

@@ -57,9 +57,7 @@ def test_a_request_is_a_child_of_the_tool_that_sends_it(way: Way, good: Server, 
 
 @every_way
 @pytest.mark.parametrize(("effect", "kind"), [("deny", Denied), ("halt", Halted), ("escalate", ApprovalPending)])
-def test_a_refused_request_never_arrives(
-    way: Way, effect: Any, kind: Any, bad: Server, governing: Governing
-) -> None:
+def test_a_refused_request_never_arrives(way: Way, effect: Any, kind: Any, bad: Server, governing: Governing) -> None:
     guard = governing(refuse_port(bad.port, effect))
     caught: list[Exception] = []
 
@@ -188,7 +186,7 @@ def test_an_answer_that_is_no_success_is_one_all_the_same(way: Way, good: Server
 @pytest.mark.parametrize("path", ["broken", "gone"])
 def test_a_broken_connection_ends_the_act(way: Way, path: str, good: Server, governing: Governing) -> None:
     guard = governing()
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - each library says it in its own way
+    with pytest.raises(Exception) as caught:
         as_tool(guard, lambda: way.send(f"{good.url}/{path}", "POST", content=b"body"))
     assert not isinstance(caught.value, Denied)
     guard.close()
@@ -213,9 +211,7 @@ def test_a_server_that_is_not_there_ends_the_act(way: Way, good: Server, governi
 
 @every_way
 @pytest.mark.parametrize(("path", "size"), [("large", 200_000), ("chunks", 50)])
-def test_bytes_are_counted_as_they_arrive(
-    way: Way, path: str, size: int, good: Server, governing: Governing
-) -> None:
+def test_bytes_are_counted_as_they_arrive(way: Way, path: str, size: int, good: Server, governing: Governing) -> None:
     guard = governing()
     assert len(as_tool(guard, lambda: way.send(f"{good.url}/{path}"))[1]) == size
     assert [each.http.received for each in outcomes(guard)] == [size]
@@ -224,7 +220,7 @@ def test_bytes_are_counted_as_they_arrive(
 @every_way
 def test_outside_of_tools_the_program_itself_asks(way: Way, good: Server, bad: Server, governing: Governing) -> None:
     asked: list[Any] = []
-    guard = governing(keep(asked), refuse_port(bad.port))
+    governing(keep(asked), refuse_port(bad.port))
     assert way.send(f"{good.url}/ok") == (200, "hello ")
     with pytest.raises(way.error, match=NO):
         way.send(f"{bad.url}/ok")

@@ -15,6 +15,8 @@ class TestToolAccess(PolicySuite):
         {"spawn": True},
         {"spawn": False},
         {"allow": [], "delegate": ["search"]},
+        {"egress": {"allow": ["*.internal:8443", {"host": "10.0.0.0/8", "methods": ["GET"]}], "deny": ["10.1.0.0/16"]}},
+        {"egress": {"allow": ["tcp://mail.internal:25"], "others": "deny", "model_hosts": "listed"}},
     )
 
     def requests(self) -> list[Request]:
@@ -27,4 +29,10 @@ class TestToolAccess(PolicySuite):
         ]
         asked = [request("tool.call", tool.name, tool=tool) for tool in tools]
         offers = [request("model.call", model=Model(name="gpt-5", tools=(tool,))) for tool in tools]
-        return [*super().requests(), *asked, *offers]
+        places = [
+            {"host": host, "method": method, "scheme": scheme, "path": "/", "port": port}
+            for host in ("api.internal", "10.1.2.3", "10.2.3.4", "evil.example", "mail.internal")
+            for scheme, port, method in (("https", 8443, "POST"), ("http", 80, "GET"), ("tcp", 25, "CONNECT"))
+        ]
+        sent = [request("http.request", place["host"], facts={"http": place}) for place in places]
+        return [*super().requests(), *asked, *offers, *sent]

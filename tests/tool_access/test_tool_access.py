@@ -199,7 +199,7 @@ def test_delegate_is_matched_as_allow_is() -> None:
     [
         (
             "{}",
-            "bundle:5:11: the policy decides nothing; give allow, deny, delegate, read_only, provider_tools, models or spawn; allow: [] permits no tool",
+            "bundle:5:11: the policy decides nothing; give allow, deny, delegate, read_only, provider_tools, models, spawn or egress; allow: [] permits no tool",
         ),
         ("{alow: [x]}", "bundle:5:12: unknown key `alow`; did you mean 'allow'?"),
         ("{allow: search}", "bundle:5:19: `allow` is 'search', expected a list; write [search]"),

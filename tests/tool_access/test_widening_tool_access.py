@@ -52,6 +52,21 @@ def policy(options: dict[str, Any]) -> ToolAccess:
             ("tools: no list governs them any more", "provider_tools: not governed any more"),
         ),
         ({"spawn": True}, {"spawn": True, "allow": ["a"]}, ()),
+        ({"egress": {}}, {"spawn": True}, ("egress: not governed any more",)),
+        ({"spawn": True}, {"spawn": True, "egress": {}}, ()),
+        ({"egress": {"allow": ["a"]}}, {"egress": {"allow": ["b", "a"]}}, ("egress.allow: gained b",)),
+        (
+            {"egress": {"allow": [{"host": "a", "methods": ["GET"]}]}},
+            {"egress": {"allow": [{"host": "a", "methods": ["PUT", "get"]}]}},
+            ("egress.allow: gained a for GET, PUT",),
+        ),
+        ({"egress": {"deny": ["a"]}}, {"egress": {}}, ("egress.deny: lost a",)),
+        ({"egress": {"methods": ["GET"]}}, {"egress": {"methods": ["GET", "PUT"]}}, ("egress.methods: gained PUT",)),
+        ({"egress": {"methods": ["GET"]}}, {"egress": {}}, ("egress.methods: not governed any more",)),
+        ({"egress": {"schemes": ["https"]}}, {"egress": {}}, ("egress.schemes: not governed any more",)),
+        ({"egress": {"others": "deny"}}, {"egress": {}}, ("egress.others: was deny",)),
+        ({"egress": {"model_hosts": "listed"}}, {"egress": {}}, ("egress.model_hosts: was listed",)),
+        ({"egress": {}}, {"egress": {"others": "deny", "model_hosts": "listed"}}, ()),
     ],
 )
 def test_says_how_a_reload_permits_more(old: dict[str, Any], new: dict[str, Any], said: tuple[str, ...]) -> None:

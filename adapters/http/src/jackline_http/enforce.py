@@ -38,11 +38,7 @@ class Governing:
 
     def asks(self) -> bool:
         """Whether anybody is to be asked about what is sent here and now."""
-        return (
-            bool(self.guards)
-            and not _JUDGING.get()
-            and not threading.current_thread().name.startswith(_OWN_THREADS)
-        )
+        return bool(self.guards) and not _JUDGING.get() and not threading.current_thread().name.startswith(_OWN_THREADS)
 
 
 GOVERNING = Governing()
@@ -68,7 +64,7 @@ class Exchange:
         self,
         library: str,
         family: type[Exception],
-        native: object,
+        native: Any,
         sending: Sending,
         guards: tuple[Guard, ...] | None = None,
     ) -> None:
@@ -94,7 +90,7 @@ class Exchange:
         self._token: Token[Scope | None] | None = None
 
     @classmethod
-    def of(cls, library: str, family: type[Exception], native: object, describe: Callable[[], Sending]) -> Exchange:
+    def of(cls, library: str, family: type[Exception], native: Any, describe: Callable[[], Sending]) -> Exchange:
         """The request that a call belongs to: one that a library above has asked about, or a new one."""
         above = passing()
         if above is not None:
@@ -206,6 +202,10 @@ class Exchange:
                 LIVE.pop(act.inner.span, None)
             CURRENT.reset(self._token)
             self._token = None
+
+    def count(self, size: int) -> None:
+        """Take note of bytes of the response's body."""
+        self.received = (self.received or 0) + size
 
     def close(self, error: BaseException | str | None = None) -> None:
         """Put the outcome on record, once: the response has ended, or what is left of it is not wanted."""

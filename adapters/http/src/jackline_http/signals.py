@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from jackline.errors import ApprovalPending, Denied, Halted
@@ -12,13 +11,19 @@ if TYPE_CHECKING:
     from jackline.errors import Signal
 
 
-@cache
+_kinds: dict[tuple[type[Exception], str], type[Signal]] = {}
+
+
 def kind(base: type[Exception], effect: str) -> type[Signal]:
     """The class that is both: `except httpx.RequestError` and `except jackline.Denied` catch it."""
+    known = _kinds.get((base, effect))
+    if known is not None:
+        return known
     own: type[Signal] = {"halt": Halted, "escalate": ApprovalPending}.get(effect, Denied)
     family = base.__module__.partition(".")[0]
     namespace = {"__module__": __name__, "__doc__": f"{own.__doc__} An error of {family}'s too."}
-    return type(f"{family.title()}{own.__name__}", (own, base), namespace)
+    made: type[Signal] = type(f"{family.title()}{own.__name__}", (own, base), namespace)
+    return _kinds.setdefault((base, effect), made)
 
 
 def signal(base: type[Exception], decision: Decision, native: object = None) -> Signal:

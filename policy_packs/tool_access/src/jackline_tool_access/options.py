@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJso
 
 from jackline import options
 from jackline_tool_access.patterns import Pattern, objection
+from jackline_tool_access.places import RAW, Place, flaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +66,66 @@ class Entry(options.Options):
         return value
 
 
+def _host(text: str) -> str:
+    problem = flaw(text)
+    if problem is not None:
+        raise options.wrong(*problem)
+    return text
+
+
+def _method(text: str) -> str:
+    if not text.isascii() or not text.isalpha():
+        raise options.wrong(f"{text!r} is no method", "write GET, POST, ...")
+    return text.upper()
+
+
+Host = Annotated[str, AfterValidator(_host)]
+Methods = Annotated[list[Annotated[str, AfterValidator(_method)]], Field(min_length=1)]
+Schemes = Annotated[list[Literal["http", "https"]], Field(min_length=1)]
+
+
+class Destination(options.Options):
+    """A line of `egress`: `[scheme://]host[:port]`, or a map that says more."""
+
+    model_config = ConfigDict(json_schema_extra=_name_or_map)
+
+    host: Host
+    methods: Methods | None = None
+    reason: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_host(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"host": _host(value)}
+        if not isinstance(value, (dict, Destination)):
+            raise options.wrong(f"{value!r} is no place", "write host:port, or a map with host: and methods:")
+        return value
+
+
+class EgressOptions(options.Options):
+    """Where requests may go; what is not listed is denied."""
+
+    allow: list[Destination] | None = None
+    deny: list[Destination] | None = None
+    methods: Methods | None = None
+    schemes: Schemes | None = None
+    others: Literal["record", "deny"] = "record"
+    model_hosts: Literal["allow", "listed"] = "allow"
+
+    def mistakes(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        """Say what is well formed and cannot be meant."""
+        for section in ("allow", "deny"):
+            for index, entry in enumerate(getattr(self, section) or ()):
+                scheme = Place(entry.host).scheme
+                if entry.methods is not None and scheme in RAW:
+                    yield (
+                        (section, index, "methods"),
+                        f"{entry.host!r} is a connection, which has no method",
+                        "leave it out",
+                    )
+
+
 class ToolAccessOptions(options.Options):
     """See docs/packs/tool_access.md for each option's meaning."""
 
@@ -77,6 +138,7 @@ class ToolAccessOptions(options.Options):
     provider_tools: list[Name] | None = None
     models: list[Name] | None = None
     spawn: Agents | None = None
+    egress: EgressOptions | None = None
 
     @property
     def governs_tools(self) -> bool:
@@ -95,12 +157,18 @@ class ToolAccessOptions(options.Options):
 
     def mistakes(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
         """Say what is well formed and cannot be meant."""
-        if not (self.governs_tools or any(part is not None for part in (self.provider_tools, self.models, self.spawn))):
+        others = (self.provider_tools, self.models, self.spawn, self.egress)
+        if not (self.governs_tools or any(part is not None for part in others)):
             yield (
                 (),
                 "the policy decides nothing",
-                "give allow, deny, delegate, read_only, provider_tools, models or spawn; allow: [] permits no tool",
+                (
+                    "give allow, deny, delegate, read_only, provider_tools, models, spawn or egress; "
+                    "allow: [] permits no tool"
+                ),
             )
+        for path, message, hint in self.egress.mistakes() if self.egress is not None else ():
+            yield ("egress", *path), message, hint
         for section in ("allow", "delegate"):
             for index, entry in enumerate(getattr(self, section) or ()):
                 if entry.fingerprint is not None and not Pattern(entry.tool).exact:

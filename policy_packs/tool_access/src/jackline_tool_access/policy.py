@@ -1,4 +1,4 @@
-"""The policy `tool_access`: default deny, by exact name and glob, for tools, models and sub-agents."""
+"""The policy `tool_access`: default deny, by exact name and glob, for tools, models, sub-agents and requests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from jackline.decision import Verdict
 from jackline.policy import Phase, Reach, State
 from jackline.request import Tool
 from jackline_tool_access.access import Access, Listed, Strictness
+from jackline_tool_access.egress import Egress
 from jackline_tool_access.options import Entry, ToolAccessOptions
 from jackline_tool_access.patterns import Names, Pattern
 from jackline_tool_access.widening import widened
@@ -58,6 +59,7 @@ class ToolAccess:
         self._offered = Access(self._answer, offers, denies, replace(strictness, read_only=False))
         self._models = None if options.models is None else Names("models", options.models)
         self._spawn = Names("spawn", options.spawn or [])
+        self._egress = None if options.egress is None else Egress(name, options.egress, self._answer)
         self._permissions: dict[str, Verdict] = {}
         self._judges = self._judges_by_action()
         self.reach = Reach(actions=frozenset(self._judges))
@@ -100,6 +102,8 @@ class ToolAccess:
             judges["embedding"] = self._model
         if self.options.spawn is not None:
             judges["agent.spawn"] = self._agent_spawn
+        if self._egress is not None:
+            judges["http.request"] = self._egress.judge
         return judges
 
     def _tool_call(self, request: Request) -> Verdict | None:

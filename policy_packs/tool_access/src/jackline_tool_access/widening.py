@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jackline_tool_access.options import Entry, ToolAccessOptions
+    from jackline_tool_access.options import Destination, EgressOptions, Entry, ToolAccessOptions
 
 
 def widened(new: ToolAccessOptions, old: ToolAccessOptions) -> tuple[str, ...]:
     """Say each way in which `new` may permit what `old` did not. Errs on the side of saying too much."""
-    return tuple(_tools(new, old)) + tuple(_switches(new, old)) + tuple(_others(new, old))
+    return (
+        *_tools(new, old),
+        *_switches(new, old),
+        *_others(new, old),
+        *_egress(new.egress, old.egress),
+    )
 
 
 def _tools(new: ToolAccessOptions, old: ToolAccessOptions) -> Iterator[str]:
@@ -39,6 +44,31 @@ def _others(new: ToolAccessOptions, old: ToolAccessOptions) -> Iterator[str]:
         yield from _longer("provider_tools", now, old.provider_tools or [])
     yield from _longer("models", new.models, old.models)
     yield from _longer("spawn", new.spawn, old.spawn)
+
+
+def _egress(new: EgressOptions | None, old: EgressOptions | None) -> Iterator[str]:
+    if old is None:
+        return
+    if new is None:
+        yield "egress: not governed any more"
+        return
+    yield from _more("egress.allow: gained", new.allow, old.allow)
+    yield from _more("egress.deny: lost", old.deny, new.deny)
+    yield from _longer("egress.methods", new.methods, old.methods)
+    yield from _longer("egress.schemes", new.schemes, old.schemes)
+    if (old.others, new.others) == ("deny", "record"):
+        yield "egress.others: was deny"
+    if (old.model_hosts, new.model_hosts) == ("listed", "allow"):
+        yield "egress.model_hosts: was listed"
+
+
+def _more(what: str, new: Sequence[Destination] | None, old: Sequence[Destination] | None) -> Iterator[str]:
+    known = {_place(entry) for entry in old or ()}
+    yield from (f"{what} {_place(entry)}" for entry in new or () if _place(entry) not in known)
+
+
+def _place(entry: Destination) -> str:
+    return f"{entry.host} for {', '.join(sorted(entry.methods))}" if entry.methods else entry.host
 
 
 def _gained(

@@ -1,4 +1,4 @@
-"""aiohttp: each time that a session asks its connector for a connection, which it does for every hop and every retry."""
+"""aiohttp: each time that a session asks its connector for a connection, for every hop and every retry."""
 
 from __future__ import annotations
 

@@ -133,53 +133,58 @@ def _watched(module: Any, exchange: Exchange, response: Any) -> Any:
     return response
 
 
-@cache
-def _streams(module: Any) -> tuple[type, type]:
-    """What stands between a response and its bytes: for clients that wait, and for those that are awaited."""
+class _Watched:
+    """What stands between a response and its bytes, and is asked for the rest like what it stands for."""
 
-    class Watched:
-        def __init__(self, inner: Any, exchange: Exchange) -> None:
-            self._inner = inner
-            self._exchange = exchange
+    def __init__(self, inner: Any, exchange: Exchange) -> None:
+        self._inner = inner
+        self._exchange = exchange
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._inner, name)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
-        def __del__(self) -> None:
+    def __del__(self) -> None:
+        self._exchange.close()
+
+
+class _WatchedSync(_Watched):
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for chunk in self._inner:
+                self._exchange.count(len(chunk))
+                yield chunk
+        except Exception as error:
+            self._exchange.close(error)
+            raise
+
+    def close(self) -> None:
+        try:
+            self._inner.close()
+        finally:
             self._exchange.close()
 
-    class WatchedSync(Watched, module.SyncByteStream):  # type: ignore[misc,name-defined]
-        def __iter__(self) -> Iterator[bytes]:
-            exchange = self._exchange
-            try:
-                for chunk in self._inner:
-                    exchange.received += len(chunk)
-                    yield chunk
-            except Exception as error:
-                exchange.close(error)
-                raise
 
-        def close(self) -> None:
-            try:
-                self._inner.close()
-            finally:
-                self._exchange.close()
+class _WatchedAsync(_Watched):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._inner:
+                self._exchange.count(len(chunk))
+                yield chunk
+        except Exception as error:
+            self._exchange.close(error)
+            raise
 
-    class WatchedAsync(Watched, module.AsyncByteStream):  # type: ignore[misc,name-defined]
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            exchange = self._exchange
-            try:
-                async for chunk in self._inner:
-                    exchange.received += len(chunk)
-                    yield chunk
-            except Exception as error:
-                exchange.close(error)
-                raise
+    async def aclose(self) -> None:
+        try:
+            await self._inner.aclose()
+        finally:
+            self._exchange.close()
 
-        async def aclose(self) -> None:
-            try:
-                await self._inner.aclose()
-            finally:
-                self._exchange.close()
 
-    return WatchedSync, WatchedAsync
+@cache
+def _streams(module: Any) -> tuple[type, type]:
+    """Both kinds, as streams of this library: it looks at the class."""
+    return (
+        type("WatchedSync", (_WatchedSync, module.SyncByteStream), {}),
+        type("WatchedAsync", (_WatchedAsync, module.AsyncByteStream), {}),
+    )

@@ -49,7 +49,7 @@ def _sent(send: Callable[[Any], Any], request: Any, family: type[Exception], des
         raise signal(family, refusal.decision) from refusal
     if not exchange.is_handed_to("urllib3") and not exchange.attached:
         exchange.status = response.status_code
-        content = getattr(response, "_content", False)
+        content: Any = getattr(response, "_content", False)
         length = response.headers.get("content-length", "")
         exchange.received = len(content) if content else int(length) if length.isdecimal() else None
         exchange.close()

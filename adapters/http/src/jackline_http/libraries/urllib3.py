@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from http.client import IncompleteRead
 from typing import TYPE_CHECKING, Any
 
 from jackline.facts import origin
@@ -131,10 +132,15 @@ def _catching(original: Callable[..., Any]) -> Callable[..., Any]:
 
 def _counting(original: Callable[..., Any]) -> Callable[..., Any]:
     def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
-        data = original(self, *args, **kwargs)
         exchange = self.__dict__.get(_EXCHANGE)
-        if exchange is not None and data:
-            exchange.received += len(data)
+        if exchange is None:
+            return original(self, *args, **kwargs)
+        try:
+            data = original(self, *args, **kwargs)
+        except IncompleteRead as error:
+            exchange.count(len(error.partial))
+            raise
+        exchange.count(len(data or b""))
         return data
 
     return counted
