@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.agent.workflow import CodeActAgent
-from llama_index.core.agent.workflow.agent_context import SimpleAgentContext
 from llama_index.core.agent.workflow.base_agent import _get_waiting_for_event_exception
 from llama_index.core.agent.workflow.codeact_agent import EXECUTE_TOOL_NAME
 from llama_index.core.agent.workflow.workflow_events import ToolCall
@@ -20,7 +19,7 @@ from jackline.plain import plain
 from jackline_llamaindex import translate
 from jackline_llamaindex.calls import JudgedCall, ajudge, arun
 from jackline_llamaindex.following import FOLLOWERS
-from jackline_llamaindex.runs import RUN, AgentRun, Running, acting, entered, identify
+from jackline_llamaindex.runs import RUN, AgentRun, Running, Within, acting, identify
 from jackline_llamaindex.tools import known
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ def run(body: Callable[..., Any]) -> Callable[..., Any]:
             scopes = running.begin(_metadata(kwargs))
             if not hasattr(type(self), "init_run"):
                 running.start()
-            with entered(scopes):
+            with Within(scopes):
                 handler = body(self, *args, **kwargs)
         except BaseException as error:
             running.end(error)
@@ -195,7 +194,7 @@ def take_step(body: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
         running = RUN.get()
         bound = parameters.bind(self, *args, **kwargs).arguments
-        if running is None or isinstance(bound.get("ctx"), SimpleAgentContext) or _within(self):
+        if running is None or not _takes_part(self, running) or _within(self):
             return await body(self, *args, **kwargs)
         await running.acting(self)
         step = Step(self, running, bound.get("tools") or ())
@@ -208,6 +207,13 @@ def take_step(body: Callable[..., Any]) -> Callable[..., Any]:
         return output
 
     return wrapper
+
+
+def _takes_part(agent: Any, running: Running) -> bool:
+    """Whether it is the run's own agent, or one of its workflow's: `predict_and_call` makes another one for itself."""
+    agents = getattr(running.workflow, "agents", None)
+    members = agents.values() if isinstance(agents, dict) else ()
+    return agent is running.workflow or any(agent is member for member in members)
 
 
 def _within(agent: Any) -> bool:
