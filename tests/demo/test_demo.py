@@ -80,6 +80,18 @@ def test_run_prints_json_with_one_object_a_scenario(capsys):
     assert all(story["holds"] is True and story["why"] for story in printed)
 
 
+def test_what_a_framework_prints_is_not_in_the_answer(monkeypatch, capsys):
+    told = python_agents.Agents.run
+
+    def chatty(self, job):
+        print("Agent Started")  # noqa: T201 - as CrewAI does
+        return told(self, job)
+
+    monkeypatch.setattr(python_agents.Agents, "run", chatty)
+    assert demo.run("audit-gap", True, 2, "python") == 0
+    assert [story["scenario"] for story in json.loads(capsys.readouterr().out)] == ["audit-gap"]
+
+
 def test_run_shows_progress_and_a_table(capsys):
     assert demo.run("audit-gap", False, 2, "python") == 0
     shown = capsys.readouterr()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from jackline.demo.stories import STORIES
 from jackline.errors import JacklineError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from jackline.demo.agents import Agents
     from jackline.demo.stories import Told
@@ -32,7 +34,7 @@ def run(scenario: str | None, as_json: bool, sessions: int = 100, framework: str
     """Tell one story (or all), print the difference, and answer 0 where each holds, else 1."""
     agents = agents_of(framework)
     told: list[Told] = []
-    with progress(quiet=as_json) as advance:
+    with progress(quiet=as_json) as advance, _frameworks_unheard():
         for name, story in STORIES.items():
             if scenario in (None, name):
                 told.append(story(agents, sessions, advance))
@@ -41,6 +43,13 @@ def run(scenario: str | None, as_json: bool, sessions: int = 100, framework: str
     else:
         table(told)
     return 0 if all(story.holds for story in told) else 1
+
+
+@contextlib.contextmanager
+def _frameworks_unheard() -> Iterator[None]:
+    """Keep what a framework prints of its agents (CrewAI does) out of the answer."""
+    with open(os.devnull, "w", encoding="utf-8") as nothing, contextlib.redirect_stdout(nothing):  # noqa: PTH123
+        yield
 
 
 def agents_of(framework: str) -> Agents:
