@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +14,16 @@ from jackline_llamaindex import translate
 from jackline_llamaindex.enforce import ToolAct
 from jackline_llamaindex.runs import inside, scope_of
 from jackline_llamaindex.tools import known
-from jackline_llamaindex.tracing import Traces, holding
+from jackline_llamaindex.tracing import HELD, Traces
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from llama_index.core.tools import BaseTool
 
     from jackline_llamaindex.enforce import Act
     from jackline_llamaindex.following import Follower
+    from jackline_llamaindex.runs import Within
 
 
 class Mark:
@@ -111,15 +111,9 @@ class JudgedCall:
         return next((signal for act in self.acts if (signal := act.ended()) is not None), None)
 
 
-@contextlib.contextmanager
-def _running(call: JudgedCall, traces: Traces) -> Iterator[None]:
+def _running(call: JudgedCall, traces: Traces) -> Within:
     """What the tool does is done below its acts; tracers are told of its result when it was judged."""
-    token = MARK.set(Mark(call.tool, call.bound))
-    try:
-        with inside(call.acts), holding(traces):
-            yield
-    finally:
-        MARK.reset(token)
+    return inside(call.acts, (MARK, Mark(call.tool, call.bound)), (HELD, traces))
 
 
 def judge(call: JudgedCall) -> None:

@@ -211,15 +211,16 @@ class ModelAct(Act):
             else self.tools.get(name) or Tool(name=name)
             for name, provider in named
         ]
+        limits = offers.Limits(llm, kwargs)
         model = Model(
             name=offers.name_of(llm, kwargs),
             provider=offers.provider_of(llm),
-            max_tokens=offers.limit_of(llm, kwargs),
-            choices=offers.choices_of(llm, kwargs),
+            max_tokens=limits.tokens,
+            choices=limits.choices,
             tools=tuple(tools) if named else tuple(self.tools.values()),
             input_bytes=offers.size_of(self._messages, kwargs),
             opaque_input=offers.is_opaque(messages),
-            can_limit=offers.can_limit(llm, kwargs),
+            can_limit=limits.changeable,
         )
         return self.guard.request("model.call", model.name, {"messages": self._messages}, scope=self.scope, model=model)
 

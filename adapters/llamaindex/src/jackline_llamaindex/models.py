@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,13 @@ from jackline_llamaindex.enforce import ModelAct, ended
 from jackline_llamaindex.following import FOLLOWERS
 from jackline_llamaindex.runs import RUN, inside, scope_of
 from jackline_llamaindex.tools import known
-from jackline_llamaindex.tracing import holding
+from jackline_llamaindex.tracing import HELD
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
     from jackline_llamaindex.following import Follower
+    from jackline_llamaindex.runs import Within
 
 ASKED: ContextVar[Any] = ContextVar("jackline_llamaindex_model", default=None)
 """The model that is being asked: its own further entrances are parts of the same call (L19)."""
@@ -84,35 +84,20 @@ class Asked:
         for act in self.acts:
             act.abandon(why)
 
-    def broken(self, error: BaseException) -> None:
+    def broken(self, error: BaseException, answer: Answer | None = None) -> None:
         """Record that the call broke off."""
         for act in self.acts:
             act.broken(error)
+        if answer is not None:
+            answer.traced(error)
 
     def left(self) -> None:
         """Record that nobody took the stream."""
         self.broken(GeneratorExit())
 
-    @contextlib.contextmanager
-    def within(self, answer: Answer) -> Iterator[None]:
+    def within(self, answer: Answer) -> Within:
         """What the model does is done below its acts, and tracers are told of it when it was judged."""
-        token = ASKED.set(self.llm)
-        try:
-            with inside(self.acts), holding(answer.traces):
-                yield
-        finally:
-            ASKED.reset(token)
-
-    @contextlib.contextmanager
-    def asking(self, answer: Answer) -> Iterator[None]:
-        """As `within`; what breaks off there is recorded."""
-        try:
-            with self.within(answer):
-                yield
-        except BaseException as error:
-            self.broken(error)
-            answer.traced(error)
-            raise
+        return inside(self.acts, (ASKED, self.llm), (HELD, answer.traces))
 
     def answer(self) -> Answer:
         """What comes back of it."""
@@ -147,8 +132,12 @@ def plain_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[..., An
             sent, call = _parts(args, named, chat=chat)
             given, named = call(*asked.open(sent, named))
             answer = asked.answer()
-            with asked.asking(answer):
-                response = body(self, *given, **named)
+            try:
+                with asked.within(answer):
+                    response = body(self, *given, **named)
+            except BaseException as error:
+                asked.broken(error, answer)
+                raise
             return answer.released(response)
 
         return wrapper
@@ -168,8 +157,12 @@ def async_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[..., An
             sent, call = _parts(args, named, chat=chat)
             given, named = call(*await asked.aopen(sent, named))
             answer = asked.answer()
-            with asked.asking(answer):
-                response = await body(self, *given, **named)
+            try:
+                with asked.within(answer):
+                    response = await body(self, *given, **named)
+            except BaseException as error:
+                asked.broken(error, answer)
+                raise
             return await answer.areleased(response)
 
         return wrapper
@@ -189,8 +182,12 @@ def stream_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[..., A
             sent, call = _parts(args, named, chat=chat)
             given, named = call(*asked.open(sent, named))
             answer = asked.answer()
-            with asked.asking(answer):
-                stream = body(self, *given, **named)
+            try:
+                with asked.within(answer):
+                    stream = body(self, *given, **named)
+            except BaseException as error:
+                asked.broken(error, answer)
+                raise
             passed = _passed(asked, answer, stream)
             weakref.finalize(passed, asked.left)
             return passed
@@ -212,8 +209,12 @@ def async_stream_call(*, chat: bool) -> Callable[[Callable[..., Any]], Callable[
             sent, call = _parts(args, named, chat=chat)
             given, named = call(*await asked.aopen(sent, named))
             answer = asked.answer()
-            with asked.asking(answer):
-                stream = await body(self, *given, **named)
+            try:
+                with asked.within(answer):
+                    stream = await body(self, *given, **named)
+            except BaseException as error:
+                asked.broken(error, answer)
+                raise
             passed = _apassed(asked, answer, stream)
             weakref.finalize(passed, asked.left)
             return passed
@@ -234,8 +235,7 @@ def _passed(asked: Asked, answer: Answer, stream: Any) -> Generator[Any, None, N
             if answer.flows(part):
                 yield part
     except BaseException as error:
-        asked.broken(error)
-        answer.traced(error)
+        asked.broken(error, answer)
         close = getattr(stream, "close", None)
         if close is not None:
             close()
@@ -254,8 +254,7 @@ async def _apassed(asked: Asked, answer: Answer, stream: Any) -> AsyncGenerator[
             if answer.flows(part):
                 yield part
     except BaseException as error:
-        asked.broken(error)
-        answer.traced(error)
+        asked.broken(error, answer)
         close = getattr(stream, "aclose", None)
         if close is not None:
             await close()

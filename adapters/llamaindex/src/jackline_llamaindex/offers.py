@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 from jackline.events import Usage
 from jackline.plain import canonical, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from llama_index.core.base.llms.base import BaseLLM
 
@@ -38,50 +39,52 @@ def name_of(llm: BaseLLM, kwargs: Mapping[str, Any]) -> str:
 
 def provider_of(llm: Any) -> str:
     """Who runs the model, where the model or its distribution says so."""
-    own = getattr(llm, "provider", None)
-    if isinstance(own, str):
-        return own
-    for kind in type(llm).__mro__:
-        module = kind.__module__
-        if module.startswith("llama_index.llms."):
-            return module.split(".")[2]
-    return ""
+    own = vars(llm).get("provider") or getattr(type(llm), "provider", None)
+    return own if isinstance(own, str) else _distribution(type(llm))
 
 
-def parameters(llm: Any, kwargs: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The places that say what is sent, beginning with the call's own arguments."""
-    yield kwargs
-    yield from (item for key in NESTED if isinstance(item := kwargs.get(key), dict))
-    yield vars(llm)
-    yield from (item for key in NESTED if isinstance(item := getattr(llm, key, None), dict))
+@functools.lru_cache(maxsize=256)
+def _distribution(cls: type) -> str:
+    found = (kind.__module__.split(".") for kind in cls.__mro__ if kind.__module__.startswith("llama_index.llms."))
+    return next((parts[2] for parts in found), "")
 
 
-def limit_of(llm: Any, kwargs: Mapping[str, Any]) -> int | None:
-    """The output limit that a model call declares, in tokens; None where it declares none, or one that is no limit.
+class Limits:
+    """What a call may take at most, by the places that say so: its own arguments, and the model's fields."""
 
-    Where several are given, which one the provider goes by is not known: the largest counts.
-    """
-    found = [place[name] for place in parameters(llm, kwargs) for name in LIMITS if place.get(name) is not None]
-    limits = [limit for limit in found if type(limit) is int]
-    return max(limits) if limits and min(limits) > 0 else None
+    def __init__(self, llm: Any, kwargs: Mapping[str, Any]) -> None:
+        fields = vars(llm)
+        self._kwargs = kwargs
+        self._fields = fields
+        self._nested = [
+            item for place in (kwargs, fields) for key in NESTED if isinstance(item := place.get(key), dict) and item
+        ]
+        self._declared = "max_tokens" in type(llm).model_fields
 
+    @property
+    def tokens(self) -> int | None:
+        """The output limit that is declared, in tokens; None where there is none, or one that is no limit.
 
-def choices_of(llm: Any, kwargs: Mapping[str, Any]) -> int:
-    """How many answers a model call asks for at most."""
-    found = (place.get(name) for place in parameters(llm, kwargs) for name in CHOICES)
-    return max((each for each in found if type(each) is int), default=1)
+        Where several are given, which one the provider goes by is not known: the largest counts.
+        """
+        limits = [limit for limit in self._all(LIMITS) if type(limit) is int]
+        return max(limits) if limits and min(limits) > 0 else None
 
+    @property
+    def choices(self) -> int:
+        """How many answers are asked for at most."""
+        return max((each for each in self._all(CHOICES) if type(each) is int), default=1)
 
-def can_limit(llm: Any, kwargs: Mapping[str, Any]) -> bool:
-    """Whether a smaller output limit can be put where the provider reads it: `max_tokens` of a model that has it."""
-    hidden = [
-        name
-        for place in list(parameters(llm, kwargs))[1:]
-        if place is not vars(llm)
-        for name in LIMITS
-        if name in place
-    ]
-    return not hidden and ("max_tokens" in type(llm).model_fields or any(kwargs.get(name) for name in LIMITS))
+    @property
+    def changeable(self) -> bool:
+        """Whether a smaller limit can be put where the provider reads it: `max_tokens` of a model that has it."""
+        if any(name in place for place in self._nested for name in LIMITS):
+            return False
+        return self._declared or any(self._kwargs.get(name) for name in LIMITS)
+
+    def _all(self, names: Sequence[str]) -> list[Any]:
+        places = (self._kwargs, self._fields, *self._nested)
+        return [place[name] for place in places for name in names if name in place]
 
 
 def limited(kwargs: dict[str, Any], granted: int) -> dict[str, Any]:
@@ -130,9 +133,9 @@ def is_opaque(messages: Sequence[Any]) -> bool:
 
 def usage(response: Any) -> Usage | None:
     """Tokens of one model call as the provider tells them; None where it tells nothing."""
-    raw = getattr(response, "raw", None)
-    for place in (*(_read(raw, key) for key in _USAGE), raw, getattr(response, "additional_kwargs", None)):
-        if place is not None:
+    raw = response.raw
+    for place in (*(_read(raw, key) for key in _USAGE), raw, response.additional_kwargs):
+        if place:
             entering, leaving = _first(place, _INPUT), _first(place, _OUTPUT)
             if entering is not None and leaving is not None:
                 return _sound(place, entering, leaving)
@@ -171,7 +174,7 @@ def _sound(place: Any, entering: int, leaving: int) -> Usage | None:
 
 def answering_model(response: Any) -> str:
     """The model that answered, where the response says; empty where it does not."""
-    found = _read(getattr(response, "raw", None), "model")
+    found = _read(response.raw, "model")
     return found if isinstance(found, str) else ""
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core import __version__ as VERSION  # noqa: N812
 
-from jackline.errors import Signal
 from jackline.session import CURRENT, Scope
 from jackline_llamaindex import tools, translate
 from jackline_llamaindex.enforce import SpawnAct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from jackline.guard import Guard
     from jackline.request import Agent
@@ -52,27 +50,30 @@ def _entered(guard: Guard) -> Scope | None:
     return next((scope for scope in HERE.get() if scope.guard is guard), None)
 
 
-@contextlib.contextmanager
-def inside(acts: Sequence[Act]) -> Iterator[None]:
+class Within:
+    """Makes scopes, one for each guard, the current ones, and sets further variables of the context."""
+
+    __slots__ = ("_sets", "_tokens")
+
+    def __init__(self, scopes: Sequence[Scope], *sets: tuple[ContextVar[Any], Any]) -> None:
+        self._sets: tuple[tuple[ContextVar[Any], Any], ...] = sets
+        if scopes:
+            self._sets = (*sets, (CURRENT, scopes[-1]))
+            if len(scopes) > 1 or HERE.get():
+                self._sets = (*self._sets, (HERE, tuple(scopes)))
+        self._tokens: list[Any] = []
+
+    def __enter__(self) -> None:
+        self._tokens = [variable.set(value) for variable, value in self._sets]
+
+    def __exit__(self, *_: object) -> None:
+        for (variable, _value), token in zip(reversed(self._sets), reversed(self._tokens), strict=True):
+            variable.reset(token)
+
+
+def inside(acts: Sequence[Act], *sets: tuple[ContextVar[Any], Any]) -> Within:
     """What is done in a body is done below its acts."""
-    with entered([act.inner for act in acts]):
-        yield
-
-
-@contextlib.contextmanager
-def entered(scopes: Sequence[Scope]) -> Iterator[None]:
-    """Make these scopes, one for each guard, the current ones."""
-    if not scopes:
-        yield
-        return
-    here = HERE.set(tuple(scopes)) if len(scopes) > 1 or HERE.get() else None
-    token = CURRENT.set(scopes[-1])
-    try:
-        yield
-    finally:
-        CURRENT.reset(token)
-        if here is not None:
-            HERE.reset(here)
+    return Within([act.inner for act in acts], *sets)
 
 
 class AgentRun:
@@ -94,8 +95,7 @@ class AgentRun:
     @property
     def spawned(self) -> bool:
         """Whether an agent starts this one: a program starts its agents without being asked."""
-        above = self.above
-        return above is not None and (bool(above.ancestors) or above.agent.key != self.guard.agent().key)
+        return self.guard.spawns(self.above)
 
     @property
     def answers(self) -> tuple[Agent, ...]:
@@ -249,8 +249,3 @@ def acting(native: Any) -> Any:
     return (
         agents.get(native.root_agent, native) if isinstance(agents, dict) and hasattr(native, "root_agent") else native
     )
-
-
-def is_signal(error: BaseException | None) -> bool:
-    """Whether Jackline refused something."""
-    return isinstance(error, Signal)

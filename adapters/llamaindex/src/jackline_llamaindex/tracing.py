@@ -18,7 +18,7 @@ from llama_index.core.instrumentation.events.llm import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 _ENDS = (LLMChatEndEvent, LLMCompletionEndEvent)
 _PARTS = (LLMChatInProgressEvent, LLMCompletionInProgressEvent)
@@ -63,16 +63,6 @@ class Traces:
 
 
 HELD: ContextVar[Traces | None] = ContextVar("jackline_llamaindex_held", default=None)
-
-
-@contextlib.contextmanager
-def holding(traces: Traces | None) -> Iterator[None]:
-    """Keep what tracers would be told of this act."""
-    token = HELD.set(traces)
-    try:
-        yield
-    finally:
-        HELD.reset(token)
 
 
 def _changed(after: Any, tell: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
