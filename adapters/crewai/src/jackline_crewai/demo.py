@@ -15,6 +15,7 @@ for _switch in ("CREWAI_DISABLE_TELEMETRY", "CREWAI_DISABLE_TRACKING", "CREWAI_D
 os.environ.setdefault("CREWAI_TRACING_ENABLED", "false")
 
 from crewai import Agent, BaseLLM  # noqa: E402 - CrewAI reads its switches when it is imported: the demo sends nothing
+from crewai.events.utils.console_formatter import set_suppress_console_output  # noqa: E402
 from crewai.tools import tool  # noqa: E402
 
 from jackline_crewai.adapter import CrewAIAdapter  # noqa: E402
@@ -100,7 +101,8 @@ class Agents:
         return self._adapter
 
     def run(self, job: Job) -> Ran:
-        """Run one session of a real agent."""
+        """Run one session of a real agent; CrewAI's panels stay off the console."""
+        set_suppress_console_output(True)
         llm = ScriptedLLM(model=MODEL, provider=PROVIDER, script=job.script, used=[])
         agent = Agent(
             role=job.agent,
