@@ -13,7 +13,8 @@ from jackline.waiting import on_event_loop
 
 if TYPE_CHECKING:
     from jackline.decision import Decision, Reservation
-    from jackline.request import Request
+    from jackline.events import Cost
+    from jackline.request import Model, Request
     from jackline.session import Session
 
 
@@ -38,7 +39,9 @@ class Closing(Runs):
         an outgoing request.
         """
         now = self.clock()
-        usage, cost = self._priced(request, decision, usage, model, cached=cached)
+        cost = None
+        if request.model is not None:
+            usage, cost = self._priced(request, request.model, decision, usage, model, cached=cached)
         actual, cost = outcome.booked(decision.reservation, cost, usage)
         if cached:
             actual = dict.fromkeys(actual, 0)
@@ -73,7 +76,9 @@ class Closing(Runs):
     ) -> Failed:
         """Record that an act ended with an error or was cancelled. What it may have cost is booked in full."""
         now = self.clock()
-        usage, cost = self._priced(request, decision, usage, "") if usage is not None else (None, None)
+        cost = None
+        if usage is not None and request.model is not None:
+            usage, cost = self._priced(request, request.model, decision, usage, "")
         actual, cost = outcome.booked(decision.reservation, cost, usage)
         event = Failed(
             at=now,
@@ -116,19 +121,25 @@ class Closing(Runs):
         self._tell(event, request)
 
     def _priced(
-        self, request: Request, decision: Decision, usage: Usage | None, model: str, *, cached: bool = False
-    ) -> tuple[Usage | None, Any]:
-        if request.model is None:
-            return usage, None
+        self,
+        request: Request,
+        asked: Model,
+        decision: Decision,
+        usage: Usage | None,
+        model: str,
+        *,
+        cached: bool = False,
+    ) -> tuple[Usage, Cost | None]:
+        """Tokens and cost of a model call; `model` is what the provider says answered."""
         if usage is None:
             granted = decision.reservation.output if decision.reservation is not None else None
-            output = granted if granted is not None else request.model.max_tokens
-            usage = Usage(input=request.model.input_bytes, output=output or 0, estimated=True)
+            output = granted if granted is not None else asked.max_tokens
+            usage = Usage(input=asked.input_bytes, output=output or 0, estimated=True)
         if cached:
             return usage, outcome.FREE
-        names = (model, request.model.name) if model else (request.model.name,)
+        names = (model, asked.name) if model else (asked.name,)
         for name in names:
-            cost = self.prices.cost(name, request.model.provider, usage, request.at)
+            cost = self.prices.cost(name, asked.provider, usage, request.at)
             if cost is not None:
                 return usage, cost
         return usage, outcome.configured(decision, usage)
@@ -137,7 +148,10 @@ class Closing(Runs):
         """Journal, then settle, then tell the policies."""
         self.recorder.outcome(event)
         if decision.reservation is not None:
-            self._settle(decision.reservation, actual, event.at)
+            try:
+                self.ledger.settle(decision.reservation, actual, event.at)
+            except LedgerError as error:  # the hold stays, and counts as spent
+                self.recorder.lose(error)
         self._tell(event, request)
 
     def _tell(self, event: Completed | Failed, request: Request) -> None:
@@ -147,8 +161,16 @@ class Closing(Runs):
         except (OSError, JacklineError) as error:  # the outcome is on record
             self.recorder.lose(error)
             return
-        session.told.append((event, request))
-        self._hear(session)
+        told = session.told
+        if not told and not self._active.engine.observes_elsewhere and session.lock.acquire(blocking=False):
+            try:
+                self._count(session, event, request)
+            finally:
+                session.lock.release()
+        else:
+            told.append((event, request))
+        if told:
+            self._hear(session)
 
     def _hear(self, session: Session) -> None:
         """Take note of outcomes; whoever holds the lock takes note of those that an event loop cannot wait to tell."""
@@ -177,12 +199,6 @@ class Closing(Runs):
         if event.usage is not None:
             session.tokens += event.usage.input + event.usage.output
         self.observation_failures += self._active.engine.observe(event, request, session.states)
-
-    def _settle(self, reservation: Reservation, actual: Any, at: float) -> None:
-        try:
-            self.ledger.settle(reservation, actual, at)
-        except LedgerError as error:  # the hold stays, and counts as spent
-            self.recorder.lose(error)
 
     def _release(self, reservation: Reservation) -> None:
         try:

@@ -140,14 +140,14 @@ class Guard(Closing):
     def returned(self, request: Request, result: Any) -> Decision | None:
         """Judge what an act gave back, before anyone sees it. None where no policy looks at it."""
         action = RETURNS.get(request.action)
-        if action is None or not self.judges_return(request):
+        if action is None or not self._active.engine.judges(request, action):
             return None
         return self.check(_return_of(request, action, plain(result), at=self.clock()))
 
     async def areturned(self, request: Request, result: Any) -> Decision | None:
         """As `returned`, without blocking the event loop."""
         action = RETURNS.get(request.action)
-        if action is None or not self.judges_return(request):
+        if action is None or not self._active.engine.judges(request, action):
             return None
         return await self.acheck(_return_of(request, action, plain(result), at=self.clock()))
 

@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
-from jackline.decision import Reservation
 from jackline.errors import LedgerError
 from jackline.ledger import reservations
 from jackline.ledger.cells import (
@@ -33,7 +32,7 @@ from jackline.ledger.reservations import UNIT_NAMES, UNITS, Recovered
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jackline.decision import Claim, Hold, Refusal, Unit
+    from jackline.decision import Claim, Hold, Refusal, Reservation, Unit
 
 __all__ = ["Balance", "Entry", "Ledger", "Recovered"]
 
@@ -195,15 +194,9 @@ class Ledger:
         """
         merged = reservations.merge(claims)
         if reservations.only_calls(merged):
-            return self._locked(self._count, merged, int(at))
+            return self._locked(reservations.count, merged, self._flights, int(at))
         owner = self._owner or self._locked(self._claim)
         return self._locked(reservations.reserve, merged, output, minimum if shrink else None, owner, int(at))
-
-    def _count(self, cells: Cells, claims: Sequence[Claim], at: int) -> Reservation | Refusal:
-        made = reservations.count(cells, claims, self._flights.calls, at)
-        if type(made) is Reservation:
-            self._flights.start(made)
-        return made
 
     def _claim(self, cells: Cells) -> int:
         number = cells.words[H_OWNERS] + 1

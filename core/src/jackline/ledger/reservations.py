@@ -26,6 +26,8 @@ from jackline.ledger.cells import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from jackline.ledger.flights import Flights
+
 UNITS: Mapping[Unit, int] = {"usd": 1, "tokens": 2, "calls": 3}
 UNIT_NAMES: Mapping[int, Unit] = {number: unit for unit, number in UNITS.items()}
 MILLION = 1_000_000
@@ -96,27 +98,30 @@ def only_calls(claims: Sequence[Claim]) -> bool:
     return bool(claims)
 
 
-def count(cells: Cells, claims: Sequence[Claim], flying: Mapping[str, int], at: int) -> Reservation | Refusal:
-    """Book calls before their act: they are spent as soon as it starts, so nothing need be settled after it.
-
-    `flying` says by scope how many of the calls that are booked are this process's and may still be given back.
-    """
-    known = cells.known
-    found = [known.get((claim.scope, claim.unit)) or _cell(cells, claim, at) for claim in claims]
-    words = cells.words
-    serial = words[H_SERIAL] + 1
-    changes = [H_SERIAL, serial]
+def count(cells: Cells, claims: Sequence[Claim], flights: Flights, at: int) -> Reservation | Refusal:
+    """Book calls before their act: they are spent as soon as it starts, so nothing need be settled after it."""
+    known, flying = cells.known, flights.calls
     holds: list[Hold] = []
-    for claim, cell in zip(claims, found):  # noqa: B905 - as in reserve
-        need, spent, held = claim.fixed, words[cell], words[cell + HELD]
-        if need < 0 or spent + held + need > claim.cap:
-            mine = min(flying.get(claim.scope, 0), spent)
+    changes: list[int] = []
+    for claim in claims:
+        scope, need, cap = claim.scope, claim.fixed, claim.cap
+        cell = known.get((scope, claim.unit)) or _cell(cells, claim, at)
+        words = cells.words  # not before: a new cell may need a larger file
+        spent, held = words[cell], words[cell + HELD]
+        mine = min(flying.get(scope, 0), spent) if flying else 0
+        if need < 0 or spent + held + need > cap:
             return refuse(claim, spent - mine, held + mine, need)
-        mine = min(flying.get(claim.scope, 0), spent) if flying else 0
-        holds.append(Hold(claim.scope, "calls", need, spent - mine, held + mine, claim.cap))
-        changes += (cell, min(spent + need, LIMIT), cell + TOUCHED, at)
-    cells.commit(changes)
-    return Reservation(id=f"{serial << BLOCK_BITS:016x}", holds=tuple(holds))
+        holds.append(Hold(scope, "calls", need, spent - mine, held + mine, cap))
+        changes += (cell, min(spent + need, LIMIT))
+        words[cell + TOUCHED] = at
+    serial = words[H_SERIAL] = words[H_SERIAL] + 1
+    if len(claims) == 1:
+        words[cell] = changes[1]  # one word changes whole or not at all
+    else:
+        cells.commit(changes)
+    made = Reservation(id=f"{serial << BLOCK_BITS:016x}", holds=tuple(holds))
+    flights.start(made)
+    return made
 
 
 def recount(cells: Cells, holds: Sequence[Hold], calls: int) -> None:
