@@ -1,4 +1,4 @@
-"""Every failure of a peer that must not be repeated has a test that names its number."""
+"""Every failure of a peer (P), and every way round CrewAI's (C) and LlamaIndex's hooks (L), has a test that names its number."""
 
 from __future__ import annotations
 
@@ -11,16 +11,23 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-RANGES = "3-4 6-17 21-24 27-28 30-43 45-49 51 53-55 57 60 62-64 67 72"
+RANGES = "1-4 6-17 21-24 27-28 30-51 53-55 57 60 62-64 67 72"
 NUMBERS = [
     number for span in RANGES.split() for number in range(int(span.partition("-")[0]), int(span.rpartition("-")[2]) + 1)
 ]
-NAMED = re.compile(r"(?<![A-Za-z0-9])[Pp](\d{1,2})(?![0-9])")
+FRAMEWORKS = {"crewai": ("C", 28), "llamaindex": ("L", 25)}
+"""Tests of a framework -> the letter of the ways round its own hooks, and how many are known."""
 
 CASE = re.compile(r"^ *- case: (.*)$", re.MULTILINE)
 
 
-def named(text: str) -> set[int]:
+def numbers_in(words: str, letter: str) -> set[int]:
+    """Give the numbers behind a letter in a text."""
+    either = f"[{letter}{letter.lower()}]"
+    return {int(number) for number in re.findall(rf"(?<![A-Za-z0-9]){either}(\d{{1,2}})(?![0-9])", words)}
+
+
+def named(text: str, letter: str = "P") -> set[int]:
     """Give the numbers that the tests of a file name: in a test's name, its docstring, or its cases."""
     found: set[int] = set()
     for node in ast.walk(ast.parse(text)):
@@ -30,7 +37,7 @@ def named(text: str) -> set[int]:
             said += [
                 inner.value for inner in constants if isinstance(inner, ast.Constant) and isinstance(inner.value, str)
             ]
-            found |= {int(number) for words in said for number in NAMED.findall(words)}
+            found |= {number for words in said for number in numbers_in(words, letter)}
     return found
 
 
@@ -40,7 +47,7 @@ def tested(root: Path) -> dict[int, set[str]]:
     code = [*root.glob("tests/**/test_*.py"), *root.glob("core/src/jackline/testing/*.py")]
     found = {path: named(path.read_text(encoding="utf-8")) for path in code}
     for path in root.glob("tests/**/*.yaml"):
-        found[path] = {int(number) for case in CASE.findall(path.read_text("utf-8")) for number in NAMED.findall(case)}
+        found[path] = {number for case in CASE.findall(path.read_text("utf-8")) for number in numbers_in(case, "P")}
     where: dict[int, set[str]] = {}
     for path, numbers in found.items():
         for number in numbers:
@@ -51,6 +58,16 @@ def tested(root: Path) -> dict[int, set[str]]:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_test_names_the_failure(number: int, tested: dict[int, set[str]]) -> None:
     assert tested.get(number), f"no test names P{number} in its name, docstring or cases"
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_every_way_round_a_frameworks_hooks_is_named_by_a_test(framework: str, root: Path) -> None:
+    letter, known = FRAMEWORKS[framework]
+    files = sorted((root / "tests" / framework).glob("test_*.py"))
+    found = {number for file in files for number in named(file.read_text(encoding="utf-8"), letter)}
+    missing = [f"{letter}{number}" for number in range(1, known + 1) if number not in found]
+    assert missing == [], f"no test under tests/{framework} names them"
+    assert max(found) <= known, "a number that nobody has given"
 
 
 def test_a_number_counts_only_where_a_test_names_it() -> None:
@@ -66,3 +83,5 @@ def not_a_test():
     """P6"""
 '''
     assert named(text) == {2, 3, 44, 5}
+    assert named(text.replace("P", "C").replace("p2", "c2"), "C") == {2, 3, 44, 5}
+    assert named(text, "L") == set()

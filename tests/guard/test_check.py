@@ -563,7 +563,7 @@ def test_a_bundle_that_breaks_leaves_the_last_good_one_in_force(bench):
     assert "unknown policy 'nothing'" in rejected.error
 
 
-def test_p67_closing_turns_everything_off(bench):
+def test_p50_p67_closing_turns_everything_off(bench):
     start, submit = threading.Thread.start, ThreadPoolExecutor.submit
     guard = bench.guard()
     assert threading.Thread.start is not start

@@ -60,7 +60,7 @@ def script() -> tuple[Any, Any]:
     return ai("", ("refund", {"order": "o", "amount": 5}, "c1"), ("search", {"query": "secret"}, "c2")), ai("done")
 
 
-def test_off_means_off_p67(guards: Guards, clean: list[Any]) -> None:
+def test_off_means_off_p50_p67(guards: Guards, clean: list[Any]) -> None:
     first, second, bodies = guards(deny("refund")), guards(), Bodies()
     agent = create_agent(Streaming(*script()), [bodies.refund(), bodies.search()])
     kept = JacklineCallbackHandler(first)

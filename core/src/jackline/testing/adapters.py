@@ -38,7 +38,7 @@ class AdapterSuite(Cells):
 
     @behaviour("denied-tool-never-runs", "A denied tool's body runs 0 times; others run.", "tools")
     def test_denied_tool_never_runs(self, path: Path, guards: Guards) -> None:
-        """Counted where the side effect is."""
+        """Counted where the side effect is, on every way to call a tool (P1, P2)."""
         job = self.job(path, guards(self.refusing(path)))
         path.do(job)
         assert job.bodies.ran == {FIND.tool: path.times}
