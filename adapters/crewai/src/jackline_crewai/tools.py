@@ -6,7 +6,7 @@ import weakref
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
-from crewai.tools.structured_tool import strip_composite_description_prefix
+from crewai.tools.structured_tool import CrewStructuredTool, strip_composite_description_prefix
 from crewai.utilities.string_utils import sanitize_tool_name
 
 from jackline.binding import Binding
@@ -27,7 +27,9 @@ _CAPACITY = 4096
 
 def original(native: Any) -> Any:
     """The tool that a structured form was made of; CrewAI makes a new form for every run."""
-    return getattr(native, "_original_tool", None) or native
+    if not isinstance(native, CrewStructuredTool):
+        return native
+    return (native.__pydantic_private__ or {}).get("_original_tool") or native
 
 
 class KnownTool:

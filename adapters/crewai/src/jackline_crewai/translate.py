@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -280,12 +281,24 @@ def offered(tools: Any) -> list[tuple[str, bool]]:
     return found
 
 
+@functools.cache
+def _limits(kind: Any) -> tuple[str, ...]:
+    """The fields of a class of models that are its output limit."""
+    fields = getattr(kind, "model_fields", {})
+    return tuple(name for name in LIMITS if name in fields)
+
+
+def _settings(model: Any) -> dict[str, Any]:
+    kind: Any = type(model)
+    return {name: getattr(model, name) for name in _limits(kind)}
+
+
 def limit_of(model: Any) -> int | None:
     """The output limit that a model's own settings declare, in tokens; None where they declare none.
 
     Where several are given, which one the provider goes by is not known: the largest counts.
     """
-    found = [getattr(model, name, None) for name in LIMITS]
+    found = list(_settings(model).values())
     found += [item for name, item in _additional(model).items() if name in _HIDDEN]
     limits = [int(item) for item in found if isinstance(item, (int, float)) and not isinstance(item, bool)]
     return max(limits) if limits and min(limits) > 0 else None
@@ -298,7 +311,7 @@ def can_limit(model: Any) -> bool:
 
 def limited(model: Any, granted: int) -> dict[str, int]:
     """The settings with which a model writes at most `granted` tokens."""
-    given = {name: getattr(model, name, None) for name in LIMITS if name in type(model).model_fields}
+    given = _settings(model)
     smaller = {name: min(int(item), granted) for name, item in given.items() if isinstance(item, (int, float))}
     if smaller:
         return smaller
@@ -321,13 +334,15 @@ def _additional(model: Any) -> Mapping[str, Any]:
 
 def usage(told: Iterable[Any]) -> Usage | None:
     """Tokens of one model call as its provider told them, maybe in parts; None where it told nothing."""
-    total = UsageMetrics()
-    for part in told:
-        metrics = UsageMetrics.from_provider_dict(part) if isinstance(part, dict) else None
-        if metrics is not None:
-            total.add_usage_metrics(metrics)
-    parts = (total.prompt_tokens, total.completion_tokens, total.cached_prompt_tokens, total.reasoning_tokens)
-    if min(parts) < 0 or not (total.prompt_tokens or total.completion_tokens):
+    parts = [UsageMetrics.from_provider_dict(part) for part in told if isinstance(part, dict)]
+    found = [part for part in parts if part is not None]
+    if not found:
+        return None
+    total = found[0]
+    for part in found[1:]:
+        total.add_usage_metrics(part)
+    counts = (total.prompt_tokens, total.completion_tokens, total.cached_prompt_tokens, total.reasoning_tokens)
+    if min(counts) < 0 or not (total.prompt_tokens or total.completion_tokens):
         return None
     return Usage(
         input=total.prompt_tokens,
