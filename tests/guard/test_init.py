@@ -6,12 +6,14 @@ import importlib
 import subprocess
 import sys
 import textwrap
+import threading
 from types import SimpleNamespace
 
 import pytest
 
 import jackline
 from jackline import BundleError, JacklineError
+from jackline.adapters import when_loaded
 from jackline.home import Home
 from jackline.hookspecs import hookimpl
 from jackline.journal import read
@@ -160,6 +162,55 @@ def test_a_framework_loaded_without_its_adapter_stops_init_in_enforce_mode(place
     with pytest.raises(JacklineError, match="its agents would act ungoverned"):
         jackline.init()
     assert jackline.current() is None
+
+
+def test_policies_that_nobody_would_ask_are_named(place, fake, monkeypatch):
+    monkeypatch.setattr("jackline.plugins.installed_plugins", lambda: load_plugins([], installed=False))
+    rule = "{{name: {name}, use: rule, on: {on}, when: 'true', effect: deny}}"
+    rules = ", ".join(rule.format(name=name, on=on) for name, on in (("out", "http.request"), ("in", "tool.call")))
+    (place / "jackline.yaml").write_text(f"jackline: 1\npolicies: [{rules}]\n")
+    with pytest.warns(
+        UserWarning, match=r"nobody asks 'out' about http\.request, .* pip install jackline-http$"
+    ) as warned:
+        jackline.init()
+    assert [each.filename for each in warned] == [__file__]
+
+
+def test_two_that_wait_for_one_module_are_both_told(place):
+    told = []
+    (place / "fake_framework.py").write_text("VALUE = 1\n")
+    before = list(sys.meta_path)
+    when_loaded(("fake_framework",), lambda: told.append("one"))
+    when_loaded(("fake_framework", "crewai"), lambda: told.append("two"))
+    call_off = when_loaded(("fake_framework",), lambda: told.append("three"))
+    call_off()
+    call_off()
+    importlib.import_module("fake_framework")
+    assert told == ["one", "two"]
+    assert sys.meta_path == before
+    assert when_loaded(("fake_framework",), lambda: told.append("at once"))() is False
+    assert told == ["one", "two", "at once"]
+
+
+def test_a_module_that_another_thread_is_loading_is_waited_for(place):
+    (place / "fake_framework.py").write_text("import sys\nsys.started.set()\nassert sys.go_on.wait(30)\nVALUE = 1\n")
+    sys.started, sys.go_on = threading.Event(), threading.Event()
+    try:
+        thread = threading.Thread(target=importlib.import_module, args=("fake_framework",))
+        thread.start()
+        assert sys.started.wait(30)
+        seen = []
+        asking = threading.Thread(
+            target=when_loaded,
+            args=(("fake_framework",), lambda: seen.append(sys.modules["fake_framework"].VALUE)),
+        )
+        asking.start()
+        sys.go_on.set()
+        for each in (thread, asking):
+            each.join(30)
+        assert seen == [1]
+    finally:
+        del sys.started, sys.go_on
 
 
 def test_where_nothing_is_enforced_a_missing_adapter_is_no_error(place, fake):

@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -25,7 +26,6 @@ from jackline_http.net import NET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from http_server import Server
 
@@ -170,7 +170,7 @@ def test_socket_files_and_pipes_are_no_connections(tmp_path: Path, governing: Go
                 asyncio.run(asyncio.sleep(0))  # a loop has a pipe to itself
                 return other.recv(1)
 
-    before = os.getcwd()
+    before = Path.cwd()
     try:
         assert as_tool(guard, tool) == b"x"
     finally:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib.abc
-import importlib.machinery
 import os
-import sys
-import threading
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +12,7 @@ from jackline.errors import BundleError, JacklineError
 from jackline.guard import Guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from types import ModuleType
+    from collections.abc import Callable
 
     from jackline.registrations import Target
 
@@ -85,9 +80,12 @@ def _govern_frameworks(guard: Guard) -> None:
     for module, distribution in FRAMEWORKS.items():
         if of_framework(module) is None:
             _refuse_ungoverned(guard, module, distribution)
+    _tell_unasked(guard)
 
 
 def _when_governed(guard: Guard, target: Target) -> None:
+    from jackline.adapters import when_loaded  # noqa: PLC0415 - assembly, once
+
     _calls_off.append(when_loaded(target.facts["roots"], functools.partial(_enable, guard, target)))
 
 
@@ -102,6 +100,8 @@ def _refuse_ungoverned(guard: Guard, module: str, distribution: str) -> None:
     if guard.bundle is None or guard.bundle.mode != "enforce":
         return
 
+    from jackline.adapters import when_loaded  # noqa: PLC0415 - assembly, once
+
     def refuse() -> None:
         raise JacklineError(
             f"'{module}' is loaded, but its adapter is not installed: its agents would act ungoverned. "
@@ -111,87 +111,18 @@ def _refuse_ungoverned(guard: Guard, module: str, distribution: str) -> None:
     _calls_off.append(when_loaded((module,), refuse))
 
 
-def when_loaded(modules: Sequence[str], act: Callable[[], None]) -> Callable[[], object]:
-    """Act now if one of the modules is loaded, else once, when the first of them is; what is returned calls it off."""
-    if any(module in sys.modules for module in modules):
-        act()
-        return lambda: None
-    return _finder.watch(modules, act)
+def _tell_unasked(guard: Guard) -> None:
+    """Warn of policies that nobody would ask, since the adapter that asks about such acts is not installed."""
+    from jackline.adapters import SENDS  # noqa: PLC0415 - assembly, once
+    from jackline.plugins import installed_plugins  # noqa: PLC0415 - the same
 
-
-class _Loader(importlib.abc.Loader):
-    """Loads a module as its own loader does, and then tells."""
-
-    def __init__(self, loader: Any, act: Callable[[], None]) -> None:
-        self._loader = loader
-        self._act = act
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
-        found: ModuleType | None = self._loader.create_module(spec)
-        return found
-
-    def exec_module(self, module: ModuleType) -> None:
-        module.__loader__ = self._loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        self._act()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-
-class _Watch:
-    """What is to be done when the first of some modules is loaded."""
-
-    def __init__(self, modules: Sequence[str], act: Callable[[], None]) -> None:
-        self.modules = frozenset(modules)
-        self.act = act
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    """Notices that a framework is imported after `init`."""
-
-    def __init__(self) -> None:
-        self._watches: list[_Watch] = []
-        self._lock = threading.Lock()
-
-    def watch(self, modules: Sequence[str], act: Callable[[], None]) -> Callable[[], object]:
-        """Act once, when the first of the modules is loaded; what is returned calls it off."""
-        watch = _Watch(modules, act)
-        with self._lock:
-            self._watches.append(watch)
-            if self not in sys.meta_path:
-                sys.meta_path.insert(0, self)
-        return functools.partial(self._call_off, watch)
-
-    def _call_off(self, watch: _Watch) -> bool:
-        """Forget a watch; whether it was still waiting."""
-        with self._lock:
-            waiting = watch in self._watches
-            if waiting:
-                self._watches.remove(watch)
-            if not self._watches and self in sys.meta_path:
-                sys.meta_path.remove(self)
-            return waiting
-
-    def _loaded(self, watches: Sequence[_Watch]) -> None:
-        for watch in watches:
-            if self._call_off(watch):
-                watch.act()
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        waiting = [watch for watch in self._watches if name in watch.modules]
-        if not waiting:
-            return None
-        for finder in list(sys.meta_path):
-            if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
-                if spec.loader is not None:
-                    spec.loader = _Loader(spec.loader, functools.partial(self._loaded, waiting))
-                return spec
-        return None
-
-
-_finder = _Finder()
+    installed = installed_plugins().registrations.names("adapter")
+    for action, (adapter, distribution) in SENDS.items():
+        entries = guard.bundle.entries if guard.bundle is not None and adapter not in installed else ()
+        names = [f"'{entry.name}'" for entry in entries if action in (entry.policy.reach.actions or ())]
+        if names:
+            warnings.warn(
+                f"jackline: nobody asks {', '.join(names)} about {action}, since its adapter is not installed. "
+                f"Try: pip install {distribution}",
+                stacklevel=4,
+            )

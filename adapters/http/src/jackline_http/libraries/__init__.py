@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from jackline.adapters import when_loaded
 from jackline.errors import JacklineError
-from jackline.init import when_loaded
 from jackline.wrapping import Wraps
 
 if TYPE_CHECKING:
