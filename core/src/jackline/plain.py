@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import pathlib
+import re
 import uuid
 from collections.abc import Mapping
 from itertools import islice
@@ -289,6 +290,7 @@ class Digester:
         return hashing.hexdigest()
 
 
+_EACH_ID = re.compile("[0-9a-f]{16}")
 _spare: list[str] = []
 """Span ids in hand: the system is asked for many at once. A forked child throws its parent's away."""
 os.register_at_fork(after_in_child=_spare.clear)
@@ -299,9 +301,10 @@ def new_span_id() -> str:
     try:
         return _spare.pop()
     except IndexError:
-        many = os.urandom(8 * 128).hex()
-        _spare.extend([many[at : at + 16] for at in range(16, len(many), 16)])
-        return many[:16]
+        many: list[str] = _EACH_ID.findall(os.urandom(8 * 128).hex())
+        one = many.pop()
+        _spare.extend(many)
+        return one
 
 
 def new_run_id() -> str:
@@ -338,6 +341,13 @@ def apart(native: Mapping[str, Any], judged: dict[str, Any]) -> tuple[dict[str, 
     if not shared:
         return judged, shared
     return {**judged, **{name: msgspec.json.decode(_encode(item)) for name, item in shared.items()}}, shared
+
+
+def converted(native: Mapping[str, Any], convert: Callable[[Any], Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is judged of native arguments by name, each one converted; and the natives to compare later, see `apart`."""
+    if are_plain_scalars(native.values()):
+        return dict(native), {}
+    return apart(native, {name: convert(item) for name, item in native.items()})
 
 
 def words(error: BaseException) -> str:

@@ -9,7 +9,7 @@ import msgspec
 from jackline.act import Act
 from jackline.errors import Signal
 from jackline.events import Usage
-from jackline.plain import apart, canonical, plain
+from jackline.plain import canonical, converted, plain
 from jackline.request import Model
 from jackline.rewriting import UnchangeableError, rewrite
 from jackline_crewai import translate
@@ -80,8 +80,7 @@ class ToolAct(CrewAct):
         return changed
 
     def _request(self) -> Request:
-        args = {name: translate.value(item) for name, item in self._native.items()}
-        args, self._shared = apart(self._native, args)
+        args, self._shared = converted(self._native, translate.value)
         return self.guard.request("tool.call", self.tool.name, args, scope=self.scope, tool=self.tool)
 
 

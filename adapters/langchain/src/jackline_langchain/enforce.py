@@ -10,7 +10,7 @@ from langchain_core.messages import ToolMessage
 
 from jackline import act
 from jackline.errors import Signal
-from jackline.plain import apart, canonical, plain, words
+from jackline.plain import canonical, converted, plain, words
 from jackline.request import Model
 from jackline_langchain import translate
 from jackline_langchain.signals import signal
@@ -176,7 +176,7 @@ class ToolAct(Act):
 
     def _request(self, native: dict[str, Any]) -> Request:
         self._native = native
-        args, self._shared = apart(native, {name: translate.value(item) for name, item in native.items()})
+        args, self._shared = converted(native, translate.value)
         tool = self.known.tool
         return self.guard.request("tool.call", tool.name, args, scope=self.scope, tool=tool, call_id=self.call_id)
 

@@ -10,7 +10,7 @@ from jackline import act
 from jackline.decision import Decision
 from jackline.errors import Halted
 from jackline.events import Usage
-from jackline.plain import apart, canonical, plain
+from jackline.plain import canonical, converted, plain
 from jackline.request import Model, Tool
 from jackline_llamaindex import offers, translate
 
@@ -99,7 +99,7 @@ class ToolAct(Act):
 
     def _request(self, bound: dict[str, Any]) -> Request:
         self._native = bound
-        args, self._shared = apart(bound, {name: translate.value(item) for name, item in bound.items()})
+        args, self._shared = converted(bound, translate.value)
         tool = self.known.tool
         return self.guard.request("tool.call", tool.name, args, scope=self.scope, tool=tool, call_id=self.call_id)
 

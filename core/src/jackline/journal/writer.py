@@ -163,25 +163,26 @@ class Journal:
 
         Between any two steps a signal handler or a finaliser of this thread may append as well.
         """
-        done, file = self._done, self._file
+        done, fd = self._done, self._file.fd
         seq = done.seq + 1
         line, digest = build(seq, done.hash, body)
-        if len(line) > LINE_LIMIT:
+        size = len(line)
+        if size > LINE_LIMIT:
             raise JournalError(f"Cannot write an event of {len(body)} bytes; a journal's line has {LINE_LIMIT} at most")
-        mark = self._mark = _Mark(seq, digest, done.size + len(line))
+        mark = self._mark = _Mark(seq, digest, done.size + size)
         try:
-            written = self._write(file.fd, line, done, mark)
+            written = self._write(fd, line, done, mark)
         except OSError as error:
             raise self._failed(error.strerror or str(error)) from error
-        if written is None:
+        if written == size:
             if self._mark is mark:
-                self._mark = self._done
-            return None
-        if written != len(line):
-            raise self._failed(f"only {written} of {len(line)} bytes were written")
+                self._done = mark
+            return seq
+        if written is not None:
+            raise self._failed(f"only {written} of {size} bytes were written")
         if self._mark is mark:
-            self._done = mark
-        return seq
+            self._mark = self._done
+        return None
 
     def _put_again(self, body: bytes) -> int:
         for _ in range(_TRIES):
