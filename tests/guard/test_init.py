@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
 import subprocess
 import sys
 import textwrap
@@ -134,6 +135,20 @@ def test_a_framework_imported_after_is_enabled_when_it_is(place, fake):
     assert fake.calls == ["enabled"]
     jackline.close()
     assert fake.calls == ["enabled", "disabled"]
+
+
+def test_a_package_without_a_file_of_its_own_is_enabled_when_it_is_imported(place, fake):
+    (place / "jackline.yaml").write_text(ENFORCE)
+    (place / "fake_framework.py").unlink()
+    (place / "fake_framework").mkdir()
+    (place / "fake_framework" / "part.py").write_text("VALUE = 3\n")
+    jackline.init()
+    assert importlib.import_module("fake_framework.part").VALUE == 3
+    assert fake.calls == ["enabled"]
+    module = sys.modules["fake_framework"]
+    assert (type(module.__loader__), getattr(module, "__file__", None)) == (importlib.machinery.NamespaceLoader, None)
+    assert type(module.__spec__.loader) is importlib.machinery.NamespaceLoader
+    del sys.modules["fake_framework.part"]
 
 
 def test_after_close_nothing_is_watched(place, fake):

@@ -18,7 +18,7 @@ from jackline.testing.scripted import Guards
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECONDS = 40
+SECONDS = 90
 """How long a test may take: a run that hangs fails here, with a trace of where it hangs."""
 
 set_global_tokenizer(str.split)  # the default one is downloaded

@@ -149,10 +149,17 @@ class _Finder(importlib.abc.MetaPathFinder):
             return None
         for finder in list(sys.meta_path):
             if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
-                if spec.loader is not None:
-                    spec.loader = _Loader(spec.loader, functools.partial(self._loaded, waiting))
+                loader = spec.loader if spec.loader is not None else _namespace(spec)
+                spec.loader = _Loader(loader, functools.partial(self._loaded, waiting))
                 return spec
         return None
+
+
+def _namespace(spec: importlib.machinery.ModuleSpec) -> Any:
+    """The loader of a package without a file of its own, such as `llama_index`: made as importlib makes it later."""
+    loader: Any = importlib.machinery.NamespaceLoader.__new__(importlib.machinery.NamespaceLoader)
+    loader._path = spec.submodule_search_locations
+    return loader
 
 
 _finder = _Finder()
