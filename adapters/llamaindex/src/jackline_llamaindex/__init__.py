@@ -19,7 +19,7 @@ def jackline_register_adapters(register: RegisterAdapter) -> None:
     register(
         "llamaindex",
         "jackline_llamaindex:LlamaIndexAdapter",
-        roots=("llama_index",),
+        roots=("llama_index", "llama_index.core"),  # the first is a namespace: nothing is loaded with it
         supports="llama-index-core>=0.14.10,<0.15",
     )
 

@@ -40,12 +40,12 @@ def name_of(llm: BaseLLM, kwargs: Mapping[str, Any]) -> str:
 def provider_of(llm: Any) -> str:
     """Who runs the model, where the model or its distribution says so."""
     own = vars(llm).get("provider") or getattr(type(llm), "provider", None)
-    return own if isinstance(own, str) else _distribution(type(llm))
+    return own if isinstance(own, str) else _distribution(type(llm).__mro__)
 
 
 @functools.lru_cache(maxsize=256)
-def _distribution(cls: type) -> str:
-    found = (kind.__module__.split(".") for kind in cls.__mro__ if kind.__module__.startswith("llama_index.llms."))
+def _distribution(kinds: tuple[type, ...]) -> str:
+    found = (kind.__module__.split(".") for kind in kinds if kind.__module__.startswith("llama_index.llms."))
     return next((parts[2] for parts in found), "")
 
 
