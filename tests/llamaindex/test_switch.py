@@ -9,7 +9,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from llama_fakes import Library, Provider, Vectors, async_tools, tools
+from llama_fakes import Boss, Library, Provider, Vectors, async_tools, tools
 from llama_harness import acts, agent, job_of, run
 from llama_index.core.agent.workflow import AgentWorkflow, CodeActAgent, FunctionAgent, ReActAgent
 from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
@@ -138,7 +138,7 @@ def test_classes_that_come_later_are_governed_and_left_clean(guards: Guards) -> 
         def metadata(self) -> ToolMetadata:
             return ToolMetadata(name="find", description="Later.")
 
-        def __call__(self, input: Any) -> ToolOutput:
+        def __call__(self, input: Any) -> ToolOutput:  # noqa: A002 - LlamaIndex's name
             ran.append(input)
             return ToolOutput(content="x", tool_name="find", raw_input={}, raw_output="x")
 
@@ -215,8 +215,6 @@ def test_what_an_attached_agent_does_inside_is_governed_with_it(guards: Guards) 
     async def delegate(task: str) -> str:
         """Hand it on."""
         return str(await worker.run(user_msg=task))
-
-    from llama_fakes import Boss
 
     made = guard.attach(FunctionAgent(name="boss", llm=Boss(job), tools=[delegate]))
     assert run(made) == "all is done"

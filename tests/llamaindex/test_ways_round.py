@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from llama_fakes import Boss, Coder, Own, Plain, Provider, Text, async_tools, functions, raw, tools, words
 from llama_harness import acts, agent, everything, job_of, process, run, tracer
-from llama_ways import desk, shelf
 from llama_index.core import set_global_tokenizer
+from llama_index.core.agent.react.formatter import ReActChatFormatter
+from llama_index.core.agent.react.output_parser import ReActOutputParser
 from llama_index.core.agent.workflow import AgentWorkflow, CodeActAgent, FunctionAgent, ReActAgent, ToolCall
 from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
 from llama_index.core.base.llms.types import ToolCallBlock
@@ -20,6 +22,7 @@ from llama_index.core.llms import ChatMessage, ChatResponse, CompletionResponse,
 from llama_index.core.tools import FunctionTool, calling
 from llama_index.core.tools.types import adapt_to_async_tool
 from llama_index.core.workflow import Context, HumanResponseEvent, InputRequiredEvent
+from llama_ways import desk, shelf
 
 import jackline
 from jackline.errors import ApprovalPending, Denied, Halted, JacklineError
@@ -99,9 +102,6 @@ def test_predict_and_call_runs_no_denied_tool_l2(guards: Guards, kind: Any, asyn
     own, llm = tools(job), kind(job)
     options: dict[str, Any] = {"user_msg": "go"}
     if kind is Text:
-        from llama_index.core.agent.react.formatter import ReActChatFormatter
-        from llama_index.core.agent.react.output_parser import ReActOutputParser
-
         options |= {"react_chat_formatter": ReActChatFormatter.from_defaults(), "output_parser": ReActOutputParser()}
     answer = (
         asyncio.run(llm.apredict_and_call(own, **options)) if asynchronous else llm.predict_and_call(own, **options)
@@ -779,8 +779,6 @@ class KeepsCallsBeside(Provider):
         return pieces()
 
     def get_tool_calls_from_response(self, response: Any, error_on_no_tool_call: bool = True, **kwargs: Any) -> Any:
-        import json
-
         kept = response.message.additional_kwargs.get("tool_calls", [])
         blocks = [
             ToolCallBlock(
@@ -795,8 +793,6 @@ class KeepsCallsBeside(Provider):
 
 
 def str_of(kwargs: Any) -> str:
-    import json
-
     return kwargs if isinstance(kwargs, str) else json.dumps(kwargs)
 
 

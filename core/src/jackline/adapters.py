@@ -158,7 +158,7 @@ class _Finder(importlib.abc.MetaPathFinder):
 def _namespace(spec: importlib.machinery.ModuleSpec) -> Any:
     """The loader of a package without a file of its own, such as `llama_index`: made as importlib makes it later."""
     loader: Any = importlib.machinery.NamespaceLoader.__new__(importlib.machinery.NamespaceLoader)
-    loader._path = spec.submodule_search_locations
+    loader._path = spec.submodule_search_locations  # noqa: SLF001 - there is no other way, in importlib neither
     return loader
 
 
