@@ -33,7 +33,7 @@ class Runs(Lifecycle):
 
     def _process_scope(self) -> Scope:
         session = self.open_session(f"process-{os.getpid()}-{new_run_id()[:8]}")
-        return Scope(guard=self, session=session, run=new_run_id(), span="", agent=self.agent())
+        return Scope(guard=self, session=session, run=new_run_id(), span="", agent=self.agent(), program=True)
 
     def agent(
         self,
@@ -85,6 +85,10 @@ class Runs(Lifecycle):
             self._count_inside(session, -1)
             self.close_session(session, how)
 
+    def spawns(self, scope: Scope | None) -> bool:
+        """Whether an agent that starts in this scope is started by an agent: a program's own are not asked for."""
+        return scope is not None and not scope.program
+
     @staticmethod
     def _count_inside(session: Session, step: int) -> None:
         with session.lock:
@@ -93,7 +97,8 @@ class Runs(Lifecycle):
     @contextlib.contextmanager
     def run(self, agent: Agent, *, scope: Scope | None = None, root: bool = False) -> Iterator[Scope]:
         """One invocation of one agent, as a child of the current run (or as the `root` of its session)."""
-        inner = self.begin_run(agent, scope if scope is not None else self.scope(), root=root)
+        program = root and agent.key == self.agent().key
+        inner = self.begin_run(agent, scope if scope is not None else self.scope(), root=root, program=program)
         try:
             with entered(inner):
                 yield inner
@@ -102,11 +107,16 @@ class Runs(Lifecycle):
             raise
         self.end_run(inner)
 
-    def begin_run(self, agent: Agent, scope: Scope, *, root: bool = False, span: str | None = None) -> Scope:
-        """Record that a run begins; its scope. `span` is the run's own span where it was judged under one."""
+    def begin_run(
+        self, agent: Agent, scope: Scope, *, root: bool = False, span: str | None = None, program: bool = False
+    ) -> Scope:
+        """Record that a run begins; its scope. `span` is the run's own span where it was judged under one.
+
+        `program`: this program acts, at the root of a session; the agents that it starts are not asked for.
+        """
         span = span if span is not None else new_span_id()
         if root:
-            inner = Scope(guard=self, session=scope.session, run=new_run_id(), span=span, agent=agent)
+            inner = Scope(guard=self, session=scope.session, run=new_run_id(), span=span, agent=agent, program=program)
         else:
             inner = scope.spawn(agent, span=span)
         self.recorder.note(

@@ -124,6 +124,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ancestors: tuple[Agent, ...] = ()
     action: str = ""
     """The action of the act that this is inside of, `tool.call` in a tool's body; empty outside of acts."""
+    program: bool = False
+    """This program acts, not an agent; an agent may have the program's name."""
 
     @property
     def depth(self) -> int:
@@ -140,6 +142,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             agent=self.agent,
             ancestors=self.ancestors,
             action=action,
+            program=self.program,
         )
 
     def spawn(self, agent: Agent, *, span: str | None = None) -> Scope:

@@ -137,7 +137,7 @@ class JacklineCallbackHandler(BaseCallbackHandler):
         try:
             if node.root is node and node.halted is not None:  # something on the way caught it
                 raise signal(node.halted)
-            if node.graph and node.root is node:
+            if node.graph and node.root is node and not node.inner:
                 self._judge_output(node, outputs)
         except Signal as refusal:
             self.runs.ended(run_id, refusal)

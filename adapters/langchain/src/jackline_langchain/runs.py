@@ -76,7 +76,7 @@ class Node:
         self.graph = False
         """Whether it is an agent's: what it answers goes outside."""
         self.inner: bool = parent.inner if parent is not None else False
-        """Whether a tool stands between this run and its root: its text goes to that, not outside."""
+        """Whether its text goes to a tool between it and its root, or to an agent above that, not outside."""
         self.session: Session | None = None
         """The session that ends with this run."""
         self.token: Token[Scope | None] | None = None
@@ -124,8 +124,6 @@ class Runs:
         """The guard is closed."""
         self.tools = Tools(guard)
         self.nodes: dict[UUID, Node] = {}
-        self._agents: set[str] = set()
-        """Jackline's ids of the runs of agents; an agent may have the name of this program."""
         self._named: OrderedDict[str, Scope] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -173,7 +171,8 @@ class Runs:
         agent = self.guard.agent()
         session, ends = self._session(metadata)
         base = Scope(guard=self.guard, session=session, run="", span="", agent=agent)
-        return self._began(run_id, self.guard.begin_run(agent, base, root=True), None, session if ends else None)
+        scope = self.guard.begin_run(agent, base, root=True, program=True)
+        return self._began(run_id, scope, None, session if ends else None)
 
     def agent(
         self,
@@ -194,8 +193,8 @@ class Runs:
         else:
             node = self._began(run_id, self.guard.begin_run(agent, scope, span=act.request.span), parent, None)
             node.act = act
+            node.inner = node.inner or parent is None  # an agent of another framework, or past the callbacks, asked
         node.graph = True
-        self._agents.add(node.scope.run)
         return node
 
     def identify(self, name: str, graph: Any, metadata: Mapping[str, Any]) -> Agent:
@@ -211,9 +210,7 @@ class Runs:
 
     def spawns(self, scope: Scope | None) -> bool:
         """Whether a new agent is started by an agent: this program itself starts its agents without being asked."""
-        if scope is None:
-            return False
-        return bool(scope.ancestors) or scope.run in self._agents or scope.agent.key != self.guard.agent().key
+        return self.guard.spawns(scope)
 
     def ended(self, run_id: UUID, error: BaseException | None = None) -> Node | None:
         """Take a run out; close what it left open. None where it is not known (any more)."""
@@ -245,7 +242,6 @@ class Runs:
                 if member.act is not None:
                     member.act.fail("outcome unknown")
                 if member.agent:
-                    self._agents.discard(member.scope.run)
                     self.guard.end_run(member.scope, "outcome unknown")
             node.members.clear()
         if node.act is not None:
@@ -253,7 +249,6 @@ class Runs:
                 node.act.complete(None)
             else:
                 node.act.fail(error)
-        self._agents.discard(node.scope.run)
         self.guard.end_run(node.scope, type(error).__qualname__ if error is not None else "")
         if node.session is not None:
             self.guard.close_session(node.session, "root" if error is None else "error")
@@ -296,7 +291,7 @@ class Runs:
                 agent = self.guard.agent()
                 session, _ = self._session(metadata)
                 base = Scope(guard=self.guard, session=session, run="", span="", agent=agent)
-                found = self._named[external] = self.guard.begin_run(agent, base, root=True)
+                found = self._named[external] = self.guard.begin_run(agent, base, root=True, program=True)
                 if len(self._named) > _NAMED:
                     self.guard.end_run(self._named.popitem(last=False)[1])
             return found
