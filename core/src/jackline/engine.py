@@ -26,6 +26,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 _MODIFY = PHASES.index("modify")
 _LISTS = (tuple, list)
+_FINDINGS = frozenset({Finding})
 
 __all__ = ["Bound", "Engine", "OnError", "combine", "facts"]
 
@@ -284,7 +285,7 @@ def _flaw(verdict: Any, item: Bound) -> str:
     for claim in verdict.claims:
         if type(claim) is not Claim or type(claim.fixed) is not int or type(claim.cap) is not int:
             return "whose claims are of another type"
-    if type(verdict.findings) not in _LISTS or any(type(each) is not Finding for each in verdict.findings or ()):
+    if type(verdict.findings) not in _LISTS or not _FINDINGS.issuperset(map(type, verdict.findings)):
         return "whose findings are of another type"
     return ""
 

@@ -8,6 +8,8 @@ import socket
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from jackline.plain import as_dict
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def facts(request: Request) -> dict[str, Any]:
     if request.tool is not None:
         found["tool"] = record(request.tool)
     if request.model is not None:
-        found["model"] = as_dict(request.model)
+        found["model"] = {**asdict(request.model), "tools": [record(tool) for tool in request.model.tools]}
     if request.facts:
         found = {**request.facts, **found}
     request.view = found

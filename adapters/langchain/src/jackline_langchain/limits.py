@@ -41,15 +41,14 @@ def hides_limit(params: Mapping[str, Any]) -> bool:
 
 
 def _numbers(params: Mapping[str, Any], names: Sequence[str]) -> Iterator[Any]:
-    for name in names:
-        if name in params:
-            yield params[name]
+    for name in params.keys() & names:
+        yield params[name]
     yield from _nested(params, names)
 
 
 def _nested(params: Mapping[str, Any], names: Sequence[str]) -> Iterator[Any]:
-    for place in NESTED:
-        inner = params.get(place)
+    for place in params.keys() & NESTED:
+        inner = params[place]
         if isinstance(inner, dict):
             yield from (item for key, item in inner.items() if _CAMEL.get(key, key) in names)
 

@@ -204,8 +204,9 @@ def _plain_message(item: Any) -> dict[str, Any]:
 
 def limit_place(model: Any, kwargs: Mapping[str, Any]) -> str | None:
     """Where a smaller output limit can be put: an argument of the call that is there, or the model's own field."""
+    fields = type(model).model_fields
     for name in limits.LIMITS:
-        if kwargs.get(name) is not None or name in type(model).model_fields:
+        if kwargs.get(name) is not None or name in fields:
             return name
     return None
 
