@@ -29,8 +29,6 @@ class Follower:
         self.process = 0
         """How often the guard was enabled for the whole process."""
         self.attached: dict[int, weakref.ref[Any]] = {}
-        self.agents: set[str] = set()
-        """Jackline's ids of live runs of agents; an agent may have the name of this program."""
 
     def has(self, native: Any) -> bool:
         """Whether this very object was attached."""

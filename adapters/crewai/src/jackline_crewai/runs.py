@@ -70,7 +70,6 @@ class Run:
                 act.complete(None)
             elif act is not None and error is not None:
                 act.fail(error)
-            follower.agents.discard(scope.run)
             if began:
                 guard.end_run(scope, type(error).__qualname__ if error is not None else "")
             if session is not None:
@@ -100,7 +99,7 @@ class RootRun(Run):
             session = guard.open_session(external or None, user=translate.user_of(inputs))
             agent = guard.agent()
             base = Scope(guard=guard, session=session, run="", span="", agent=agent)
-            scope = guard.begin_run(agent, base, root=True)
+            scope = guard.begin_run(agent, base, root=True, program=True)
             self.parts.append(Part(follower, scope, session=None if external else session))
 
 
@@ -164,7 +163,6 @@ class AgentRun(Run):
                     session = guard.open_session()
                     scope = Scope(guard=guard, session=session, run="", span="", agent=agent)
                 inner = guard.begin_run(agent, scope, root=True)
-            follower.agents.add(inner.run)
             self.parts.append(Part(follower, inner, act, session))
 
     def _identify(self, guard: Guard) -> Agent:
@@ -226,11 +224,7 @@ class AgentRun(Run):
 
 def _spawned(follower: Follower) -> bool:
     """Whether an agent starts this one: the program itself starts its agents without being asked."""
-    guard = follower.guard
-    scope = scope_of(guard)
-    if scope is None:
-        return False
-    return bool(scope.ancestors) or scope.run in follower.agents or scope.agent.key != guard.agent().key
+    return follower.guard.spawns(scope_of(follower.guard))
 
 
 def continues(native: Any, task: Any) -> bool:
