@@ -87,6 +87,7 @@ class Exchange:
         self._spent = False
         self._depth = 0
         self._open = [True]
+        self._span = ""
         self._token: Token[Scope | None] | None = None
 
     @classmethod
@@ -185,10 +186,12 @@ class Exchange:
     def __enter__(self) -> Self:
         self._depth += 1
         if self._depth == 1 and self._acts:
-            current = CURRENT.get()
-            act = next((act for act in self._acts if current is not None and act.guard is current.guard), self._acts[0])
+            act = self._acts[0]
+            if len(self._acts) > 1 and (current := CURRENT.get()) is not None:
+                act = next((act for act in self._acts if act.guard is current.guard), act)
             inner = act.inner
             self._token = CURRENT.set(inner)
+            self._span = inner.span
             LIVE[inner.span] = self
         return self
 
@@ -198,8 +201,7 @@ class Exchange:
         if error is not None:
             self.close(error)
         if self._depth == 0 and self._token is not None:
-            for act in self._acts:
-                LIVE.pop(act.inner.span, None)
+            LIVE.pop(self._span, None)
             CURRENT.reset(self._token)
             self._token = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ SECRET = ("authorization", "cookie", "api-key", "apikey", "token", "secret", "pa
 class Sending:
     """A request that is about to go out: where to, and what is in it. What a policy changes makes another one."""
 
-    __slots__ = ("body", "changed", "headers", "host", "method", "path", "port", "proxy", "scheme", "url")
+    __slots__ = ("_headers", "_items", "body", "changed", "host", "method", "path", "port", "proxy", "scheme")
 
     def __init__(
         self,
@@ -31,23 +32,29 @@ class Sending:
         port: int | None,
         path: str,
         *,
-        headers: Headers | None = None,
+        headers: Iterable[tuple[Any, Any]] = (),
         body: Any = None,
         proxy: str = "",
-        url: str = "",
     ) -> None:
-        """`path` has the query; `url` is as the library has it, where it may hold credentials."""
+        """`path` has the query; `headers` are text or bytes; `proxy` is `host:port`."""
         self.method = method.upper()
         self.scheme = scheme
         self.host = host(name)
         self.port = port or PORTS.get(scheme, 0)
         self.path = path
-        self.headers: Headers = headers or []
+        self._items = headers
+        self._headers: Headers | None = None
         self.body = body
         self.proxy = proxy
-        self.url = url or f"{origin(scheme, self.host, self.port)}{path}"
         self.changed: frozenset[str] = frozenset()
         """What a policy changed: of `url`, `headers`, `body`."""
+
+    @property
+    def headers(self) -> Headers:
+        """As pairs of text."""
+        if self._headers is None:
+            self._headers = [(text(name), text(value)) for name, value in self._items]
+        return self._headers
 
     @property
     def destination(self) -> tuple[str, str, str, int, str]:
@@ -85,11 +92,14 @@ class Sending:
         """What policies see and may change: plain data, without credentials."""
         shown: dict[str, str] = {}
         for name, value in self.headers:
-            key = name.lower()
-            if not _is_secret(key):
+            key = _shown_as(name)
+            if key:
                 shown[key] = f"{shown[key]}, {value}" if key in shown else value
         url = f"{origin(self.scheme, self.host, self.port)}{self.path}"
-        return {"method": self.method, "url": plain(url), "headers": plain(shown), "body": _shown(self.body)}
+        args: dict[str, Any] = plain(
+            {"method": self.method, "url": url, "headers": shown, "body": _readable(self.body)}
+        )
+        return args
 
     def rewritten(self, before: dict[str, Any], after: dict[str, Any]) -> Sending:
         """The request as a policy wants it; raises UnchangeableError where that cannot be sent."""
@@ -99,7 +109,7 @@ class Sending:
             raise UnchangeableError("the method of a request cannot be changed")
         changed = {name for name in ("url", "headers", "body") if before[name] != after[name]}
         path = _path(before["url"], after["url"]) if "url" in changed else self.path
-        headers = self._headers(after["headers"]) if "headers" in changed else self.headers
+        headers = self._given(after["headers"]) if "headers" in changed else self.headers
         body = self.body
         if "body" in changed:
             if not isinstance(before["body"], (str, type(None))) or not isinstance(after["body"], str):
@@ -110,39 +120,35 @@ class Sending:
         made = Sending(
             self.method, self.scheme, self.host, self.port, path, headers=headers, body=body, proxy=self.proxy
         )
-        made.url = self.url.removesuffix(self.path) + path if "url" in changed else self.url
         made.changed = self.changed | changed | ({"headers"} if "body" in changed else set())
         return made
 
-    def _headers(self, after: Any) -> Headers:
+    def _given(self, after: Any) -> Headers:
         if not isinstance(after, dict) or not all(isinstance(text, str) for pair in after.items() for text in pair):
             raise UnchangeableError("headers are text by name")
-        shown = {name.lower() for name, _ in self.headers if not _is_secret(name.lower())}
-        hidden = [(name, value) for name, value in self.headers if name.lower() not in shown]
+        hidden = [(name, value) for name, value in self.headers if not _shown_as(name)]
         return [*hidden, *after.items()]
 
 
 def text(value: str | bytes) -> str:
     """A header's name or value; bytes are Latin-1, as in HTTP."""
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+    return value if type(value) is str else value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
-def pairs(items: Iterable[tuple[Any, Any]]) -> Headers:
-    """Headers as pairs of text."""
-    return [(text(name), text(value)) for name, value in items]
+@lru_cache(maxsize=1024)
+def _shown_as(name: str) -> str:
+    """A header's name in lower case; empty where policies do not see it."""
+    name = name.lower()
+    return "" if any(part in name for part in SECRET) else name
 
 
-def _is_secret(name: str) -> bool:
-    return any(part in name for part in SECRET)
-
-
-def _shown(body: Any) -> Any:
+def _readable(body: Any) -> Any:
     if isinstance(body, (bytes, bytearray)):
         try:
-            return plain(bytes(body).decode())
+            return bytes(body).decode()
         except UnicodeDecodeError:
-            return plain(bytes(body))
-    return body if body is None else plain(body)
+            return bytes(body)
+    return body
 
 
 def _path(before: str, after: Any) -> str:

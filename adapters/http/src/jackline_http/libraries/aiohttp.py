@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from jackline_http.enforce import GOVERNING, Exchange
-from jackline_http.translate import Sending, pairs
+from jackline_http.translate import Sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ def _described(connector: Any, req: Any) -> Sending:
         f"unix:{file}" if isinstance(file, str) else url.raw_host or "",
         url.port,
         url.raw_path_qs,
-        headers=pairs(req.headers.items()),
+        headers=req.headers.items(),
         body=_body(req.body),
         proxy=f"{proxy.host}:{proxy.port or ''}" if proxy is not None else "",
     )

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jackline_http.enforce import GOVERNING, Exchange
-from jackline_http.translate import Sending, pairs, text
+from jackline_http.translate import Sending, text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -92,7 +92,7 @@ def _described(transport: Any, request: Any) -> Sending:
         f"unix:{file}" if file else url.raw_host.decode("ascii"),
         url.port,
         url.raw_path.decode("ascii"),
-        headers=pairs(request.headers.raw),
+        headers=request.headers.raw,
         body=getattr(request, "_content", request.stream),
         proxy=f"{text(proxy.host)}:{proxy.port or ''}" if proxy is not None else "",
     )

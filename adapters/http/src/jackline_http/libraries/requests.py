@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from jackline.errors import Signal
 from jackline_http.enforce import GOVERNING, Exchange
 from jackline_http.signals import signal
-from jackline_http.translate import Sending, pairs
+from jackline_http.translate import Sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,16 +58,18 @@ def _sent(send: Callable[[Any], Any], request: Any, family: type[Exception], des
 
 def _described(request: Any, proxy: str) -> Sending:
     parts = urlsplit(request.url)
-    through = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    if proxy:
+        through = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+        proxy = f"{through.hostname}:{through.port or ''}"
     return Sending(
         request.method,
         parts.scheme.lower(),
         parts.hostname or "",
         parts.port,
         (parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
-        headers=pairs(request.headers.items()),
+        headers=request.headers.items(),
         body=request.body,
-        proxy=f"{through.hostname}:{through.port or ''}" if proxy else "",
+        proxy=proxy,
     )
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from http.client import IncompleteRead
 from typing import TYPE_CHECKING, Any
 
 from jackline.facts import origin
 from jackline_http.enforce import GOVERNING, Exchange, passing
-from jackline_http.translate import Sending, pairs
+from jackline_http.translate import Sending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from jackline_http.libraries import Library
 
@@ -67,7 +66,7 @@ def _described(pool: Any, parse: Callable[[str], Any], method: str, url: str, bo
         name,
         port,
         path,
-        headers=pairs(headers.items()),
+        headers=headers.items(),
         body=body,
         proxy=f"{proxy.host}:{proxy.port or ''}" if proxy is not None else "",
     )
@@ -108,26 +107,42 @@ def _beginning(original: Callable[..., Any]) -> Callable[..., Any]:
 def _catching(original: Callable[..., Any]) -> Callable[..., Any]:
     """Around everything that is read of a response: what goes wrong there ends it, and so does its last byte."""
 
-    @contextmanager
-    def _error_catcher(self: Any) -> Iterator[None]:
+    def _error_catcher(self: Any) -> Any:
         exchange = self.__dict__.get(_EXCHANGE)
-        if exchange is None:
-            with original(self):
-                yield
-            return
-        within, exchange.reading = exchange.reading, True
-        try:
-            with original(self):
-                yield
-        except BaseException as error:
-            exchange.close(error)
-            raise
-        finally:
-            exchange.reading = within
-        if self._original_response is None or self._original_response.isclosed():
-            exchange.close()
+        return original(self) if exchange is None else _Reading(original(self), self, exchange)
 
     return _error_catcher
+
+
+class _Reading:
+    """A part of a response is read; the connection is given back before it is known whether that went well."""
+
+    __slots__ = ("_exchange", "_inner", "_response", "_within")
+
+    def __init__(self, inner: Any, response: Any, exchange: Exchange) -> None:
+        self._inner = inner
+        self._response = response
+        self._exchange = exchange
+        self._within = exchange.reading
+
+    def __enter__(self) -> None:
+        self._exchange.reading = True
+        self._inner.__enter__()
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> Any:
+        exchange = self._exchange
+        try:
+            swallowed = self._inner.__exit__(kind, error, trace)
+        except BaseException as translated:
+            exchange.reading = self._within
+            exchange.close(translated)
+            raise
+        exchange.reading = self._within
+        if error is not None and not swallowed:
+            exchange.close(error)
+        elif self._response._original_response is None or self._response._original_response.isclosed():  # noqa: SLF001 - its own
+            exchange.close()
+        return swallowed
 
 
 def _counting(original: Callable[..., Any]) -> Callable[..., Any]:
