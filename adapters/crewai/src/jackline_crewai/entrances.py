@@ -229,15 +229,29 @@ def akickoff(body: Body) -> Body:
 
 
 def executor(body: Body) -> Body:
-    """Around an executor's `invoke` and `invoke_async`: it has an agent's tools, and says which calls are its turns."""
+    """Around an executor's `invoke`: it has an agent's tools, and says which calls of models are its turns."""
 
     def invoke(self: Any, *args: Any, **kwargs: Any) -> Any:
-        place = PLACE.get()
-        if place is not None and place.kind == "agent":
-            place.executor = self
+        _works_for(self)
         return body(self, *args, **kwargs)
 
     return invoke
+
+
+def aexecutor(body: Body) -> Body:
+    """Around an executor's `invoke_async`."""
+
+    async def invoke_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+        _works_for(self)
+        return await body(self, *args, **kwargs)
+
+    return invoke_async
+
+
+def _works_for(executor: Any) -> None:
+    place = PLACE.get()
+    if place is not None and place.kind == "agent":
+        place.executor = executor
 
 
 def _with_raw(output: Any, raw: Any) -> Any:

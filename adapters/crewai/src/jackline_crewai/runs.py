@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from jackline.decision import Decision
 from jackline.rewriting import UnchangeableError, rewrite
 from jackline.session import CURRENT, Scope
 from jackline_crewai import translate
@@ -17,13 +18,15 @@ from jackline_crewai.signals import ended, signal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jackline.decision import Decision
     from jackline.guard import Guard
     from jackline.request import Agent, Request
     from jackline.session import Session
     from jackline_crewai.following import Follower
 
 VERSION = importlib.metadata.version("crewai")
+
+_FOREIGN = "crewai.agents.agent_adapters.openai_agents"
+"""Agents of another framework: CrewAI's adapter calls the bodies of tools, and the models are not CrewAI's."""
 
 
 class Part(NamedTuple):
@@ -91,15 +94,17 @@ class RootRun(Run):
         super().__init__(followers, "crew", native)
         for follower in followers:
             guard = follower.guard
+            for agent in getattr(native, "agents", None) or ():
+                identify(guard, agent)
             scope = scope_of(guard)
             if scope is not None:
                 self.parts.append(Part(follower, scope, began=False))
                 continue
             external = translate.external_session(inputs, flow=flow)
             session = guard.open_session(external or None, user=translate.user_of(inputs))
-            agent = guard.agent()
-            base = Scope(guard=guard, session=session, run="", span="", agent=agent)
-            scope = guard.begin_run(agent, base, root=True, program=True)
+            program = guard.agent()
+            base = Scope(guard=guard, session=session, run="", span="", agent=program)
+            scope = guard.begin_run(program, base, root=True, program=True)
             self.parts.append(Part(follower, scope, session=None if external else session))
 
 
@@ -109,15 +114,24 @@ class AgentRun(Run):
     def __init__(self, followers: Sequence[Follower], native: Any, task: Any, given: Any) -> None:
         """`given`: what the agent is asked to do, as the one who starts it says."""
         super().__init__(followers, "agent", native, task)
-        self.name = str(getattr(native, "role", "") or type(native).__name__).strip()
+        self.name = name_of(native)
         self.given = given
         self._spawns = [(item, SpawnAct(item)) for item in followers if _spawned(item)]
         self.place.speaks = not self._spawns
         self.place.run = self
         self.acts = [act for _, act in self._spawns]
 
+    def _refuse_foreign(self) -> None:
+        """Raise where the agent's models and tools run where nothing can be judged, and a bundle is enforced."""
+        foreign = any(kind.__module__.startswith(_FOREIGN) for kind in type(self.place.native).__mro__)
+        bundles = [item.guard.bundle for item in self.followers] if foreign else []
+        if any(bundle is not None and bundle.mode == "enforce" for bundle in bundles):
+            reason = f"the models and tools of a {type(self.place.native).__name__} run outside of CrewAI"
+            raise signal(Decision(effect="deny", policy="jackline", rule="gap", reason=reason))
+
     def open(self) -> None:
         """Ask about the start where an agent makes it; raises where it may not be."""
+        self._refuse_foreign()
         try:
             for act in self.acts:
                 act.check(act.ask(self.name, self.given))
@@ -129,6 +143,7 @@ class AgentRun(Run):
 
     async def aopen(self) -> None:
         """As `open`, without blocking the event loop."""
+        self._refuse_foreign()
         try:
             for act in self.acts:
                 await act.acheck(act.ask(self.name, self.given))
@@ -153,7 +168,7 @@ class AgentRun(Run):
         judged = {id(item): act for item, act in self._spawns}
         for follower in self.followers:
             guard = follower.guard
-            agent = self._identify(guard)
+            agent = identify(guard, self.place.native)
             act = judged.get(id(follower))
             scope, session = scope_of(guard), None
             if act is not None and act.request is not None:
@@ -164,19 +179,6 @@ class AgentRun(Run):
                     scope = Scope(guard=guard, session=session, run="", span="", agent=agent)
                 inner = guard.begin_run(agent, scope, root=True)
             self.parts.append(Part(follower, inner, act, session))
-
-    def _identify(self, guard: Guard) -> Agent:
-        native = self.place.native
-        crew = getattr(getattr(native, "crew", None), "name", None)
-        labels = {"crew": str(crew)} if crew and crew != "crew" else {}
-        model = getattr(getattr(native, "llm", None), "model", None)
-        return guard.agent(
-            self.name,
-            models=(str(model),) if model else (),
-            framework="crewai",
-            framework_version=VERSION,
-            labels=labels,
-        )
 
     def spoken(self, native: Any) -> list[tuple[Part, Request]]:
         """The requests about an answer as the agent's output, where it was not judged when the model gave it."""
@@ -220,6 +222,24 @@ class AgentRun(Run):
         for part, request in self.spoken(native):
             native = self.released(native, request.args["result"], await part.follower.guard.acheck(request))
         return native
+
+
+def name_of(native: Any) -> str:
+    """An agent's name: its role, which is what CrewAI's tasks and delegations go by."""
+    return str(getattr(native, "role", "") or type(native).__name__).strip()
+
+
+def identify(guard: Guard, native: Any) -> Agent:
+    """The agent as the registry knows it; of a crew with a name of its own, that is a label."""
+    crew = getattr(getattr(native, "crew", None), "name", None)
+    model = getattr(getattr(native, "llm", None), "model", None)
+    return guard.agent(
+        name_of(native),
+        models=(str(model),) if model else (),
+        framework="crewai",
+        framework_version=VERSION,
+        labels={"crew": str(crew)} if crew and crew != "crew" else {},
+    )
 
 
 def _spawned(follower: Follower) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from typing import TYPE_CHECKING, Any
 
 from chromadb.api.types import EmbeddingFunction as ChromaEmbeddingFunction
@@ -20,20 +21,22 @@ from crewai.flow.runtime import Flow
 from crewai.knowledge.knowledge import Knowledge
 from crewai.lite_agent import LiteAgent
 from crewai.llms.base_llm import BaseLLM
-from crewai.memory import encoding_flow, recall_flow, unified_memory
+from crewai.memory import types as memory_types
 from crewai.memory.unified_memory import Memory
 from crewai.rag.core.base_embeddings_callable import EmbeddingFunction
 from crewai.tools.base_tool import BaseTool
 from crewai.tools.structured_tool import CrewStructuredTool
 from crewai.utilities.agent_utils import is_inside_event_loop
+from crewai.utilities.exceptions.context_window_exceeding_exception import LLMContextLengthExceededError
 
+from jackline.errors import Signal
 from jackline.wrapping import Wraps
 from jackline_crewai import bodies, entrances, models, queries
 from jackline_crewai.following import FOLLOWING
 from jackline_crewai.tools import original
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Body = Callable[..., Any]
 
@@ -116,6 +119,13 @@ def _usage(body: Body) -> Body:
     return track
 
 
+def _context_length(body: Body) -> Body:
+    def exceeded(error: Any) -> Any:  # CrewAI goes by words such as "too many tokens", which a reason may have
+        return not isinstance(error, Signal) and body(error)
+
+    return exceeded
+
+
 def _emit(body: Body) -> Body:
     def emit(self: Any, source: Any, event: Any) -> Any:
         return None if models.withheld(self, source, event) else body(self, source, event)
@@ -130,8 +140,26 @@ _EMBEDDER = {"__call__": queries.embedder, "embed_query": queries.embedder}
 _AGENT = {"execute_task": entrances.task, "aexecute_task": entrances.atask}
 
 
+def _embedding() -> Iterator[tuple[Any, str]]:
+    """Where memory's functions that embed stand: modules take them from each other, some only when memory is used."""
+    for place in ("types", "unified_memory", "recall_flow", "encoding_flow"):
+        module = sys.modules.get(f"crewai.memory.{place}")
+        for name in ("embed_text", "embed_texts"):
+            if module is not None and name in module.__dict__:
+                yield module, name
+
+
 class CrewWraps(Wraps):
     """Every wrapped entrance of CrewAI."""
+
+    def remove(self) -> None:
+        """As always; also where a module that was loaded meanwhile took what was wrapped."""
+        with self.lock:
+            taken = {name: getattr(memory_types, name) for name in ("embed_text", "embed_texts")}
+            super().remove()
+            for module, name in _embedding() if not self.on else ():
+                if module.__dict__[name] is taken[name]:
+                    setattr(module, name, getattr(memory_types, name))
 
     def put_on(self) -> None:
         """Wrap tools, models, the cache of results, crews, flows and agents, and what shows a model's answer."""
@@ -141,14 +169,13 @@ class CrewWraps(Wraps):
         self.cover_family(BaseAgent, functools.partial(self.cover, wrappers=_AGENT))
         for base in (EmbeddingFunction, ChromaEmbeddingFunction):
             self.cover_family(base, functools.partial(self.cover, wrappers=_EMBEDDER))
-        for module in (unified_memory, recall_flow, encoding_flow):
-            for name in ("embed_text", "embed_texts"):
-                if name in module.__dict__:
-                    self.wrap(module, name, queries.embed_with)
+        for module, name in _embedding():
+            self.wrap(module, name, queries.embed_with)
         self.wrap(Knowledge, "query", queries.knowledge)
         self.wrap(Knowledge, "aquery", queries.knowledge)
         self.wrap(Memory, "recall", queries.memory)
         self.wrap(CacheHandler, "read", _cache)
+        self.wrap(LLMContextLengthExceededError, "_is_context_length_exceeded_error", _context_length)
         self.wrap(CrewAIEventsBus, "emit", _emit)
         self.wrap(Task, "_execute_core", entrances.task_core)
         self.wrap(Task, "_aexecute_core", entrances.atask_core)
@@ -161,7 +188,7 @@ class CrewWraps(Wraps):
         self.wrap(Agent, "kickoff_async", entrances.akickoff)
         self.wrap(LiteAgent, "kickoff", functools.partial(entrances.kickoff, elsewhere=lambda: False))
         self.wrap(AgentExecutor, "invoke", entrances.executor)
-        self.wrap(AgentExecutor, "invoke_async", entrances.executor)
+        self.wrap(AgentExecutor, "invoke_async", entrances.aexecutor)
 
 
 WRAPS = CrewWraps()
