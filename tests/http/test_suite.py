@@ -48,13 +48,13 @@ def by_a_tool(way: Way, job: Job) -> None:
     """What a tool sends is its agent's."""
     job.guard.enable(HttpAdapter())
     with job.guard.session(id=job.session, agent="researcher"):
-        job.guard.tool(partial(send, way), name="look_up")(job)
+        job.guard.tool(partial(send, way, job), name="look_up")()
 
 
 def path(way: Way, drive: Callable[[Way, Job], None], name: str, **more: Any) -> Path:
     group: Group = "async" if "Async" in way.name or way.name == "aiohttp" else "sync"
     return Path(
-        name=f"init, {way.name}{name}",
+        name=f"enable, {way.name}{name}",
         group=group,
         carries=frozenset({"sends"}),
         drive=partial(drive, way),

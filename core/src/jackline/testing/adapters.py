@@ -58,7 +58,7 @@ class AdapterSuite(Cells):
         if "model" in path.carries:
             assert outcome.text == STORY[-1].text
 
-    @behaviour("denied-call-never-sent", "A denied model call, retrieval or embedding sends nothing.", "sends")
+    @behaviour("denied-call-never-sent", "A denied model call, retrieval, embedding or request sends nothing.", "sends")
     def test_denied_call_never_sent(self, path: Path, guards: Guards) -> None:
         """The provider is not asked."""
         action = "model.call" if "model" in path.carries else path.action
@@ -98,7 +98,9 @@ class AdapterSuite(Cells):
         assert SECRET in str(job.history)
         assert HIDDEN not in str(job.history)
 
-    @behaviour("modified-prompt", "A changed prompt or query is what is sent; the caller's own is untouched.", "sends")
+    @behaviour(
+        "modified-prompt", "A changed prompt, query or request is what is sent; the caller's own is untouched.", "sends"
+    )
     def test_modified_prompt(self, path: Path, guards: Guards) -> None:
         """No message is written over."""
         action = "model.call" if "model" in path.carries else path.action

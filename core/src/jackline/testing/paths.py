@@ -19,7 +19,7 @@ Carries = Literal["tools", "parallel", "sends", "model", "output", "stream", "sp
 CARRIES: Mapping[Carries, str] = {
     "tools": "no tool is called",
     "parallel": "its calls are made one after another",
-    "sends": "nothing is sent to a model, a library or an embedding",
+    "sends": "nothing is sent to a model, a library, an embedding or a host",
     "model": "no model is asked",
     "output": "it is no agent, whose answer would go outside",
     "stream": "nobody is handed pieces before the end",
