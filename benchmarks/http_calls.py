@@ -44,9 +44,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\
 def cases(stack: ExitStack) -> list[Case]:
     """Every case of this file; none where the libraries are not installed."""
     if any(find_spec(name) is None for name in ("httpx", "requests", "urllib3", "aiohttp", "jackline_http")):
-        print(
-            "skipped: the rows of outgoing requests, since httpx, requests, urllib3, aiohttp or jackline-http is missing"
-        )
+        print("skipped: the rows of outgoing requests, since a library of theirs or jackline-http is not installed")
         return []
     answering = subprocess.Popen(
         [sys.executable, str(Path(__file__)), "answers"], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
