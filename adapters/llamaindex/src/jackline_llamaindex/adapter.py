@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from llama_index.core.agent.workflow import AgentWorkflow
 from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
@@ -16,7 +16,7 @@ from llama_index.core.workflow import Workflow
 from jackline_llamaindex.following import FOLLOWERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from jackline.guard import Guard
 
@@ -35,6 +35,13 @@ _ACCEPTED = (
 
 GAPS: Mapping[str, str] = {
     "tool.fn": "tool.fn, tool.real_fn, tool.async_fn: the plain function is called without LlamaIndex; use guard.tool",
+    "code": "what executed code does without the agent's own functions is not seen; `execute` is judged with its code",
+    "private methods": "a model's, retriever's or embedding's `_` methods, called as such, are not seen",
+    "inside of tools": "tracers see what a tool does inside (its own queries, models), not only its judged result",
+    "ReAct's text": "arguments in a ReAct or CodeAct answer are text until they are judged as the call of a tool",
+    "structured output": "what `output_cls` makes of an answer is judged as `model.return`, not as `output`",
+    "own workflows": "a workflow of one's own that an agent starts is asked for without awaiting, before it starts",
+    "other runtimes": "steps that a server (DBOS and the like) runs in another process are governed there",
 }
 
 
@@ -49,9 +56,7 @@ class LlamaIndexAdapter:
 
     def attach(self, guard: Guard, agent: T) -> T:
         """Govern this object from now on; it is the same object that is returned."""
-        follower = FOLLOWERS.join(guard)
-        for native in _parts(agent):
-            FOLLOWERS.bind(native, follower)
+        FOLLOWERS.bind(agent, FOLLOWERS.join(guard))
         return agent
 
     def enable(self, guard: Guard) -> None:
@@ -67,14 +72,6 @@ class LlamaIndexAdapter:
     def gaps(self) -> Mapping[str, str]:
         """What cannot be guaranteed, by path."""
         return GAPS
-
-
-def _parts(native: Any) -> Iterator[Any]:
-    """What is attached with an object: the agents of a workflow, and what a query engine asks."""
-    yield native
-    agents = getattr(native, "agents", None)
-    if isinstance(native, AgentWorkflow) and isinstance(agents, dict):
-        yield from agents.values()
 
 
 def enable(guard: Guard) -> None:

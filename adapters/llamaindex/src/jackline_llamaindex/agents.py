@@ -19,7 +19,7 @@ from jackline.plain import plain
 from jackline_llamaindex import translate
 from jackline_llamaindex.calls import JudgedCall, ajudge, arun
 from jackline_llamaindex.following import FOLLOWERS
-from jackline_llamaindex.runs import RUN, AgentRun, Running, Within, acting, identify
+from jackline_llamaindex.runs import RUN, AgentRun, Running, Within, acting, identify, parts
 from jackline_llamaindex.tools import known
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ class Step:
             return None
         call = JudgedCall(tool, call_id)
         call.take(active, kwargs)
+        if tool.metadata.return_direct and name != HANDOFF:
+            for act in call.acts:
+                run = self.running.of(act.guard)
+                act.answers = run.answers if run is not None else ()
         await ajudge_in(call, self.agent, self.running)
         self.running.pending.append(call)
         if isinstance(call.refusal, Halted):
@@ -111,7 +115,7 @@ def run(body: Callable[..., Any]) -> Callable[..., Any]:
     """`Workflow.run`: an agent's run begins, and ends when its handler is done."""
 
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-        followers = FOLLOWERS.active(self, acting(self))
+        followers = FOLLOWERS.active(*parts(self))
         if not followers or _starting.get() is self:
             return body(self, *args, **kwargs)
         running = _begun(self, followers, args, kwargs)
@@ -234,6 +238,25 @@ async def _selected(step: Step, selection: ToolSelection) -> ToolSelection:
     if judged is None or judged.kwargs == selection.tool_kwargs:
         return selection
     return selection.model_copy(update={"tool_kwargs": judged.kwargs})
+
+
+def early_stopping(body: Callable[..., Any]) -> Callable[..., Any]:
+    """What an agent says when it has made all the steps that it may: a step without tools."""
+
+    async def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
+        running = RUN.get()
+        if running is None:
+            return await body(self, *args, **kwargs)
+        names = (getattr(each, "current_agent_name", None) for each in (*args, *kwargs.values()))
+        agents = getattr(self, "agents", {})
+        agent = next((agents[name] for name in names if name in agents), self)
+        token = STEP.set(Step(agent, running, ()))
+        try:
+            return await body(self, *args, **kwargs)
+        finally:
+            STEP.reset(token)
+
+    return wrapper
 
 
 def call_tool(body: Callable[..., Any]) -> Callable[..., Any]:

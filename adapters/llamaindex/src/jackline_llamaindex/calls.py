@@ -101,6 +101,13 @@ class JudgedCall:
         for act in self.acts:
             act.abandon(why)
 
+    def close(self, why: str) -> None:
+        """It comes to no end: it was not started, or it waited for something that did not come."""
+        if not self.taken:
+            self.abandon(why)
+        for act in self.acts:
+            act.fail("outcome unknown")
+
     def traces(self) -> Traces:
         """What tracers are told of it, which waits for its result to be judged where a policy looks at it."""
         looked = any(act.request is not None and act.guard.judges_return(act.request) for act in self.acts)
@@ -232,6 +239,18 @@ async def _afinished(call: JudgedCall, output: Any) -> Any:
         raise
     except Signal as withheld:
         return told(call.name, call.kwargs, withheld)
+    for act in call.acts:
+        output = await _aspoken(act, output)
+    return output
+
+
+async def _aspoken(act: ToolAct, output: ToolOutput) -> ToolOutput:
+    """A result that is the agent's answer (`return_direct`), as `output` is decided; raises where it is withheld."""
+    for asked in act.outputs(None) if not output.is_error else ():
+        before = translate.result(output)
+        asked.args = {"result": before}
+        if act.guard.judges(asked):
+            output = act.released(output, before, await act.guard.acheck(asked))
     return output
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jackline.errors import Halted, Signal
 from jackline_llamaindex.calls import MARK, JudgedCall, arun_direct, run_direct, told
 from jackline_llamaindex.following import FOLLOWERS
-from jackline_llamaindex.tools import known
+from jackline_llamaindex.tools import known, reads_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -92,7 +92,7 @@ def tool_entrance(*, leaf: bool) -> Callable[[Callable[..., Any]], Callable[...,
                 finally:
                     MARK.reset(token)
             followers = FOLLOWERS.active(self)
-            if not followers:
+            if not followers or reads_answer(self):
                 return body(self, *args, **kwargs)
 
             def run(changed: dict[str, Any] | None) -> Any:
@@ -127,7 +127,7 @@ def async_tool_entrance(*, leaf: bool) -> Callable[[Callable[..., Any]], Callabl
                 finally:
                     MARK.reset(token)
             followers = FOLLOWERS.active(self)
-            if not followers:
+            if not followers or reads_answer(self):
                 return await body(self, *args, **kwargs)
 
             async def run(changed: dict[str, Any] | None) -> Any:

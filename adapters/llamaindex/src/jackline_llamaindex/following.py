@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jackline.session import CURRENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from jackline.guard import Guard
 
@@ -117,12 +119,23 @@ class Followers:
         except TypeError:  # what takes no weak reference is kept
             return lambda: native
 
+    @contextlib.contextmanager
+    def inside(self, native: Any) -> Iterator[None]:
+        """What is done within is followed by the guards that follow this object."""
+        token = _inside.set(tuple(self.active(native))) if self._attached else None
+        try:
+            yield
+        finally:
+            if token is not None:
+                _inside.reset(token)
+
     def active(self, *natives: Any) -> list[Follower]:
         """The guards that follow what is done with these objects here."""
         everyone = self._all
         if not everyone:
             return []
         found = [follower for follower in everyone.values() if follower.process]
+        found += [each for each in _inside.get() if each not in found and everyone.get(id(each.guard)) is each]
         for guard in around():
             follower = everyone.get(id(guard))
             if follower is not None and follower not in found:
@@ -149,4 +162,5 @@ def around() -> list[Any]:
     return found
 
 
+_inside: ContextVar[tuple[Follower, ...]] = ContextVar("jackline_llamaindex_inside", default=())
 FOLLOWERS = Followers()

@@ -166,6 +166,28 @@ _QUERY = Entrance("embedding", "texts", "query")
 _TEXT = Entrance("embedding", "texts", "text")
 _BATCH = Entrance("embedding", "texts", "texts", many=True)
 
+
+def query(body: Callable[..., Any]) -> Callable[..., Any]:
+    """`query` of a query engine: the guards that follow the engine follow what it asks."""
+
+    def wrapper(native: Any, *args: Any, **kwargs: Any) -> Any:
+        with FOLLOWERS.inside(native):
+            return body(native, *args, **kwargs)
+
+    return wrapper
+
+
+def aquery(body: Callable[..., Any]) -> Callable[..., Any]:
+    """As `query`."""
+
+    async def wrapper(native: Any, *args: Any, **kwargs: Any) -> Any:
+        with FOLLOWERS.inside(native):
+            return await body(native, *args, **kwargs)
+
+    return wrapper
+
+
+ENGINES = {"query": query, "aquery": aquery}
 RETRIEVERS = {"retrieve": _RETRIEVAL.sync, "aretrieve": _RETRIEVAL.coroutine}
 EMBEDDINGS = {
     "get_query_embedding": _QUERY.sync,

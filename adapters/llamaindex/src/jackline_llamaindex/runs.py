@@ -131,6 +131,9 @@ class AgentRun:
         """Ask whether the acting agent may hand over to another one; raises where it may not."""
         act = self._asked(name, given)
         await act.acheck(act.ask(name, given))
+        before = self.handed.pop(name, None)
+        if before is not None:
+            before.abandon("it was handed over to again")
         self.handed[name] = act
 
     async def atake_over(self, agent: Agent) -> None:
@@ -213,7 +216,7 @@ class Running:
     def end(self, error: BaseException | None) -> None:
         """The workflow is done, cancelled or broken."""
         for call in self.pending:
-            call.abandon("its run had ended")
+            call.close("its run had ended")
         self.pending.clear()
         for run in reversed(self.runs):
             try:
@@ -241,6 +244,12 @@ def name_of(native: Any) -> str:
     if isinstance(agents, dict) and getattr(native, "root_agent", None) in agents:
         return str(native.root_agent)
     return str(getattr(native, "name", None) or getattr(native, "_workflow_name", None) or type(native).__name__)
+
+
+def parts(native: Any) -> tuple[Any, ...]:
+    """A workflow and the agents in it: where one of them is followed, all of it is."""
+    agents = getattr(native, "agents", None)
+    return (native, *agents.values()) if isinstance(agents, dict) else (native,)
 
 
 def acting(native: Any) -> Any:

@@ -92,6 +92,15 @@ def _read_only(native: Any) -> bool | None:
     return None
 
 
+_ANSWERS = "llama_index.core.program.function_program"
+"""Where LlamaIndex makes a tool of a class that a model's answer is read into."""
+
+
+def reads_answer(native: Any) -> bool:
+    """Whether a "tool" only reads a model's answer into an object: nothing is done, and the answer was judged."""
+    return isinstance(native, FunctionTool) and getattr(native.real_fn, "__module__", "") == _ANSWERS
+
+
 _KNOWN: dict[int, KnownTool] = {}
 _LOCK = threading.Lock()
 

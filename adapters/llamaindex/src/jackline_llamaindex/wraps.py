@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core.agent.workflow import AgentWorkflow
 from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
+from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.base.llms.base import BaseLLM
@@ -25,7 +26,7 @@ from jackline.wrapping import Wraps
 from jackline_llamaindex import agents, tracing
 from jackline_llamaindex.entrances import async_tool_entrance, atelling, telling, tool_entrance
 from jackline_llamaindex.models import MODELS
-from jackline_llamaindex.queries import EMBEDDINGS, RETRIEVERS
+from jackline_llamaindex.queries import EMBEDDINGS, ENGINES, RETRIEVERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,6 +38,7 @@ _LEAVES = (FunctionTool, QueryEngineTool, RetrieverTool)
 
 _AGENT = {
     "_call_tool": agents.execute_tool,
+    "_generate_early_stopping_response": agents.early_stopping,
     "call_tool": agents.call_tool,
     "get_tools": agents.get_tools,
     "init_run": agents.init_run,
@@ -63,6 +65,7 @@ class LlamaIndexWraps(Wraps):
         self.cover_family(BaseTool, self._cover_tool)
         self.cover_family(BaseLLM, self._cover_model)
         self.cover_family(BaseRetriever, lambda cls: self.cover(cls, RETRIEVERS))
+        self.cover_family(BaseQueryEngine, lambda cls: self.cover(cls, ENGINES))
         self.cover_family(BaseEmbedding, lambda cls: self.cover(cls, EMBEDDINGS))
 
     def cover(self, kind: type, wrappers: Mapping[str, Wrapper]) -> None:
