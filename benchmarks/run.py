@@ -18,6 +18,7 @@ import calls
 import http_calls
 import ingest
 import langchain_calls
+import llamaindex_calls
 import peers
 import processes
 import timing
@@ -32,7 +33,7 @@ def measured(rounds: int, processes_of_a_kind: int) -> list[dict[str, Any]]:
     """Every row, in the table's order. Times are in microseconds unless the row says otherwise."""
     with ExitStack() as stack:
         own = calls.cases(stack)
-        langchain = [*langchain_calls.cases(stack), *http_calls.cases(stack)]
+        langchain = [*langchain_calls.cases(stack), *llamaindex_calls.cases(stack), *http_calls.cases(stack)]
         others = peers.cases(stack)
         rows = timing.run([*own, *langchain, *others], rounds)
     yardstick = rows[0]["median"]
