@@ -22,6 +22,15 @@ T = TypeVar("T")
 
 GAPS: Mapping[str, str] = {
     "bodies": "`tool._run` and `tool.func`, called as such, are plain Python; decorate the function with guard.tool",
+    "tool events": "CrewAI's events of tools show the arguments as the model gave them, before they are judged",
+    "model hooks": "CrewAI's hooks and LiteLLM's callbacks in a direct `llm.call` see the answer before it is judged",
+    "own words": "what a guardrail, callback or flow's method says instead of the agent's answer is not judged",
+    "tasks": "what another agent's task asks for is judged as agent.spawn and refused; it is changed in kickoffs only",
+    "parallel calls": "calls that a model asks for at once and that have begun go on to their end after a halt",
+    "failure policy": "an agent whose tool_failure_policy is RAISE ends with ToolExecutionFailedError at a denial",
+    "coroutines": "what an own synchronous `run` or `func` hands out to be awaited is judged as it is, not as it ends",
+    "other frameworks": "agents of CrewAI's OpenAI adapter are refused; those of its LangGraph adapter want both adapters",
+    "A2A": "a remote agent is governed where it runs",
 }
 
 _KINDS = (Crew, Flow, BaseAgent, LiteAgent, BaseTool, CrewStructuredTool, BaseLLM)

@@ -105,7 +105,8 @@ def _retrieval(resource: Callable[[Any], str]) -> Callable[[Body], Body]:
 
 
 def _collection(native: Any) -> str:
-    return str(getattr(native, "collection_name", None) or "knowledge")
+    names = (getattr(owner, "collection_name", None) for owner in (native, getattr(native, "storage", None)))
+    return next((str(name) for name in names if name), "knowledge")
 
 
 knowledge = _retrieval(_collection)
