@@ -109,7 +109,8 @@ class Lifecycle:
         self.control = Control(self.home.control)
         self.prices = prices if prices is not None else load_prices(self.home)
         needed = bundle is not None and bundle.priced and not self.prices.kept
-        self.prices.warm(wait=_PRICES_WAIT if needed else 0.0)
+        if needed:
+            self.prices.warm(wait=_PRICES_WAIT)
         self.registry = Registry(self.home.registry, self._registered, clock).open(lambda: history(self.home))
         self.sessions = Sessions(self.home.sessions, sessions, clock, self._obey)
         self.observation_failures = 0
@@ -131,6 +132,7 @@ class Lifecycle:
         self._watcher = self._watch(path) if path is not None else None
         _GUARDS.add(self)
         CARRIER.install()
+        self.prices.warm()  # last: its imports would take turns with these steps
 
     @property
     def bundle(self) -> Bundle | None:
