@@ -6,7 +6,8 @@ policies would have done, the arguments and results of tools, the outcome, token
 What is not, and why: ids and times are new each time; a framework words its own prompts, so the messages of a
 `model.call` and the input of an `agent.spawn` differ, as do schemas and thus fingerprints; what is above the path's own
 agent is the path's; calls that are made at once have no order among themselves. Where a provider tells no usage
-(embeddings), its upper bound depends on how the framework writes what it sends.
+(embeddings), its upper bound depends on how the framework writes what it sends. What a framework's own kind of tool
+keeps beside its text (the sources of a query engine) is compared by that text.
 """
 
 from __future__ import annotations
