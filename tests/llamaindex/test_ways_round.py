@@ -520,7 +520,7 @@ def test_nothing_of_ours_is_in_the_instrumentation_that_swallows_errors_l16(
     guard = process(guards)
     assert (list(dispatcher.event_handlers), list(dispatcher.span_handlers)) == before
     job = job_of(guard, ONCE)
-    monkeypatch.setattr("jackline_llamaindex.translate.value", lambda _native: 1 / 0)
+    monkeypatch.setattr("jackline_llamaindex.enforce.converted", lambda *_: 1 / 0)
     assert run(agent(job)) == "all is done"
     assert not job.bodies.ran
     assert "could not be judged: ZeroDivisionError" in job.told[0]

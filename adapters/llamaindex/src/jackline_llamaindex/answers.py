@@ -9,7 +9,9 @@ from llama_index.core.agent.react.types import ActionReasoningStep, ResponseReas
 from llama_index.core.agent.workflow import CodeActAgent, ReActAgent
 from llama_index.core.base.llms.types import ChatMessage
 
+from jackline.errors import Signal
 from jackline_llamaindex import offers, translate
+from jackline_llamaindex.calls import denial
 from jackline_llamaindex.tracing import Traces
 
 if TYPE_CHECKING:
@@ -83,8 +85,10 @@ class Answer:
         try:
             judged = self._released(response)
         except BaseException as error:
-            self.traced(error)
-            raise
+            raised = self._unjudged(error)
+            if raised is error:
+                raise
+            raise raised from error
         if self.traces is not None:
             self.traces.tell_changed(response, judged)
         return judged
@@ -94,11 +98,23 @@ class Answer:
         try:
             judged = await self._areleased(response)
         except BaseException as error:
-            self.traced(error)
-            raise
+            raised = self._unjudged(error)
+            if raised is error:
+                raise
+            raise raised from error
         if self.traces is not None:
             self.traces.tell_changed(response, judged)
         return judged
+
+    def _unjudged(self, error: BaseException) -> BaseException:
+        """What is raised instead of an answer: what is withheld, and what could not be judged."""
+        self.traced(error)
+        if isinstance(error, Exception) and not isinstance(error, Signal):
+            for act in self.acts:
+                act.broken(error)
+                act.guard.recorder.lose(error)
+            return denial(error)
+        return error
 
     def _released(self, response: Any) -> Any:
         native, before, selections = self._begun(response)

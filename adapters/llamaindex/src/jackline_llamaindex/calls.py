@@ -231,7 +231,7 @@ async def _afinished(call: JudgedCall, output: Any) -> Any:
         raise error
     try:
         for act in reversed(call.acts):
-            before = translate.result(output)
+            before = _plain(call, output)
             _close([act], error, before)
             if act.request is not None:
                 output = act.released(output, before, await act.guard.areturned(act.request, before))
@@ -252,6 +252,19 @@ async def _aspoken(act: ToolAct, output: ToolOutput) -> ToolOutput:
         if act.guard.judges(asked):
             output = act.released(output, before, await act.guard.acheck(asked))
     return output
+
+
+def _plain(call: JudgedCall, output: Any) -> Any:
+    """A result as policies see it; one that cannot be shown to a policy that looks is withheld."""
+    try:
+        return translate.value(output)
+    except Exception as error:
+        for act in call.acts:
+            act.complete(None)
+            act.guard.recorder.lose(error)
+        if any(act.request is not None and act.guard.judges_return(act.request) for act in call.acts):
+            raise denial(error) from error
+        return None
 
 
 def _close(acts: Sequence[Act], error: BaseException | None, result: Any) -> None:
@@ -277,7 +290,7 @@ def run_direct(call: JudgedCall, body: Callable[[dict[str, Any] | None], Any]) -
         raise
     try:
         for act in reversed(call.acts):
-            plain = translate.value(judged)
+            plain = _plain(call, judged)
             act.complete(plain)
             if act.request is not None:
                 judged = act.released(judged, plain, act.guard.returned(act.request, plain))
@@ -303,7 +316,7 @@ async def arun_direct(call: JudgedCall, body: Callable[[dict[str, Any] | None], 
         raise
     try:
         for act in reversed(call.acts):
-            plain = translate.value(judged)
+            plain = _plain(call, judged)
             act.complete(plain)
             if act.request is not None:
                 judged = act.released(judged, plain, await act.guard.areturned(act.request, plain))

@@ -150,13 +150,11 @@ class Followers:
 
 def around() -> list[Any]:
     """The guards in whose scope the caller is."""
-    from jackline_llamaindex.runs import HERE, RUN  # noqa: PLC0415 - runs stand on followers
+    from jackline_llamaindex.runs import RUN  # noqa: PLC0415 - runs stand on followers
 
     current = CURRENT.get()
     running = RUN.get()
-    found = [scope.guard for scope in HERE.get()]
-    if current is not None:
-        found.append(current.guard)
+    found = [] if current is None else [scope.guard for scope in (current, *current.others)]
     if running is not None:
         found += [each.guard for each in running.runs]
     return found

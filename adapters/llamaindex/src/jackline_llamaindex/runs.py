@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from llama_index.core import __version__ as VERSION  # noqa: N812
 
-from jackline.session import CURRENT, Scope
+from jackline.session import CURRENT, Scope, joined
+from jackline.session import scope_of as entered_scope
 from jackline_llamaindex import tools, translate
 from jackline_llamaindex.enforce import SpawnAct
 
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 RUN: ContextVar[Running | None] = ContextVar("jackline_llamaindex_run", default=None)
 """The workflow run that the caller is in."""
 
-HERE: ContextVar[tuple[Scope, ...]] = ContextVar("jackline_llamaindex_here", default=())
-"""Where the caller is for each guard, where several follow: the core's own variable has one."""
-
 
 def scope_of(guard: Guard) -> Scope:
     """Where the caller is: in an act, in an agent's run, or in the process's own session."""
@@ -35,19 +33,17 @@ def scope_of(guard: Guard) -> Scope:
 
 def known_scope(guard: Guard) -> Scope | None:
     """As `scope_of`; None where nobody opened a scope."""
-    found = _entered(guard)
+    found = entered_scope(guard)
     running = RUN.get()
     run = running.of(guard) if running is not None else None
-    if run is not None and run.scope is not None and found is run.base:
+    if run is not None and run.scope is not None and _same(found, run.base):
         return run.scope
     return found
 
 
-def _entered(guard: Guard) -> Scope | None:
-    current = CURRENT.get()
-    if current is not None and current.guard is guard:
-        return current
-    return next((scope for scope in HERE.get() if scope.guard is guard), None)
+def _same(one: Scope | None, other: Scope | None) -> bool:
+    """Whether two scopes are the same place; where several guards follow, one of them is a copy."""
+    return one is other or (one is not None and other is not None and (one.run, one.span) == (other.run, other.span))
 
 
 class Within:
@@ -58,9 +54,7 @@ class Within:
     def __init__(self, scopes: Sequence[Scope], *sets: tuple[ContextVar[Any], Any]) -> None:
         self._sets: tuple[tuple[ContextVar[Any], Any], ...] = sets
         if scopes:
-            self._sets = (*sets, (CURRENT, scopes[-1]))
-            if len(scopes) > 1 or HERE.get():
-                self._sets = (*self._sets, (HERE, tuple(scopes)))
+            self._sets = (*sets, (CURRENT, joined(scopes)))
         self._tokens: list[Any] = []
 
     def __enter__(self) -> None:
@@ -83,7 +77,7 @@ class AgentRun:
         self.guard = follower.guard
         self.agent = agent
         self.given = given
-        self.base = _entered(self.guard)
+        self.base = entered_scope(self.guard)
         """The scope that the run's steps find, by which they are told from acts inside of them."""
         self.above = known_scope(self.guard)
         self.scope: Scope | None = None
