@@ -54,7 +54,8 @@ class JudgedCall:
 
     def __init__(self, tool: BaseTool, call_id: str) -> None:
         self.tool = tool
-        self.name = known(tool).tool.name
+        self.known = known(tool)
+        self.name = self.known.tool.name
         self.call_id = call_id
         self.acts: list[ToolAct] = []
         self.bound: dict[str, Any] = {}
@@ -70,10 +71,10 @@ class JudgedCall:
         """Whether an event asks for this very call."""
         return self.name == name and self.call_id == call_id and self.kwargs == kwargs
 
-    def take(self, followers: Sequence[Follower], kwargs: Mapping[str, Any]) -> None:
+    def take(self, followers: Sequence[Follower], kwargs: Mapping[str, Any], args: Sequence[Any] = ()) -> None:
         """Make an act for each guard."""
-        about = known(self.tool)
-        self.bound = about.bound((), kwargs)
+        about = self.known
+        self.bound = about.bound(args, kwargs)
         self.kwargs = dict(kwargs)
         self.acts = [ToolAct(each.guard, scope_of(each.guard), about, self.call_id) for each in followers]
 

@@ -23,8 +23,7 @@ _telling: ContextVar[Any] = ContextVar("jackline_llamaindex_telling", default=No
 
 def _call(tool: Any, followers: Sequence[Follower], args: Sequence[Any], kwargs: dict[str, Any]) -> JudgedCall:
     call = JudgedCall(tool, "")
-    call.take(followers, kwargs)
-    call.bound = known(tool).bound(args, kwargs)
+    call.take(followers, kwargs, args)
     return call
 
 

@@ -134,7 +134,8 @@ def is_opaque(messages: Sequence[Any]) -> bool:
 def usage(response: Any) -> Usage | None:
     """Tokens of one model call as the provider tells them; None where it tells nothing."""
     raw = response.raw
-    for place in (*(_read(raw, key) for key in _USAGE), raw, response.additional_kwargs):
+    for key in (*_USAGE, "", "additional"):
+        place = _read(raw, key) if key in _USAGE else response.additional_kwargs if key else raw
         if place:
             entering, leaving = _first(place, _INPUT), _first(place, _OUTPUT)
             if entering is not None and leaving is not None:
@@ -143,33 +144,33 @@ def usage(response: Any) -> Usage | None:
 
 
 def _read(place: Any, name: str) -> Any:
-    if isinstance(place, dict):
+    if type(place) is dict:
         return place.get(name)
     return getattr(place, name, None) if place is not None else None
 
 
 def _first(place: Any, names: Sequence[str]) -> int | None:
-    found = (_read(place, name) for name in names)
-    return next((each for each in found if type(each) is int), None)
+    for name in names:
+        found = _read(place, name)
+        if type(found) is int:
+            return found
+    return None
 
 
 def _sound(place: Any, entering: int, leaving: int) -> Usage | None:
     """What a provider tells, unless it cannot be: no call takes less than nothing, or nothing at all."""
     details = _read(place, "prompt_tokens_details") or _read(place, "input_tokens_details")
     written = _read(place, "completion_tokens_details") or _read(place, "output_tokens_details")
-    read = _first(details, ("cached_tokens",)) or 0
+    read = _first(details, ("cached_tokens",)) or 0 if details else 0
+    thought = _first(written, ("reasoning_tokens",)) or 0 if written else 0
     beside = _first(place, ("cache_read_input_tokens",)) or 0
     made = _first(place, ("cache_creation_input_tokens",)) or 0
-    thought = _first(written, ("reasoning_tokens",)) or 0
-    parts = Usage(
-        input=entering + beside + made,  # Anthropic counts cached tokens beside the others
-        output=leaving,
-        cache_read=read or beside,
-        cache_write=made,
-        reasoning=thought,
-    )
-    sound = min(entering, leaving, parts.cache_read, made, thought) >= 0 and (parts.input or leaving)
-    return parts if sound else None
+    if min(entering, leaving, read, beside, made, thought) < 0:
+        return None
+    entering += beside + made  # Anthropic counts cached tokens beside the others
+    if not entering and not leaving:
+        return None
+    return Usage(input=entering, output=leaving, cache_read=read or beside, cache_write=made, reasoning=thought)
 
 
 def answering_model(response: Any) -> str:
