@@ -424,6 +424,24 @@ def test_what_is_not_offered_must_be_refused(guards: Any, request: pytest.Fixtur
     honest.test_what_is_not_offered_is_refused((path, row), guards, request)
 
 
+class HalfAdapter(Adapter):
+    """One that can change no prompt, and sees no embedding."""
+
+    def gaps(self) -> Mapping[str, str]:
+        return {**super().gaps(), "modify model.call": "prompts are frozen", "embedding": "nobody tells"}
+
+
+def test_gaps_of_the_whole_adapter_are_refused_to_policies_that_need_them(
+    guards: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = suite(Loop)
+    half.adapter = HalfAdapter()
+    half.test_a_policy_that_needs_a_gap_is_refused(guards)
+    monkeypatch.setattr(Guard, "govern", lambda *_: None)
+    with pytest.raises(pytest.fail.Exception, match="DID NOT RAISE"):
+        half.test_a_policy_that_needs_a_gap_is_refused(guards)
+
+
 def test_a_gap_without_a_reason_is_an_error() -> None:
     with pytest.raises(KeyError, match="no such gap"):
         suite(Loop, gap="no such gap").test_every_cell_has_an_answer(lambda *_: None)
