@@ -202,6 +202,23 @@ def test_a_body_that_is_no_text_cannot_be_changed(good: Server, governing: Gover
     assert good.got == []
 
 
+@pytest.mark.parametrize("way", WAYS, ids=repr)
+def test_a_header_that_no_library_sends_ends_the_act(way: Any, good: Server, governing: Governing) -> None:
+    guard = governing(
+        about(
+            lambda request: Verdict(effect="modify", args=request.args | {"headers": {"x": "a\r\nb: c"}}), phase="modify"
+        )
+    )
+    with pytest.raises(Exception, match=r".*") as caught:
+        as_tool(guard, lambda: way.send(f"{good.url}/ok"))
+    assert good.got == []
+    guard.close()
+    (found,) = outcomes(guard)
+    assert isinstance(found, Failed)
+    assert isinstance(caught.value, Denied) == (found.error == "abandoned")
+    assert_accounted(guard)
+
+
 def test_each_retry_of_urllib3_is_a_request(good: Server, governing: Governing) -> None:
     guard = governing()
 

@@ -180,6 +180,13 @@ class Exchange:
             act.abandon(f"the request was not sent: {type(error).__name__}")
         self._open.clear()
 
+    def unchangeable(self, error: Exception) -> Exception:
+        """The denial of a request that may only be sent with a change which the library does not take."""
+        why = f"the request cannot be changed as policy asks: {words(error)}"
+        refusals = [act.refused(why) for act in self._acts]
+        self._open.clear()
+        return refusals[0] if refusals else error
+
     def _scope_of(self, guard: Guard) -> Scope | None:
         return next((act.scope for act in self._acts if act.guard is guard), None)
 

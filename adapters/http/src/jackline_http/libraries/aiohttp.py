@@ -25,7 +25,12 @@ def put_on(library: Library, module: Any) -> None:
             if not GOVERNING.asks():
                 return await original(self, req, *args, **kwargs)
             exchange = Exchange.of("aiohttp", family, req, lambda: _described(self, req))
-            await _change(parse, await exchange.aask(), req)
+            sending = await exchange.aask()
+            if sending.changed:
+                try:
+                    await _change(parse, sending, req)
+                except Exception as error:
+                    raise exchange.unchangeable(error) from error
             with exchange:
                 connection = await original(self, req, *args, **kwargs)
             setattr(connection, _EXCHANGE, exchange)
@@ -66,7 +71,11 @@ async def _change(parse: Callable[..., Any], sending: Sending, req: Any) -> None
     if "url" in sending.changed:
         req.url = req.url.join(parse(sending.path, encoded=True))
     if "body" in sending.changed:
-        await req.update_body(sending.body)
+        if hasattr(req, "update_body"):
+            await req.update_body(sending.body)
+        else:  # before 3.12.7
+            req.headers.popall("content-length", None)
+            req.update_body_from_data(sending.body)
     if "headers" in sending.changed:
         kept = {name.lower() for name, _ in sending.headers}
         for name in [name for name in req.headers if name.lower() not in kept]:

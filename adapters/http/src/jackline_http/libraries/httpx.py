@@ -102,6 +102,15 @@ def _native(module: Any, exchange: Exchange, sending: Sending, request: Any) -> 
     """The request to send: the caller's own, or another where a policy has changed something."""
     if not sending.changed or exchange.native is not request:
         return request
+    try:
+        made = _changed(module, sending, request)
+    except Exception as error:
+        raise exchange.unchangeable(error) from error
+    exchange.native = made
+    return made
+
+
+def _changed(module: Any, sending: Sending, request: Any) -> Any:
     content = {"content": sending.body} if "body" in sending.changed else {"stream": request.stream}
     made = module.Request(
         request.method,
@@ -112,7 +121,6 @@ def _native(module: Any, exchange: Exchange, sending: Sending, request: Any) -> 
     )
     if "body" not in sending.changed and hasattr(request, "_content"):
         made._content = request._content  # noqa: SLF001 - as `Request` itself keeps it
-    exchange.native = made
     return made
 
 

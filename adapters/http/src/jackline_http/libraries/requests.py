@@ -77,10 +77,18 @@ def _native(exchange: Exchange, sending: Sending, request: Any) -> Any:
     """The request to send: the caller's own, or a copy where a policy has changed something."""
     if not sending.changed or exchange.native is not request:
         return request
+    try:
+        made = _changed(sending, request)
+    except Exception as error:
+        raise exchange.unchangeable(error) from error
+    exchange.native = made
+    return made
+
+
+def _changed(sending: Sending, request: Any) -> Any:
     made = request.copy()
     if "url" in sending.changed:
         made.url = urlsplit(request.url)._replace(path="", query="", fragment="").geturl() + sending.path
     made.headers = type(request.headers)(sending.headers)
     made.body = sending.body
-    exchange.native = made
     return made
