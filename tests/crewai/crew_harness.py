@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from crewai import Agent, BaseLLM, Crew, Task
+from crewai import Agent, BaseLLM, Crew, Knowledge, Memory, Task
+from crewai.agents.agent_builder.base_agent import BaseAgent
+from crewai.agents.agent_executor import AgentExecutor
+from crewai.agents.cache.cache_handler import CacheHandler
+from crewai.events.event_bus import CrewAIEventsBus
 from crewai.flow.flow import Flow
 from crewai.lite_agent import LiteAgent
 from crewai.tools import BaseTool
-from crewai.tools.base_tool import Tool
 from crewai.tools.structured_tool import CrewStructuredTool
 
 from jackline.bundle import Bundle, Entry
@@ -28,7 +31,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Guards", "Policy", "acts", "assert_accounted", "deny", "left_on", "on_record", "redact", "refuse"]
 
-KINDS = (BaseTool, Tool, CrewStructuredTool, BaseLLM, Agent, LiteAgent, Crew, Task, Flow)
+KINDS: tuple[Any, ...] = (
+    BaseTool,
+    CrewStructuredTool,
+    BaseLLM,
+    BaseAgent,
+    Agent,
+    LiteAgent,
+    AgentExecutor,
+    Crew,
+    Task,
+    Flow,
+    CacheHandler,
+    CrewAIEventsBus,
+    Knowledge,
+    Memory,
+)
 
 
 class Policy:
@@ -112,6 +130,8 @@ def left_on() -> list[str]:
     found = []
     for base in KINDS:
         for kind in family(base):
+            if kind.__module__.startswith("jackline"):
+                continue
             for name, value in list(vars(kind).items()):
                 body = getattr(value, "__func__", value)
                 if getattr(getattr(body, "__code__", None), "co_filename", "").find("jackline") >= 0:

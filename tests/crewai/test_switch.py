@@ -28,7 +28,10 @@ def hooks() -> list[Any]:
 
 
 def differences(before: dict[str, int], after: dict[str, int]) -> dict[str, Any]:
-    return {key: (before.get(key), after.get(key)) for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
+    """What is other than before in the classes that were there."""
+    classes = {key.rpartition(".")[0] for key in before}
+    keys = before.keys() | {key for key in after if key.rpartition(".")[0] in classes}
+    return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
 
 
 def test_p50_disable_puts_back_every_attribute_of_every_class(guards: Guards) -> None:
