@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import calls
+import crewai_calls
 import http_calls
 import ingest
 import langchain_calls
@@ -33,7 +34,12 @@ def measured(rounds: int, processes_of_a_kind: int) -> list[dict[str, Any]]:
     """Every row, in the table's order. Times are in microseconds unless the row says otherwise."""
     with ExitStack() as stack:
         own = calls.cases(stack)
-        langchain = [*langchain_calls.cases(stack), *llamaindex_calls.cases(stack), *http_calls.cases(stack)]
+        langchain = [
+            *langchain_calls.cases(stack),
+            *crewai_calls.cases(stack),
+            *llamaindex_calls.cases(stack),
+            *http_calls.cases(stack),
+        ]
         others = peers.cases(stack)
         rows = timing.run([*own, *langchain, *others], rounds)
     yardstick = rows[0]["median"]
