@@ -9,7 +9,7 @@ from test_suite import TestRequests as _Requests
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "testing"))
 
-from committed_matrix import assert_committed  # noqa: E402 - beside the suite's own tests
+from committed_matrix import assert_committed
 
 
 def test_the_committed_matrix_has_every_cell() -> None:
