@@ -61,7 +61,7 @@ class LlamaIndexAdapter:
 
     def enable(self, guard: Guard) -> None:
         """Govern every call of this process, of agents built earlier too."""
-        FOLLOWERS.join(guard).process = True
+        FOLLOWERS.widen(FOLLOWERS.join(guard))
 
     def disable(self, guard: Guard) -> None:
         """Undo `enable`, and every `attach` of this guard."""

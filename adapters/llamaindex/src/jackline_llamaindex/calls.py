@@ -62,6 +62,8 @@ class JudgedCall:
         self.kwargs: dict[str, Any] = {}
         """The arguments to run with and to show."""
         self.refusal: Exception | None = None
+        self.looked: list[ToolAct] = []
+        """The acts whose result a policy looks at."""
         self.taken = False
         """Whether its tool was reached."""
         self.entered = False
@@ -111,8 +113,8 @@ class JudgedCall:
 
     def traces(self) -> Traces:
         """What tracers are told of it, which waits for its result to be judged where a policy looks at it."""
-        looked = any(act.request is not None and act.guard.judges_return(act.request) for act in self.acts)
-        return Traces(self.tool if looked else None, model=False)
+        self.looked = [act for act in self.acts if act.request is not None and act.guard.judges_return(act.request)]
+        return Traces(self.tool if self.looked else None, model=False)
 
     def ended(self) -> Halted | None:
         """What is raised where a session of it has ended."""
@@ -234,7 +236,7 @@ async def _afinished(call: JudgedCall, output: Any) -> Any:
         for act in reversed(call.acts):
             before = _plain(call, output)
             _close([act], error, before)
-            if act.request is not None:
+            if act.request is not None and act in call.looked:
                 output = act.released(output, before, await act.guard.areturned(act.request, before))
     except Halted:
         raise
@@ -263,7 +265,7 @@ def _plain(call: JudgedCall, output: Any) -> Any:
         for act in call.acts:
             act.complete(None)
             act.guard.recorder.lose(error)
-        if any(act.request is not None and act.guard.judges_return(act.request) for act in call.acts):
+        if call.looked:
             raise denial(error) from error
         return None
 
@@ -293,7 +295,7 @@ def run_direct(call: JudgedCall, body: Callable[[dict[str, Any] | None], Any]) -
         for act in reversed(call.acts):
             plain = _plain(call, judged)
             act.complete(plain)
-            if act.request is not None:
+            if act.request is not None and act in call.looked:
                 judged = act.released(judged, plain, act.guard.returned(act.request, plain))
     except BaseException as error:
         traces.tell_refused(error)
@@ -319,7 +321,7 @@ async def arun_direct(call: JudgedCall, body: Callable[[dict[str, Any] | None], 
         for act in reversed(call.acts):
             plain = _plain(call, judged)
             act.complete(plain)
-            if act.request is not None:
+            if act.request is not None and act in call.looked:
                 judged = act.released(judged, plain, await act.guard.areturned(act.request, plain))
     except BaseException as error:
         traces.tell_refused(error)

@@ -25,8 +25,6 @@ class Follower:
 
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
-        self.process = False
-        """Whether the guard governs the whole process."""
 
     def enable(self, guard: Guard) -> None:
         """Put the wraps on; nothing is governed by that alone."""
@@ -61,6 +59,8 @@ class Followers:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._all: dict[int, Follower] = {}
+        self._everywhere: list[Follower] = []
+        """Those that govern the whole process; a list that is never changed, only replaced."""
         self._attached: dict[int, tuple[Any, list[Follower]]] = {}
 
     def join(self, guard: Guard) -> Follower:
@@ -77,12 +77,19 @@ class Followers:
         with self._lock:
             self._all = {**self._all, id(follower.guard): follower}
 
+    def widen(self, follower: Follower) -> None:
+        """Let a guard follow the whole process."""
+        with self._lock:
+            if follower not in self._everywhere:
+                self._everywhere = [*self._everywhere, follower]
+
     def take(self, follower: Follower) -> bool:
         """It is asked no longer; False where it was not."""
         with self._lock:
             if self._all.get(id(follower.guard)) is not follower:
                 return False
             self._all = {key: each for key, each in self._all.items() if each is not follower}
+            self._everywhere = [each for each in self._everywhere if each is not follower]
             for key, (reference, attached) in list(self._attached.items()):
                 kept = [each for each in attached if each is not follower]
                 if kept:
@@ -132,9 +139,9 @@ class Followers:
     def active(self, *natives: Any) -> list[Follower]:
         """The guards that follow what is done with these objects here."""
         everyone = self._all
-        if not everyone:
-            return []
-        found = [follower for follower in everyone.values() if follower.process]
+        if len(self._everywhere) == len(everyone):
+            return self._everywhere
+        found = list(self._everywhere)
         found += [each for each in _inside.get() if each not in found and everyone.get(id(each.guard)) is each]
         for guard in around():
             follower = everyone.get(id(guard))

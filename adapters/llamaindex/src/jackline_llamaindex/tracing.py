@@ -52,6 +52,8 @@ class Traces:
         self._tell(lambda *kept: _refused(error, *kept))
 
     def _tell(self, how: Callable[..., None]) -> None:
+        if not self._kept:
+            return
         kept, self._kept = self._kept, []
         token = HELD.set(None)
         try:

@@ -84,6 +84,8 @@ def parsed(kwargs: Any) -> Any:
 
 def value(native: Any) -> Any:
     """Any value of LlamaIndex's as plain data: messages, nodes and answers by what they hold."""
+    if isinstance(native, ToolOutput):
+        return result(native)
     if is_plain(native):
         return native
     if isinstance(native, ChatMessage):
@@ -95,8 +97,6 @@ def value(native: Any) -> Any:
     if isinstance(native, Response):
         nodes = [value(node) for node in native.source_nodes]
         return {"response": plain(native.response), "source_nodes": nodes, "metadata": plain(native.metadata)}
-    if isinstance(native, ToolOutput):
-        return result(native)
     if isinstance(native, (list, tuple)) and len(native) <= 1000:  # noqa: PLR2004 - more are as `plain` sees them
         return [value(item) for item in native]
     return plain(native)
