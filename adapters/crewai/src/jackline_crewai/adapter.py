@@ -29,7 +29,7 @@ GAPS: Mapping[str, str] = {
     "parallel calls": "calls that a model asks for at once and that have begun go on to their end after a halt",
     "failure policy": "an agent whose tool_failure_policy is RAISE ends with ToolExecutionFailedError at a denial",
     "coroutines": "what an own synchronous `run` or `func` hands out to be awaited is judged as it is, not as it ends",
-    "other frameworks": "agents of CrewAI's OpenAI adapter are refused; those of its LangGraph adapter want both adapters",
+    "other frameworks": "agents of CrewAI's OpenAI adapter are refused; those of its LangGraph adapter want ours too",
     "A2A": "a remote agent is governed where it runs",
 }
 

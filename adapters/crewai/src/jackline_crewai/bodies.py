@@ -16,7 +16,7 @@ from crewai.tools.tool_failure import ToolFailure, ToolFailureReason
 
 from jackline.errors import Halted, Signal
 from jackline.request import Tool
-from jackline.session import CURRENT
+from jackline.session import CURRENT, joined
 from jackline_crewai import translate
 from jackline_crewai.enforce import ToolAct, abandon
 from jackline_crewai.places import PLACE, Place, scope_of
@@ -191,7 +191,7 @@ class ToolCall:
     def enter(self) -> tuple[Any, ...]:
         """Begin the body; answers what `leave` wants."""
         self.place = Place("tool", self.ticket.tool, [act.inner for act in self.acts], PLACE.get())
-        return CURRENT.set(self.acts[-1].inner), PLACE.set(self.place), TICKET.set(self.ticket)
+        return CURRENT.set(joined([act.inner for act in self.acts])), PLACE.set(self.place), TICKET.set(self.ticket)
 
     @staticmethod
     def leave(tokens: tuple[Any, ...]) -> None:

@@ -150,18 +150,18 @@ def atask_core(body: Body) -> Body:
 def task(body: Body) -> Body:
     """Around `execute_task`: within its task's run, or a run of its own where an agent delegates."""
 
-    def execute_task(self: Any, task: Any, context: Any = None, tools: Any = None) -> Any:
+    def execute_task(self: Any, task: Any, *args: Any, **kwargs: Any) -> Any:
         followers = active(self)
         if not followers:
-            return body(self, task, context, tools)
+            return body(self, task, *args, **kwargs)
         if runs.continues(self, task):
-            result = body(self, task, context, tools)
+            result = body(self, task, *args, **kwargs)
             run = _current()
             run.check_halted()
             return run.say(result)
-        run = AgentRun(followers, self, task, runs.given_of(task, context))
+        run = AgentRun(followers, self, task, runs.given_of(task, _given(args, kwargs, "context")))
         run.open()
-        return _run_agent(run, lambda: run.say(body(self, task, context, tools)))
+        return _run_agent(run, lambda: run.say(body(self, task, *args, **kwargs)))
 
     return execute_task
 
@@ -169,20 +169,20 @@ def task(body: Body) -> Body:
 def atask(body: Body) -> Body:
     """Around `aexecute_task`."""
 
-    async def aexecute_task(self: Any, task: Any, context: Any = None, tools: Any = None) -> Any:
+    async def aexecute_task(self: Any, task: Any, *args: Any, **kwargs: Any) -> Any:
         followers = active(self)
         if not followers:
-            return await body(self, task, context, tools)
+            return await body(self, task, *args, **kwargs)
         if runs.continues(self, task):
-            result = await body(self, task, context, tools)
+            result = await body(self, task, *args, **kwargs)
             run = _current()
             run.check_halted()
             return await run.asay(result)
-        run = AgentRun(followers, self, task, runs.given_of(task, context))
+        run = AgentRun(followers, self, task, runs.given_of(task, _given(args, kwargs, "context")))
         await run.aopen()
 
         async def work() -> Any:
-            return await run.asay(await body(self, task, context, tools))
+            return await run.asay(await body(self, task, *args, **kwargs))
 
         return await _arun_agent(run, work)
 

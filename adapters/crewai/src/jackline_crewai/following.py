@@ -80,7 +80,7 @@ class Following:
         near = {item.guard for place in _chain() for item in place.scopes}
         scope = CURRENT.get()
         if scope is not None:
-            near.add(scope.guard)
+            near.update(one.guard for one in (scope, *scope.others))
         more = [
             item
             for item in tuple(self._followers.values())

@@ -16,7 +16,7 @@ from crewai.llms import base_llm
 
 from jackline.errors import Signal
 from jackline.request import Tool
-from jackline.session import CURRENT
+from jackline.session import CURRENT, joined
 from jackline_crewai import translate
 from jackline_crewai.enforce import ModelAct, ModelCall, ToolAct, abandon
 from jackline_crewai.places import PLACE, Place
@@ -124,7 +124,7 @@ class Calling:
             call.model = self._limited(min(self._granted))
         call.holds = any(act.holds for act in self.acts)
         call.place = Place("model", call.model, [act.inner for act in self.acts], PLACE.get())
-        tokens: list[Token[Any]] = [CURRENT.set(self.acts[-1].inner), PLACE.set(call.place), MODEL.set(call)]
+        tokens: list[Token[Any]] = [CURRENT.set(joined(call.place.scopes)), PLACE.set(call.place), MODEL.set(call)]
         for variable in (base_llm._call_stop_override_var, base_llm._call_stream_override_var):  # noqa: SLF001
             overrides: Any = variable.get()
             if call.model is not self.original and overrides and id(self.original) in overrides:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
-from jackline.session import CURRENT
+from jackline.session import scope_of as current
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,8 +57,8 @@ PLACE: ContextVar[Place | None] = ContextVar("jackline_crewai_place", default=No
 
 def scope_of(guard: Guard) -> Scope | None:
     """The scope of this guard's that the caller is in; None where it is in none."""
-    scope = CURRENT.get()
-    if scope is not None and scope.guard is guard:
+    scope = current(guard)
+    if scope is not None:
         return scope
     place = PLACE.get()
     while place is not None:

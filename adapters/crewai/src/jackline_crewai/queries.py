@@ -6,7 +6,7 @@ import inspect
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from jackline.session import CURRENT
+from jackline.session import CURRENT, joined
 from jackline_crewai.enforce import QueryAct, abandon
 from jackline_crewai.following import FOLLOWING
 
@@ -56,7 +56,7 @@ class Query:
 
     def __enter__(self) -> None:
         embeds = self.acts[0].action == "embedding"
-        self._tokens = CURRENT.set(self.acts[-1].inner), EMBEDDING.set(embeds or EMBEDDING.get())
+        self._tokens = CURRENT.set(joined([act.inner for act in self.acts])), EMBEDDING.set(embeds or EMBEDDING.get())
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         CURRENT.reset(self._tokens[0])
@@ -143,10 +143,11 @@ def embedder(body: Body) -> Body:
 def embed_with(body: Body) -> Body:
     """Around memory's functions that call an embedder, which may be any function."""
 
-    def embed(embedder: Any, texts: Any) -> Any:
+    def embed(embedder: Any, *args: Any, **kwargs: Any) -> Any:
         followers = active(embedder) if not EMBEDDING.get() else ()
+        texts = args[0] if args else next(iter(kwargs.values()), None)
         if not followers or not texts:
-            return body(embedder, texts)
+            return body(embedder, *args, **kwargs)
         asked = Query(followers, "embedding", _name(embedder), texts)
         texts = asked.open()
         with asked:

@@ -9,7 +9,7 @@ import msgspec
 
 from jackline.decision import Decision
 from jackline.rewriting import UnchangeableError, rewrite
-from jackline.session import CURRENT, Scope
+from jackline.session import CURRENT, Scope, joined
 from jackline_crewai import translate
 from jackline_crewai.enforce import SpawnAct, abandon
 from jackline_crewai.places import PLACE, Place, scope_of
@@ -57,7 +57,7 @@ class Run:
         """What happens from now on happens in this run."""
         self.place.scopes = [part.scope for part in self.parts]
         self._halted = frozenset(id(scope.session) for scope in self.place.scopes if scope.session.halted)
-        self._tokens = (CURRENT.set(self.parts[-1].scope), PLACE.set(self.place))
+        self._tokens = (CURRENT.set(joined(self.place.scopes)), PLACE.set(self.place))
 
     def leave(self, error: BaseException | None = None) -> None:
         """End the run, and the session that it opened."""

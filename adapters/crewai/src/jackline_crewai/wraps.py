@@ -75,9 +75,9 @@ def _atool(body: Body, *, own: bool) -> Body:
 
 
 def _parsing(body: Body) -> Body:
-    def parse(self: Any, given: Any) -> Any:
+    def parse(self: Any, *args: Any, **kwargs: Any) -> Any:
         found = bodies.parsed(self)
-        return body(self, given) if found is None else found
+        return body(self, *args, **kwargs) if found is None else found
 
     return parse
 
@@ -161,11 +161,16 @@ class CrewWraps(Wraps):
                 if module.__dict__[name] is taken[name]:
                     setattr(module, name, getattr(memory_types, name))
 
+    def _cover_model(self, kind: type) -> None:
+        """A class of models; the base's own `acall` only says that there is none, which is no call."""
+        wrappers = {"_track_token_usage_internal": _usage} if kind is BaseLLM else _MODEL
+        self.cover(kind, wrappers)
+
     def put_on(self) -> None:
         """Wrap tools, models, the cache of results, crews, flows and agents, and what shows a model's answer."""
         self.cover_family(BaseTool, functools.partial(self.cover, wrappers=_TOOL))
         self.cover_family(CrewStructuredTool, functools.partial(self.cover, wrappers=_STRUCTURED))
-        self.cover_family(BaseLLM, functools.partial(self.cover, wrappers=_MODEL))
+        self.cover_family(BaseLLM, self._cover_model)
         self.cover_family(BaseAgent, functools.partial(self.cover, wrappers=_AGENT))
         for base in (EmbeddingFunction, ChromaEmbeddingFunction):
             self.cover_family(base, functools.partial(self.cover, wrappers=_EMBEDDER))
