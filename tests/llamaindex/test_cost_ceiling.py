@@ -154,6 +154,7 @@ def make(tmp_path: Path) -> Iterator[Any]:
         file = tmp_path / f"jackline{len(made)}.yaml"
         file.write_text(bundle)
         made.append(Guard.load(file, home=tmp_path / f"home{len(made)}", application="tests"))
+        made[-1].prices.warm(wait=30)  # on an event loop a price is unknown until the table is there
         return made[-1]
 
     yield guard

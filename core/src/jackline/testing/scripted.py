@@ -112,9 +112,7 @@ class Guards:
         """A guard with these policies, named `p0`, `p1`, ..., in force."""
         entries = tuple(Entry(f"p{place}", "suite", policy, None) for place, policy in enumerate(policies))
         bundle = Bundle(revision="0" * 64, source="suite", entries=entries, mode=mode)
-        guard = Guard(bundle, home=self._folder / f"home{len(self.made)}", application="suite")
-        self.made.append(guard)
-        return guard
+        return self._kept(Guard(bundle, home=self._folder / f"home{len(self.made)}", application="suite"))
 
     def load(self, text: str, policies: Mapping[str, Scripted], prices: str) -> Guard:
         """A guard of a bundle in YAML with further policies in front, by name; `prices` is the home's `prices.yaml`."""
@@ -125,7 +123,10 @@ class Guards:
         bundle = Bundle(
             revision=loaded.revision, source="suite", entries=(*entries, *loaded.entries), capture=loaded.capture
         )
-        guard = Guard(bundle, home=home.path, application="suite")
+        return self._kept(Guard(bundle, home=home.path, application="suite"))
+
+    def _kept(self, guard: Guard) -> Guard:
+        guard.prices.warm(wait=30)  # on an event loop a price is unknown until the table is there
         self.made.append(guard)
         return guard
 
