@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 THEIRS = {
+    ("adapters/http/src/jackline_http/libraries/requests.py", "util"): "a module of requests",
+    ("adapters/llamaindex", "handler"): "what a workflow's run gives back: a WorkflowHandler",
     ("adapters/langchain", "handler"): "LangChain's callback handlers, and a promised name",
     ("adapters/langchain", "manager"): "LangChain's callback managers",
     ("core/src/jackline/cli/demo.py", "violation"): "a promised scenario: silent-violation",
