@@ -51,7 +51,7 @@ def decided(request: Request, decision: Decision, args: str, size: int) -> Decid
         revision=decision.revision,
         mode=decision.mode,
         would=decision.would,
-        verdicts=tuple([_recorded(verdict) for verdict in decision.verdicts]),
+        verdicts=tuple(map(_recorded, decision.verdicts)),
         evaluated=decision.evaluated,
         limits=decision.limits,
         reservation=decision.reservation,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jackline.errors import JournalError
 from jackline.events import Event, EventsLost
 from jackline.journal import Capture, Journal, Payloads
+from jackline.journal.payloads import REFERENCE
 from jackline.plain import Digester, canonical, plain, words
 
 if TYPE_CHECKING:
@@ -54,15 +55,19 @@ class Recorder:
 
     def keep_messages(self, args: dict[str, Any]) -> tuple[str, int]:
         """Keep a model call's arguments: each message by itself, since a prompt repeats with every turn."""
-        size = 0
-        digests = []
-        for message in args["messages"]:
-            digest, length = self.keep(message)
-            digests.append(digest)
-            size += length
-        rest = {key: value for key, value in args.items() if key != "messages"}
-        whole, length = self.keep({**rest, "messages": {"$payloads": digests}})
-        return whole, size + length
+        messages = args["messages"]
+        try:
+            data = list(map(canonical, messages))
+        except (TypeError, ValueError, RecursionError):
+            messages = list(map(plain, messages))
+            data = list(map(canonical, messages))
+        try:
+            digests = self._payloads.put_each(messages, data)
+        except (JournalError, OSError) as error:
+            self.lose(error)
+            digests = list(map(self._digester.digest, data))
+        whole, size = self.keep({**args, "messages": {REFERENCE: digests}})
+        return whole, size + sum(map(len, data))
 
     def decision(self, event: Event) -> None:
         """Write a decision; raises JournalError where it, or an outcome before it, cannot be written."""

@@ -15,7 +15,7 @@ from jackline.journal import segment
 from jackline.journal.line import LINE_LIMIT, encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from jackline.journal.writer import Journal
@@ -27,7 +27,7 @@ _DEPTH = 200
 REFERENCE = "$payloads"
 """The key under which a payload names others, by their digests."""
 _SHOWN = frozenset({bool, int, float, type(None)})
-_HEX = re.compile("[0-9a-f]{32}")
+_HEX = re.compile("[0-9a-f]*")
 _DIGEST_AT = len(b'{"digest":"')
 
 
@@ -84,12 +84,23 @@ class Payloads:
         with self._lock:
             if digest in self._known:
                 self._known.move_to_end(digest)
-                return digest
-            self._known[digest] = None
-            if len(self._known) > _KNOWN:
-                self._known.popitem(last=False)
-            self._store(digest, value, canonical)
+            else:
+                self._store(digest, value, canonical)
         return digest
+
+    def put_each(self, values: Sequence[Any], canonicals: Sequence[bytes]) -> list[str]:
+        """As `put` for each of several, most of which are stored by now: the messages of a conversation."""
+        digests = list(map(self._digester.digest, canonicals))
+        if self.capture == "none":
+            return digests
+        self._own()
+        with self._lock:
+            for digest, value, canonical in zip(digests, values, canonicals, strict=True):
+                if digest in self._known:
+                    self._known.move_to_end(digest)
+                else:
+                    self._store(digest, value, canonical)
+        return digests
 
     def keep(self, capture: Capture) -> None:
         """Change what is kept from now on; what was stored in another way is stored again when it comes again."""
@@ -131,6 +142,9 @@ class Payloads:
         self._process = segment.process
 
     def _store(self, digest: str, value: Any, canonical: bytes) -> None:
+        self._known[digest] = None
+        if len(self._known) > _KNOWN:
+            self._known.popitem(last=False)
         kept = canonical if self.capture == "full" else encode(redact(value))
         cut = len(kept) > self._cap
         if cut:
@@ -189,7 +203,9 @@ def redact(value: Any, depth: int = 0) -> Any:
 
 def _refers(item: Any) -> bool:
     """Whether an item names payloads that are kept by themselves: digests tell nothing and lead to redacted text."""
-    return isinstance(item, list) and all(isinstance(x, str) and _HEX.fullmatch(x) for x in item)
+    if not isinstance(item, list) or not {str}.issuperset(map(type, item)):
+        return False
+    return {32}.issuperset(map(len, item)) and _HEX.fullmatch("".join(item)) is not None
 
 
 def find_payloads(directory: Path, digests: Iterable[str]) -> dict[str, Payload]:

@@ -213,8 +213,10 @@ class Ledger:
         """
         with self._mutex:
             calls = self._flights.end(reservation.id)
-        if calls is not None and _as_booked(calls, actual):
-            return {hold.scope: hold.held for hold in calls}
+        if calls is not None:
+            booked = {hold.scope: hold.held for hold in calls}
+            if "calls" not in actual or {actual["calls"]}.issuperset(booked.values()):
+                return booked
         amounts = {}
         for unit, amount in actual.items():
             if unit not in UNITS or amount < 0:
@@ -315,11 +317,6 @@ class Ledger:
         self._inside = False
         self._owner = 0
         self._flights = Flights()  # what its parent booked is its parent's to give back
-
-
-def _as_booked(calls: Sequence[Hold], actual: Mapping[Unit, int]) -> bool:
-    """Whether an act took as many calls as were booked before it."""
-    return "calls" not in actual or {hold.held for hold in calls} <= {actual["calls"]}
 
 
 def _balance(cells: Cells, scope: str, flying: Mapping[str, int]) -> Balance:
