@@ -155,6 +155,8 @@ class AgentRun(Run):
 
     def _permitted(self, act: SpawnAct) -> None:
         if act.request is not None and act.decision is not None and act.decision.args is not None:
+            if self.place.task is not None:
+                raise act.refused("what a task asks for cannot be changed")
             self.given = act.changed(self.given, act.request.args["input"], act.decision.args["input"])
 
     def _begin(self) -> None:
