@@ -13,7 +13,7 @@ guard = jackline.init(Path(__file__).with_name("jackline.yaml"))
 
 
 class ScriptedLLM(BaseLLM):
-    """Needs no network: use `LLM("openai/gpt-4o-mini")` in yours. Asks for one tool call after the other, then is done."""
+    """Asks for one tool call after the other, then is done; it needs no network: use `LLM("gpt-4o-mini")` in yours."""
 
     calls: list[tuple[str, dict[str, Any]]]
 

@@ -6,12 +6,12 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import jackline_crewai
 import pytest
 from crew_fakes import Bodies, agent, calling, crew, fake
 from crew_harness import Policy, assert_accounted, on_record
 from crewai.tools import tool
 
+import jackline_crewai
 from jackline import Halted
 from jackline.decision import Claim, Verdict
 

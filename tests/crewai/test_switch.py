@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +19,8 @@ from jackline import Denied
 from jackline_crewai import CrewAIAdapter
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from crew_harness import Guards
 
 
@@ -169,7 +170,9 @@ def test_importing_the_adapter_imports_no_crewai(tmp_path: Path) -> None:
         assert "crewai" in installed_plugins().registrations.names("adapter")
         assert "crewai" not in sys.modules, "imported"
     """
-    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, timeout=60, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, timeout=60, check=False
+    )
     assert ended.returncode == 0, ended.stderr.decode()
 
 

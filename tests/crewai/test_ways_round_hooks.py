@@ -23,7 +23,6 @@ from crewai.tools import tool
 
 import jackline_crewai
 from jackline import Denied
-from jackline.decision import Verdict
 from jackline.journal import read
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from crew_harness import Guards
 
+    from jackline.decision import Verdict
     from jackline.guard import Guard
 
 NATIVE = pytest.mark.parametrize("native", [True, False], ids=["native", "ReAct"])
@@ -243,7 +243,8 @@ def test_c25_calls_of_one_model_at_once_have_each_its_own_tokens(guards: Guards)
 
     llm = fake(kind=Counting)
     threads = [
-        threading.Thread(target=llm.call, args=([{"role": "user", "content": str(number)}],)) for number in (1, 20, 300, 4000)
+        threading.Thread(target=llm.call, args=([{"role": "user", "content": str(number)}],))
+        for number in (1, 20, 300, 4000)
     ]
     for thread in threads:
         thread.start()

@@ -180,8 +180,7 @@ def test_usage_that_a_model_does_not_tell_does_not_open_a_ceiling(guards: Guards
     )
     llm = fake(*["hello"] * 30, usage=None)
     with pytest.raises(Denied):
-        for _ in range(30):
-            llm.call(HI)
+        list(map(llm.call, [HI] * 30))
     assert llm.calls < 20
     assert guard.ledger.balance("t").spent > 800
     assert all(event.usage.estimated for event in on_record(guard, "completed"))

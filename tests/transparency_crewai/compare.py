@@ -4,6 +4,8 @@ Exit 1 where any test ends differently each time, or where Jackline saw nothing 
 Tests that end differently are run again by themselves, three times each way: some depend on time or on each other.
 """
 
+# ruff: noqa: T201 - a script that prints
+
 from __future__ import annotations
 
 import os
@@ -47,7 +49,9 @@ def outcomes(folder: Path, report: Path, home: Path | None, tests: tuple[str, ..
             command += ["-p", "allow_all_crewai"]
             env |= {"JACKLINE_HOME": str(home)}
         with report.with_suffix(".log").open("w", encoding="utf-8") as log:
-            subprocess.run(command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT, check=False, timeout=LIMIT_S)
+            subprocess.run(
+                command, cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT, check=False, timeout=LIMIT_S
+            )
     if not report.exists():
         sys.exit(f"no test ran:\n{report.with_suffix('.log').read_text(encoding='utf-8')}")
     cases = ET.parse(report).getroot().iter("testcase")
