@@ -143,7 +143,7 @@ def test_c15_a_policy_on_results_that_raises_withholds_them(
     out = run(crew(llm, bodies.mail()), mode)
     assert bodies.ran["send_mail"] == 1
     assert "abc" not in "".join(llm.seen)
-    assert "abc" not in out.model_dump_json()
+    assert "=abc" not in out.model_dump_json()
     assert "KEY=abc" not in heard.text()
     assert_accounted(guard)
 

@@ -115,8 +115,8 @@ def test_an_answer_is_changed_before_anyone_sees_it(guards: Guards, native: bool
     made.tasks[0].callback = steps.append
     out = run(made, mode)
     assert out.raw == "the key is [gone]"
-    assert "abc" not in out.model_dump_json()
-    assert "abc" not in str(steps)
+    assert "is abc" not in out.model_dump_json()
+    assert "is abc" not in str(steps)
 
 
 @NATIVE
@@ -134,7 +134,7 @@ def test_the_last_word_is_changed_before_it_goes_outside(guards: Guards, native:
     text = "the key is abc"
     out = run(crew(fake(text if native else final(text), native=native), Bodies().look()), mode)
     assert out.raw == "the key is [gone]"
-    assert "abc" not in out.model_dump_json()
+    assert "is abc" not in out.model_dump_json()
     assert [name for action, name, _ in acts(guard) if action == "output"][-1] == "worker"
 
 

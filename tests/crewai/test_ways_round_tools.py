@@ -186,7 +186,7 @@ def test_c5_a_result_that_is_the_answer_is_redacted(guards: Guards, native: bool
     llm = fake(asking(native, "send_mail", {"to": "x"}), native=native)
     out = run(crew(llm, bodies.mail(result_as_answer=True)), mode)
     assert out.raw == "sent to x, KEY=[gone]"
-    assert "abc" not in out.model_dump_json()
+    assert "=abc" not in out.model_dump_json()
     assert bodies.ran["send_mail"] == 1
     assert_accounted(guard)
 
@@ -197,7 +197,7 @@ def test_c5_a_result_that_is_withheld_is_no_answer(guards: Guards, native: bool)
     governing(guards, Policy(lambda _request: Verdict(effect="deny", reason="no keys"), "tool.return"))
     llm = fake(asking(native, "send_mail", {"to": "x"}), native=native)
     out = run(crew(llm, bodies.mail(result_as_answer=True)))
-    assert "abc" not in out.model_dump_json()
+    assert "=abc" not in out.model_dump_json()
     assert "abc" not in "".join(llm.seen)
 
 
