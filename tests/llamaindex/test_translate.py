@@ -345,7 +345,10 @@ def said(raw: Any = None, **more: Any) -> ChatResponse:
         (said({"usage_metadata": {"prompt_token_count": 7, "candidates_token_count": 3}}), Usage(input=7, output=3)),
         (said({"prompt_eval_count": 7, "eval_count": 3}), Usage(input=7, output=3)),
         (said(additional_kwargs={"prompt_tokens": 7, "completion_tokens": 3}), Usage(input=7, output=3)),
-        (CompletionResponse(text="x", raw={"usage": {"prompt_tokens": 7, "completion_tokens": 3}}), Usage(input=7, output=3)),
+        (
+            CompletionResponse(text="x", raw={"usage": {"prompt_tokens": 7, "completion_tokens": 3}}),
+            Usage(input=7, output=3),
+        ),
         (
             said(
                 {

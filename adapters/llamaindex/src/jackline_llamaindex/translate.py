@@ -97,16 +97,32 @@ def value(native: Any) -> Any:
     if isinstance(native, Response):
         nodes = [value(node) for node in native.source_nodes]
         return {"response": plain(native.response), "source_nodes": nodes, "metadata": plain(native.metadata)}
+    if "block_type" in getattr(type(native), "model_fields", ()):
+        return {name: value(_text_of(getattr(native, name))) for name in type(native).model_fields}
     if isinstance(native, (list, tuple)) and len(native) <= 1000:  # noqa: PLR2004 - more are as `plain` sees them
         return [value(item) for item in native]
     return plain(native)
 
 
+def _text_of(field: Any) -> Any:
+    return str(field) if type(field).__module__ == "pydantic.networks" else field
+
+
 def result(output: ToolOutput) -> Any:
-    """What a tool gave back: its function's own value, and the text beside it where that is another one."""
-    if is_simple(output):
-        return value(output.raw_output)
-    return {"content": texts(output.blocks), "raw_output": value(output.raw_output)}
+    """What a tool gave back: its function's own value, and the text beside it where that says something else."""
+    if not is_simple(output):
+        return {"content": texts(output.blocks), "raw_output": value(output.raw_output)}
+    own = value(output.raw_output)
+    if type(own) is str or not _is_opaque(own):
+        return own
+    return texts(output.blocks)
+
+
+def _is_opaque(own: Any) -> bool:
+    """Whether plain data leaves something out that the text of the same value may say."""
+    if isinstance(own, dict):
+        return any(key[:1] == "$" for key in own) or any(map(_is_opaque, own.values()))
+    return isinstance(own, list) and any(map(_is_opaque, own))
 
 
 def is_simple(output: ToolOutput) -> bool:
@@ -257,7 +273,7 @@ def within(native: Any, old: Any, new: Any, depth: int = 0) -> Any:
 def _rewritten_output(native: ToolOutput, before: Any, after: Any) -> ToolOutput:
     """A tool's output with another value: the text that the model reads and the raw value beside it."""
     if is_simple(native):
-        raw = _raw(native.raw_output, before, after)
+        raw = _raw(native.raw_output, before, after) if before == value(native.raw_output) else after
         return told(native, [TextBlock(text=_text(raw))], raw)
     changed = _changed(native, before, after)
     blocks: list[Any] = list(native.blocks)
