@@ -20,6 +20,7 @@ from jackline.session import CURRENT, joined
 from jackline_crewai import translate
 from jackline_crewai.enforce import ToolAct, abandon
 from jackline_crewai.places import PLACE, Place, scope_of
+from jackline_crewai.references import OURS
 from jackline_crewai.tools import original
 
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ def parsed(native: Any) -> dict[str, Any] | None:
     return ticket.arguments
 
 
+def judged(tool: Any) -> bool:
+    """Whether what is done with a tool here belongs to a call of it that was judged."""
+    ticket = TICKET.get()
+    return ticket is not None and ticket.tool is tool
+
+
 class ToolCall:
     """One call of one entrance of a tool."""
 
@@ -98,6 +105,13 @@ class ToolCall:
             raise
 
     def _parsed(self, ticket_known: Any) -> dict[str, Any]:
+        token = OURS.set(True)
+        try:
+            return self._by_name(ticket_known)
+        finally:
+            OURS.reset(token)
+
+    def _by_name(self, ticket_known: Any) -> dict[str, Any]:
         if self.invoked:
             extra = {name: item for name, item in self.kwargs.items() if name not in ("input", "config")}
             given = self.args[0] if self.args else self.kwargs.get("input")

@@ -95,7 +95,7 @@ class RootRun(Run):
         for follower in followers:
             guard = follower.guard
             for agent in getattr(native, "agents", None) or ():
-                identify(guard, agent)
+                identify(guard, agent, native)
             scope = scope_of(guard)
             if scope is not None:
                 self.parts.append(Part(follower, scope, began=False))
@@ -231,9 +231,9 @@ def name_of(native: Any) -> str:
     return str(getattr(native, "role", "") or type(native).__name__).strip()
 
 
-def identify(guard: Guard, native: Any) -> Agent:
+def identify(guard: Guard, native: Any, crew: Any = None) -> Agent:
     """The agent as the registry knows it; of a crew with a name of its own, that is a label."""
-    crew = getattr(getattr(native, "crew", None), "name", None)
+    crew = getattr(crew or getattr(native, "crew", None), "name", None)
     model = getattr(getattr(native, "llm", None), "model", None)
     return guard.agent(
         name_of(native),

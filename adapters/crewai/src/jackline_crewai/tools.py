@@ -12,6 +12,7 @@ from crewai.utilities.string_utils import sanitize_tool_name
 from jackline.binding import Binding
 from jackline.plain import fingerprint
 from jackline.request import Agent, Tool
+from jackline_crewai.references import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -70,10 +71,13 @@ class KnownTool:
     def completed(self, given: dict[str, Any]) -> dict[str, Any]:
         """Arguments as the tool's own parsing leaves them; as they are where that says no."""
         native = self._reference()
+        token = OURS.set(True)
         try:
             found = native._validate_kwargs(given) if native is not None else given  # noqa: SLF001
         except Exception:  # noqa: BLE001 - what is not valid is judged as it is
             return given
+        finally:
+            OURS.reset(token)
         return found if isinstance(found, dict) else given
 
     def by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from crewai.utilities.exceptions.context_window_exceeding_exception import LLMCo
 
 from jackline.errors import Signal
 from jackline.wrapping import Wraps
-from jackline_crewai import bodies, entrances, models, queries
+from jackline_crewai import bodies, entrances, models, queries, references
 from jackline_crewai.following import FOLLOWING
 from jackline_crewai.tools import original
 
@@ -77,9 +77,27 @@ def _atool(body: Body, *, own: bool) -> Body:
 def _parsing(body: Body) -> Body:
     def parse(self: Any, *args: Any, **kwargs: Any) -> Any:
         found = bodies.parsed(self)
-        return body(self, *args, **kwargs) if found is None else found
+        if found is not None:
+            return found
+        found = body(self, *args, **kwargs)
+        followers = _unjudged(self)
+        return references.parsed(followers, original(self), found) if followers else found
 
     return parse
+
+
+def _claiming(body: Body) -> Body:
+    def claim(self: Any) -> Any:
+        followers = _unjudged(self)
+        refused = references.counted(followers, self) if followers else None
+        return body(self) if refused is None else refused
+
+    return claim
+
+
+def _unjudged(native: Any) -> Sequence[Any]:
+    """The guards that follow a call which came to no entrance."""
+    return () if references.OURS.get() or bodies.judged(original(native)) else active(original(native))
 
 
 def _cache(body: Body) -> Body:
@@ -133,7 +151,7 @@ def _emit(body: Body) -> Body:
     return emit
 
 
-_TOOL = {"run": _tool, "arun": _tool, "_validate_kwargs": _parsing}
+_TOOL = {"run": _tool, "arun": _tool, "_validate_kwargs": _parsing, "_claim_usage": _claiming}
 _STRUCTURED = {"invoke": _tool, "ainvoke": _tool, "_parse_args": _parsing}
 _MODEL = {"call": _call, "acall": _acall, "_track_token_usage_internal": _usage}
 _EMBEDDER = {"__call__": queries.embedder, "embed_query": queries.embedder}
