@@ -42,8 +42,10 @@ _call: ContextVar[JudgedCall | None] = ContextVar("jackline_llamaindex_call", de
 class Step:
     """One step of an agent: its tools, and the run that it is a step of."""
 
-    def __init__(self, agent: Any, running: Running, tools: Sequence[BaseTool]) -> None:
+    def __init__(self, agent: Any, running: Running, tools: Sequence[BaseTool], *, last: bool = False) -> None:
         self.agent = agent
+        self.last = last
+        """Whether its answer is the last word, whatever it asks for."""
         self.running = running
         self.tools = {known(tool).tool.name: tool for tool in tools}
 
@@ -250,7 +252,7 @@ def early_stopping(body: Callable[..., Any]) -> Callable[..., Any]:
         names = (getattr(each, "current_agent_name", None) for each in (*args, *kwargs.values()))
         agents = getattr(self, "agents", {})
         agent = next((agents[name] for name in names if name in agents), self)
-        token = STEP.set(Step(agent, running, ()))
+        token = STEP.set(Step(agent, running, (), last=True))
         try:
             return await body(self, *args, **kwargs)
         finally:

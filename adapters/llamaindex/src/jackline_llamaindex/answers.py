@@ -219,12 +219,14 @@ class Answer:
 
     def _last_word(self, native: Any, selections: Sequence[ToolSelection]) -> tuple[str, Callable[[str], str]] | None:
         """What an agent says to the outside in this answer, and how it is put back; None where it goes on."""
-        if self.step is None or selections:
+        if self.step is None or (selections and not self.step.last):
             return None
         text = translate.content(native) if isinstance(native, ChatMessage) else native
         if not isinstance(text, str):
             return (text, lambda new: new) if text else None
         agent = self.step.agent
+        if self.step.last:
+            return text, lambda new: new
         if isinstance(agent, CodeActAgent) and agent._extract_code_from_response(text) is not None:  # noqa: SLF001
             return None
         if isinstance(agent, ReActAgent):
