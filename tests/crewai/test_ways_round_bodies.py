@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from crewai.tools.structured_tool import CrewStructuredTool
 import jackline_crewai
 from jackline import Denied
 from jackline.decision import Verdict
+from jackline.errors import Signal
 
 if TYPE_CHECKING:
     from crew_harness import Guards
@@ -221,3 +223,65 @@ def test_a_result_from_the_cache_runs_no_body_and_is_redacted(guards: Guards, na
     assert bodies.ran["send_mail"] <= 2
     assert "abc" not in "".join(llm.seen)
     assert_accounted(guard)
+
+
+@pytest.mark.parametrize("effect", ["deny", "halt", "escalate"])
+def test_a_run_that_was_taken_before_the_guard_was_on_is_judged(guards: Guards, effect: str) -> None:
+    bodies = Bodies()
+    item = bodies.mail()
+    run_, invoke = item.run, item.to_structured_tool().invoke
+    guard = governing(guards, deny("send_mail", effect=effect))
+    for call in (lambda: run_(to="x"), lambda: invoke({"to": "x"})):
+        with pytest.raises(Signal):
+            call()
+    assert "not that one" in str(run_("x"))
+    assert bodies.ran == {}
+    assert [action for action, *_ in acts(guard)] == ["tool.call"] * 3
+    assert_accounted(guard)
+
+
+def test_a_run_that_was_taken_before_runs_with_changed_arguments_and_its_outcome_is_unknown(guards: Guards) -> None:
+    bodies = Bodies()
+    taken = bodies.mail().run
+    guard = governing(guards, redact("tool.call", old="x", new="nobody"))
+    assert taken(to="x") == "sent to nobody, KEY=abc"
+    assert taken("y") == "sent to y, KEY=abc"
+    assert [event.error for event in on_record(guard, "failed")] == ["outcome unknown"] * 2
+    assert_accounted(guard)
+
+
+def test_a_run_that_was_taken_before_is_refused_where_its_result_must_be_judged(guards: Guards) -> None:
+    bodies = Bodies()
+    taken = bodies.mail().run
+    governing(guards, redact("tool.return"))
+    with pytest.raises(Denied, match="its result cannot be judged"):
+        taken(to="x")
+    assert bodies.ran == {}
+
+
+def test_a_tool_of_a_run_that_goes_on_is_judged_when_a_guard_comes(guards: Guards) -> None:
+    bodies = Bodies()
+    guard = guards(deny("send_mail"))
+
+    @tool("switch")
+    def switch(what: str) -> str:
+        """Bring the guard."""
+        jackline_crewai.enable(guard)
+        return "on"
+
+    llm = fake(calling(("switch", {"what": "x"})), calling(("send_mail", {"to": "x"})))
+    run(crew(llm, switch, bodies.mail()))
+    assert bodies.ran == {}
+    assert NO in llm.seen[-1]
+
+
+@NATIVE
+def test_functions_that_were_taken_before_are_judged_in_a_model_call(guards: Guards, native: bool) -> None:
+    bodies = Bodies()
+    functions = {"send_mail": bodies.mail().run}
+    governing(guards, deny("send_mail"))
+    llm = fake(calling(("send_mail", {"to": "llm"})))
+    llm.call("hi", available_functions=functions) if native else asyncio.run(
+        llm.acall("hi", available_functions=functions)
+    )
+    assert bodies.ran == {}

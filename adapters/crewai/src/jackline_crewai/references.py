@@ -1,7 +1,6 @@
-"""Calls through a tool's own `run` or `invoke` that was taken from it before the wraps were on, such as
-`available_functions={"pay": pay.run}` or the functions of an executor that already runs.
+"""Calls through a `run` or `invoke` that was taken from a tool before the wraps were on.
 
-They come to no entrance, but to what CrewAI does beneath it: parse the arguments, then count the use. There a call that
+Such as `available_functions={"pay": pay.run}`, or the functions of an executor that runs. They come to no entrance, but to what CrewAI does beneath it: parse the arguments, then count the use. There a call that
 nobody has judged is judged; its result is out of reach, so that a policy which wants to see results refuses it.
 """
 
@@ -18,6 +17,7 @@ from jackline_crewai.enforce import ToolAct, abandon
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jackline.request import Request
     from jackline_crewai.following import Follower
 
 OURS: ContextVar[bool] = ContextVar("jackline_crewai_ours", default=False)
@@ -37,7 +37,7 @@ def parsed(followers: Sequence[Follower], tool: Any, args: dict[str, Any]) -> di
 
 
 def counted(followers: Sequence[Follower], tool: Any) -> ToolFailure | None:
-    """What a call gets instead whose arguments came by position: policies see none, and one that asks for them refuses."""
+    """What a call gets instead whose arguments came by position: policies see none of them."""
     if _JUDGED.get() is tool:
         _JUDGED.set(None)
         return None
@@ -48,15 +48,19 @@ def counted(followers: Sequence[Follower], tool: Any) -> ToolFailure | None:
     return None
 
 
+def _without_result(act: ToolAct, request: Request, args: dict[str, Any]) -> dict[str, Any]:
+    if act.guard.judges_return(request):
+        raise act.refused(_UNSEEN)
+    return act.permitted(args)
+
+
 def _judged(followers: Sequence[Follower], tool: Any, args: dict[str, Any]) -> dict[str, Any]:
     acts = [ToolAct(item, item.tools.known(tool).tool) for item in followers]
     try:
         for act in acts:
             request = act.ask(args)
             act.check(request)
-            if act.guard.judges_return(request):
-                raise act.refused(_UNSEEN)
-            args = act.permitted(args)
+            args = _without_result(act, request, args)
     except BaseException as error:
         abandon(acts, error)
         raise

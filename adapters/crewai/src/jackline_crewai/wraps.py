@@ -36,7 +36,7 @@ from jackline_crewai.following import FOLLOWING
 from jackline_crewai.tools import original
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     Body = Callable[..., Any]
 
