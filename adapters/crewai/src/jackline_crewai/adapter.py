@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 GAPS: Mapping[str, str] = {
     "bodies": "`tool._run` and `tool.func`, called as such, are plain Python; decorate the function with guard.tool",
-    "references": "an own class's `run` that was taken from a tool before Jackline was on is not seen; CrewAI's `run` is",
+    "references": "the `run` of an own class that was taken from a tool before Jackline was on is not seen",
     "tool events": "CrewAI's events of tools show the arguments as the model gave them, before they are judged",
     "model hooks": "CrewAI's hooks and LiteLLM's callbacks in a direct `llm.call` see the answer before it is judged",
     "own words": "what a guardrail, callback or flow's method says instead of the agent's answer is not judged",

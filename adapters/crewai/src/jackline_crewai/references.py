@@ -1,7 +1,8 @@
 """Calls through a `run` or `invoke` that was taken from a tool before the wraps were on.
 
-Such as `available_functions={"pay": pay.run}`, or the functions of an executor that runs. They come to no entrance, but to what CrewAI does beneath it: parse the arguments, then count the use. There a call that
-nobody has judged is judged; its result is out of reach, so that a policy which wants to see results refuses it.
+Such as `available_functions={"pay": pay.run}`, or the functions of an executor that runs. They come to no entrance, but
+to what CrewAI does beneath it: parse the arguments, then count the use. There a call that nobody has judged is judged;
+its result is out of reach, so that a policy which wants to see results refuses it.
 """
 
 from __future__ import annotations
