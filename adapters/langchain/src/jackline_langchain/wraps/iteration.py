@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jackline_langchain import bodies
+
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
     from contextvars import ContextVar
+
+    from jackline_langchain.enforce import Act
 
 _END = object()
 
@@ -40,6 +44,36 @@ async def afirst(variable: ContextVar[Any], entrance: Any, iterator: AsyncIterat
             yield item
             async for item in iterator:
                 yield item
+    finally:
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            await close()
+
+
+def below(acts: Sequence[Act], iterator: Iterator[Any]) -> Iterator[Any]:
+    """Iterate; what each step does, a request to the model's provider, is done below the acts."""
+    try:
+        while True:
+            with bodies.inside(acts):
+                item = next(iterator, _END)
+            if item is _END:
+                return
+            yield item
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            close()
+
+
+async def abelow(acts: Sequence[Act], iterator: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """As `below`, for what is awaited."""
+    try:
+        while True:
+            with bodies.inside(acts):
+                item = await anext(iterator, _END)
+            if item is _END:
+                return
+            yield item
     finally:
         close = getattr(iterator, "aclose", None)
         if close is not None:

@@ -10,7 +10,7 @@ from langchain_core.runnables.config import ensure_config
 
 from jackline_langchain import bodies, following
 from jackline_langchain.entrances import EXPECTED, MODEL, TEXT, ModelEntrance
-from jackline_langchain.wraps.iteration import afirst, first
+from jackline_langchain.wraps.iteration import abelow, afirst, below, first
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -142,7 +142,8 @@ def _generate_with_cache(original: Callable[..., Any]) -> Callable[..., Any]:
         messages, kwargs, model = bodies.open_model(acts, (messages, kwargs, self))
         token = MODEL.set(_judged(model, run_manager, acts))
         try:
-            result = original(model, messages, stop=stop, run_manager=run_manager, **kwargs)
+            with bodies.inside(acts):
+                result = original(model, messages, stop=stop, run_manager=run_manager, **kwargs)
         except BaseException as error:
             bodies.broken(acts, error)
             raise
@@ -163,7 +164,8 @@ def _agenerate_with_cache(original: Callable[..., Any]) -> Callable[..., Any]:
         messages, kwargs, model = await bodies.aopen_model(acts, (messages, kwargs, self))
         token = MODEL.set(_judged(model, run_manager, acts))
         try:
-            result = await original(model, messages, stop=stop, run_manager=run_manager, **kwargs)
+            with bodies.inside(acts):
+                result = await original(model, messages, stop=stop, run_manager=run_manager, **kwargs)
         except BaseException as error:
             bodies.broken(acts, error)
             raise
@@ -223,7 +225,12 @@ def _stream_body(original: Callable[..., Any]) -> Callable[..., Any]:
         if entrance is None or entrance.streaming or not entrance.acts:
             yield from original(self, messages, **bodies.with_manager(kwargs, run_manager))
         else:
-            yield from bodies.stream_model(entrance, original, (messages, kwargs, self), run_manager)
+            acts = entrance.all()
+
+            def body(*args: Any, **more: Any) -> Iterator[Any]:
+                return below(acts, original(*args, **more))
+
+            yield from bodies.stream_model(entrance, body, (messages, kwargs, self), run_manager)
 
     return _stream
 
@@ -237,7 +244,12 @@ def _astream_body(original: Callable[..., Any]) -> Callable[..., Any]:
         if entrance is None or entrance.streaming or not entrance.acts:
             items = original(self, messages, **bodies.with_manager(kwargs, run_manager))
         else:
-            items = bodies.astream_model(entrance, original, (messages, kwargs, self), run_manager)
+            acts = entrance.all()
+
+            def body(*args: Any, **more: Any) -> AsyncIterator[Any]:
+                return abelow(acts, original(*args, **more))
+
+            items = bodies.astream_model(entrance, body, (messages, kwargs, self), run_manager)
         async for item in items:
             yield item
 

@@ -72,7 +72,8 @@ def _embed(original: Callable[..., Any]) -> Callable[..., Any]:
         sent = bodies.open_query(acts, [texts] if isinstance(texts, str) else texts)
         token = EMBEDDING.set(True)
         try:
-            found = original(self, sent[0] if isinstance(texts, str) else sent, *args, **kwargs)
+            with bodies.inside(acts):
+                found = original(self, sent[0] if isinstance(texts, str) else sent, *args, **kwargs)
         except BaseException as error:
             following.failed(acts, error)
             raise
@@ -93,7 +94,8 @@ def _aembed(original: Callable[..., Any]) -> Callable[..., Any]:
         sent = await bodies.aopen_query(acts, [texts] if isinstance(texts, str) else texts)
         token = EMBEDDING.set(True)
         try:
-            found = await original(self, sent[0] if isinstance(texts, str) else sent, *args, **kwargs)
+            with bodies.inside(acts):
+                found = await original(self, sent[0] if isinstance(texts, str) else sent, *args, **kwargs)
         except BaseException as error:
             following.failed(acts, error)
             raise
