@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from jackline.act import Act
 from jackline.events import Http
 from jackline.plain import words
-from jackline.session import CURRENT
+from jackline.session import CURRENT, joined
 from jackline_http.signals import signal
 
 if TYPE_CHECKING:
@@ -193,10 +193,7 @@ class Exchange:
     def __enter__(self) -> Self:
         self._depth += 1
         if self._depth == 1 and self._acts:
-            act = self._acts[0]
-            if len(self._acts) > 1 and (current := CURRENT.get()) is not None:
-                act = next((act for act in self._acts if act.guard is current.guard), act)
-            inner = act.inner
+            inner = joined([act.inner for act in self._acts])
             self._token = CURRENT.set(inner)
             self._span = inner.span
             LIVE[inner.span] = self

@@ -17,7 +17,7 @@ from jackline_http.translate import Sending
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jackline.session import Scope
+    from jackline.guard import Guard
 
 _EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 _FAMILIES = (socket.AF_INET, socket.AF_INET6)
@@ -72,9 +72,12 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 def _leaving(used: Any, address: Any, *, datagram: bool) -> None:
     """Ask about a connection, or a first datagram, that a tool makes by itself; raises where it may not be."""
     scope = CURRENT.get()
-    if scope is None or scope.action != "tool.call" or scope.span in LIVE or scope.guard not in GOVERNING.guards:
+    if scope is None or scope.span in LIVE:
         return
-    if not isinstance(address, tuple) or used.family not in _FAMILIES or not GOVERNING.asks():
+    asked = tuple(
+        each.guard for each in (scope, *scope.others) if each.action == "tool.call" and each.guard in GOVERNING.guards
+    )
+    if not asked or not isinstance(address, tuple) or used.family not in _FAMILIES or not GOVERNING.asks():
         return
     where, port = str(address[0]), int(address[1])
     if datagram:
@@ -83,14 +86,14 @@ def _leaving(used: Any, address: Any, *, datagram: bool) -> None:
         if len(_sent) >= _CAPACITY:
             _sent.clear()
     scheme = "udp" if used.type == socket.SOCK_DGRAM else "tcp"
-    _ask(scope, Sending("CONNECT", scheme, _names.get(where, where), port, ""))
+    _ask(asked, Sending("CONNECT", scheme, _names.get(where, where), port, ""))
     if datagram:
         _sent.add((scope.span, where, port))
 
 
-def _ask(scope: Scope, sending: Sending) -> None:
-    """Ask the guard of the scope alone, without waiting: there is nothing to await in a hook."""
-    connection = Connection("socket", PermissionError, None, sending, (scope.guard,))
+def _ask(guards: tuple[Guard, ...], sending: Sending) -> None:
+    """Ask the guards of the tool alone, without waiting: there is nothing to await in a hook."""
+    connection = Connection("socket", PermissionError, None, sending, guards)
     connection.ask()
     connection.close()  # what becomes of it is not seen
 
