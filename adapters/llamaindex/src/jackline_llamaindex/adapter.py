@@ -9,7 +9,10 @@ from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
 from llama_index.core.base.llms.base import BaseLLM
+from llama_index.core.image_retriever import BaseImageRetriever
+from llama_index.core.multi_modal_llms.base import MultiModalLLM
 from llama_index.core.tools.types import BaseTool
 from llama_index.core.workflow import Workflow
 
@@ -31,6 +34,9 @@ _ACCEPTED = (
     BaseRetriever,
     BaseQueryEngine,
     BaseEmbedding,
+    BaseSparseEmbedding,
+    BaseImageRetriever,
+    MultiModalLLM,
 )
 
 GAPS: Mapping[str, str] = {

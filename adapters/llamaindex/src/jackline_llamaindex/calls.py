@@ -29,21 +29,20 @@ if TYPE_CHECKING:
 class Mark:
     """A call in progress: entrances of the same tool below it are parts of the same call."""
 
-    __slots__ = ("_tools", "bound", "entered")
+    __slots__ = ("_tools", "bound")
 
     def __init__(self, tool: BaseTool, bound: dict[str, Any]) -> None:
         self._tools = (tool, tool.base_tool) if isinstance(tool, BaseToolAsyncAdapter) else (tool,)
         self.bound = bound
-        self.entered = False
 
     def covers(self, tool: BaseTool, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-        """Whether this call of `tool` was judged: the first one below, and further ones with the same arguments."""
+        """Whether this call of `tool` was judged: one with other arguments, which a class may make of them, was not."""
         if not any(each is tool for each in self._tools):
             return False
-        if not self.entered:
-            self.entered = True
-            return True
-        return known(tool).bound(args, kwargs) == self.bound
+        try:
+            return bool(known(tool).bound(args, kwargs) == self.bound)
+        except Exception:  # noqa: BLE001 - values that cannot be compared are not known to be the same
+            return False
 
 
 MARK: ContextVar[Mark | None] = ContextVar("jackline_llamaindex_tool", default=None)

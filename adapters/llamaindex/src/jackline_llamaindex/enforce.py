@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from llama_index.core.multi_modal_llms.base import MultiModalLLM
 
 from jackline import act
 from jackline.decision import Decision
@@ -219,7 +220,7 @@ class ModelAct(Act):
             choices=limits.choices,
             tools=tuple(tools) if named else tuple(self.tools.values()),
             input_bytes=offers.size_of(self._messages, kwargs),
-            opaque_input=offers.is_opaque(messages),
+            opaque_input=offers.is_opaque(messages) or isinstance(llm, MultiModalLLM),  # its prompts come with images
             can_limit=limits.changeable,
         )
         return self.guard.request("model.call", model.name, {"messages": self._messages}, scope=self.scope, model=model)

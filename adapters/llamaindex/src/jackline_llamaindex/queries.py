@@ -25,13 +25,17 @@ _asked: ContextVar[tuple[Any, Any] | None] = ContextVar("jackline_llamaindex_que
 
 
 def _text(query: Any) -> Any:
-    return query.query_str if isinstance(query, QueryBundle) else query
+    """What is asked for: words, or an image where there are none."""
+    return query.query_str or query.image_path or "" if isinstance(query, QueryBundle) else query
 
 
 def _query(query: Any, text: Any) -> Any:
     if not isinstance(query, QueryBundle):
         return text
-    return query if text == query.query_str else QueryBundle(query_str=text, image_path=query.image_path)
+    if text == _text(query):
+        return query
+    image = bool(query.image_path and not query.query_str)
+    return QueryBundle("", image_path=text) if image else QueryBundle(text, image_path=query.image_path)
 
 
 def _split(args: tuple[Any, ...], kwargs: Mapping[str, Any], name: str) -> Parts:
@@ -165,6 +169,8 @@ _RETRIEVAL = Entrance("retrieval", "query", "str_or_query_bundle")
 _QUERY = Entrance("embedding", "texts", "query")
 _TEXT = Entrance("embedding", "texts", "text")
 _BATCH = Entrance("embedding", "texts", "texts", many=True)
+_IMAGE = Entrance("embedding", "images", "img_file_path")
+_IMAGES = Entrance("embedding", "images", "img_file_paths", many=True)
 
 
 def query(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -188,7 +194,14 @@ def aquery(body: Callable[..., Any]) -> Callable[..., Any]:
 
 
 ENGINES = {"query": query, "aquery": aquery}
-RETRIEVERS = {"retrieve": _RETRIEVAL.sync, "aretrieve": _RETRIEVAL.coroutine}
+RETRIEVERS = {
+    "retrieve": _RETRIEVAL.sync,
+    "aretrieve": _RETRIEVAL.coroutine,
+    "text_to_image_retrieve": _RETRIEVAL.sync,
+    "atext_to_image_retrieve": _RETRIEVAL.coroutine,
+    "image_to_image_retrieve": _RETRIEVAL.sync,
+    "aimage_to_image_retrieve": _RETRIEVAL.coroutine,
+}
 EMBEDDINGS = {
     "get_query_embedding": _QUERY.sync,
     "aget_query_embedding": _QUERY.coroutine,
@@ -196,4 +209,8 @@ EMBEDDINGS = {
     "aget_text_embedding": _TEXT.coroutine,
     "get_text_embedding_batch": _BATCH.sync,
     "aget_text_embedding_batch": _BATCH.coroutine,
+    "get_image_embedding": _IMAGE.sync,
+    "aget_image_embedding": _IMAGE.coroutine,
+    "get_image_embedding_batch": _IMAGES.sync,
+    "aget_image_embedding_batch": _IMAGES.coroutine,
 }

@@ -14,9 +14,12 @@ from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.base.embeddings.base_sparse import BaseSparseEmbedding
 from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.callbacks import CallbackManager
+from llama_index.core.image_retriever import BaseImageRetriever
 from llama_index.core.llms.structured_llm import StructuredLLM
+from llama_index.core.multi_modal_llms.base import MultiModalLLM
 from llama_index.core.tools import FunctionTool, QueryEngineTool, RetrieverTool, calling
 from llama_index.core.tools.types import BaseTool, BaseToolAsyncAdapter
 from llama_index.core.workflow import Workflow
@@ -35,6 +38,19 @@ if TYPE_CHECKING:
 
 _LEAVES = (FunctionTool, QueryEngineTool, RetrieverTool)
 """Tools whose `call` and `acall` are the body itself."""
+
+_ROOTS = (
+    BaseEmbedding,
+    BaseImageRetriever,
+    BaseLLM,
+    BaseQueryEngine,
+    BaseRetriever,
+    BaseSparseEmbedding,
+    BaseTool,
+    MultiModalLLM,
+    Workflow,
+)
+"""What has entrances; a class may be one of them and have its entrance from elsewhere."""
 
 _AGENT = {
     "_call_tool": agents.execute_tool,
@@ -63,14 +79,25 @@ class LlamaIndexWraps(Wraps):
         self.cover_family(BaseWorkflowAgent, self._cover_agent)
         self.cover_family(AgentWorkflow, self._cover_agent)
         self.cover_family(BaseTool, self._cover_tool)
-        self.cover_family(BaseLLM, self._cover_model)
-        self.cover_family(BaseRetriever, lambda cls: self.cover(cls, RETRIEVERS))
+        for model in (BaseLLM, MultiModalLLM):
+            self.cover_family(model, self._cover_model)
+        for library in (BaseRetriever, BaseImageRetriever):
+            self.cover_family(library, lambda cls: self.cover(cls, RETRIEVERS))
         self.cover_family(BaseQueryEngine, lambda cls: self.cover(cls, ENGINES))
-        self.cover_family(BaseEmbedding, lambda cls: self.cover(cls, EMBEDDINGS))
+        for embedding in (BaseEmbedding, BaseSparseEmbedding):
+            self.cover_family(embedding, lambda cls: self.cover(cls, EMBEDDINGS))
 
     def cover(self, kind: type, wrappers: Mapping[str, Wrapper]) -> None:
-        """As any wraps do; what LlamaIndex has decorated is called as a method, as tracers are told of it."""
-        super().cover(kind, {name: functools.partial(_around, wrapper) for name, wrapper in wrappers.items()})
+        """As any wraps do; what LlamaIndex has decorated is called as a method, as tracers are told of it.
+
+        An entrance that comes from a class beside LlamaIndex's is wrapped there, for the objects of LlamaIndex's alone.
+        """
+        own = {name: functools.partial(_around, wrapper) for name, wrapper in wrappers.items()}
+        super().cover(kind, own)
+        for name, wrapper in own.items():
+            giver = next((each for each in kind.__mro__ if name in vars(each)), kind)
+            if not issubclass(giver, _ROOTS):
+                super().cover(giver, {name: functools.partial(_of_llamaindex, wrapper)})
 
     def _cover_agent(self, cls: type) -> None:
         self.cover(cls, _AGENT)
@@ -100,6 +127,15 @@ def _around(wrapper: Wrapper, body: Callable[..., Any]) -> Callable[..., Any]:
         return body.__get__(self, type(self))(*args, **kwargs)
 
     return wrapper(bound)
+
+
+def _of_llamaindex(wrapper: Wrapper, body: Callable[..., Any]) -> Callable[..., Any]:
+    wrapped = wrapper(body)
+
+    def chosen(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return (wrapped if isinstance(self, _ROOTS) else body)(self, *args, **kwargs)
+
+    return chosen
 
 
 WRAPS = LlamaIndexWraps()
