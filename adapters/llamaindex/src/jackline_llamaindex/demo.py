@@ -19,7 +19,7 @@ from jackline.errors import Halted
 from jackline_llamaindex.adapter import LlamaIndexAdapter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 
     from llama_index.core.tools import BaseTool
 
@@ -71,14 +71,14 @@ class ScriptedModel(FunctionCallingLLM):
         """Answer."""
         return self.chat(messages, **kwargs)
 
-    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> Iterator[ChatResponse]:
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> Generator[ChatResponse, None, None]:
         """Answer in one piece."""
         yield self.chat(messages, **kwargs)
 
-    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> AsyncIterator[ChatResponse]:
+    async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> AsyncGenerator[ChatResponse, None]:
         """Answer in one piece, as agents ask."""
 
-        async def pieces() -> AsyncIterator[ChatResponse]:
+        async def pieces() -> AsyncGenerator[ChatResponse, None]:
             yield self.chat(messages, **kwargs)
 
         return pieces()
@@ -92,16 +92,18 @@ class ScriptedModel(FunctionCallingLLM):
         """Answer a text."""
         return self.complete(prompt, formatted, **kwargs)
 
-    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Iterator[CompletionResponse]:
+    def stream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> Generator[CompletionResponse, None, None]:
         """Answer a text in one piece."""
         yield self.complete(prompt, formatted, **kwargs)
 
     async def astream_complete(
         self, prompt: str, formatted: bool = False, **kwargs: Any
-    ) -> AsyncIterator[CompletionResponse]:
+    ) -> AsyncGenerator[CompletionResponse, None]:
         """Answer a text in one piece."""
 
-        async def pieces() -> AsyncIterator[CompletionResponse]:
+        async def pieces() -> AsyncGenerator[CompletionResponse, None]:
             yield self.complete(prompt, formatted, **kwargs)
 
         return pieces()
@@ -128,7 +130,7 @@ class ScriptedModel(FunctionCallingLLM):
         return [
             ToolSelection(tool_id=block.tool_call_id or "", tool_name=block.tool_name, tool_kwargs=block.tool_kwargs)
             for block in response.message.blocks
-            if isinstance(block, ToolCallBlock)
+            if isinstance(block, ToolCallBlock) and isinstance(block.tool_kwargs, dict)
         ]
 
 
@@ -146,7 +148,7 @@ class Agents:
 
 async def _run(job: Job) -> Ran:
     model = ScriptedModel(job.script)
-    own = [FunctionTool.from_defaults(body) for body in job.tools]
+    own: list[BaseTool | Callable[..., Any]] = [FunctionTool.from_defaults(body) for body in job.tools]
     agent = FunctionAgent(name=job.agent, llm=model, tools=own, system_prompt=job.system)
     memory = ChatMemoryBuffer.from_defaults(tokenizer_fn=str.split)  # the default one wants a download
     try:
