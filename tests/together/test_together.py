@@ -285,3 +285,31 @@ def test_what_a_tool_is_asked_is_changed_before_the_next_agent_hears_it(
     run(world.chain(*chain, mode=mode), mode)
     assert "[changed]" in str(heard[0])
     assert TASK not in str(heard[0])
+
+
+@everywhere
+def test_each_of_two_guards_sees_the_whole_tree(world: Any, chain: tuple[str, ...], mode: str) -> None:
+    guards = [world.guard(), world.guard()]
+    run(world.chain(*chain, mode=mode), mode)
+    assert world.counts.ran["pay"] == 1
+    for guard in guards:
+        (paid,) = decided(guard, "tool.call")[2:]
+        assert way_up(guard, paid.span) == TREE
+        assert len(on_record(guard, "session_started")) == 1
+        assert_accounted(guard)
+
+
+@in_turn("place, effect", [(0, "deny"), (1, "deny"), (0, "halt"), (1, "halt")])
+def test_one_guards_no_is_enough(world: Any, chain: tuple[str, ...], mode: str, place: int, effect: Any) -> None:
+    policies: list[list[Any]] = [[], []]
+    policies[place] = [acting(effect, "tool.call", "a2", "pay")]
+    guards = [world.guard(*each) for each in policies]
+    if effect == "halt":
+        with pytest.raises(Halted, match="Session ended by policy 'p0': enough"):
+            run(world.chain(*chain, mode=mode), mode)
+    else:
+        assert run(world.chain(*chain, mode=mode), mode).endswith("Not permitted by policy 'p0': enough")
+    assert world.counts.ran["pay"] == 0
+    for guard in guards:
+        assert_accounted(guard)
+        assert len({event.session for event in on_record(guard, "run_started")}) == 1

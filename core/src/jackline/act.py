@@ -11,7 +11,7 @@ from jackline.decision import Decision
 from jackline.errors import ApprovalPending, Denied, Halted, Signal
 from jackline.plain import words
 from jackline.rewriting import rewrite
-from jackline.session import CURRENT
+from jackline.session import CURRENT, joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -146,7 +146,7 @@ class Act:
         return self.refusal
 
     def __enter__(self) -> Self:
-        self._tokens.append(CURRENT.set(self.inner))
+        self._tokens.append(CURRENT.set(joined((self.inner,))))
         return self
 
     def __exit__(self, *_: object) -> None:

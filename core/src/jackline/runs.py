@@ -10,7 +10,7 @@ from jackline.events import RunEnded, RunStarted
 from jackline.lifecycle import Lifecycle
 from jackline.plain import new_run_id, new_span_id
 from jackline.request import Agent
-from jackline.session import CURRENT, Scope, Session, entered
+from jackline.session import CURRENT, Scope, Session, entered, scope_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +24,9 @@ class Runs(Lifecycle):
     def scope(self) -> Scope:
         """Where the caller is: the current scope, or the process's own session where nobody opened one."""
         scope = CURRENT.get()
-        if scope is not None and scope.guard is self:
+        if scope is not None and scope.guard is not self:
+            scope = scope_of(self)
+        if scope is not None:
             return scope
         if self._implicit is None:
             with self._lock:

@@ -12,12 +12,13 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from jackline.plain import canonical, new_run_id, new_span_id
 from jackline.request import Subject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jackline.events import Completed, Failed
     from jackline.policy import State
@@ -126,6 +127,8 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The action of the act that this is inside of, `tool.call` in a tool's body; empty outside of acts."""
     program: bool = False
     """This program acts, not an agent; an agent may have the program's name."""
+    others: tuple[Scope, ...] = ()
+    """Where the caller is for other guards, where several govern; they lead to no others themselves."""
 
     @property
     def depth(self) -> int:
@@ -143,6 +146,7 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             ancestors=self.ancestors,
             action=action,
             program=self.program,
+            others=self.others,
         )
 
     def spawn(self, agent: Agent, *, span: str | None = None) -> Scope:
@@ -160,10 +164,32 @@ class Scope(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 CURRENT: ContextVar[Scope | None] = ContextVar("jackline_scope", default=None)
 
 
+def scope_of(guard: object) -> Scope | None:
+    """The scope of this guard's that the caller is in; None where it is in none."""
+    scope = CURRENT.get()
+    if scope is None or scope.guard is guard:
+        return scope
+    return next((other for other in scope.others if other.guard is guard), None)
+
+
+def joined(scopes: Sequence[Scope]) -> Scope:
+    """The last of these scopes, one for each guard, to be made the current one: it leads to the others.
+
+    The current scopes of guards that are not among them stay theirs.
+    """
+    last, before = scopes[-1], CURRENT.get()
+    if len(scopes) == 1 and not last.others and (before is None or (before.guard is last.guard and not before.others)):
+        return last
+    around = () if before is None else (before, *before.others)
+    guards = [scope.guard for scope in scopes]
+    others = (*scopes[:-1], *(scope for scope in around if not any(scope.guard is guard for guard in guards)))
+    return replace(last, others=tuple(replace(scope, others=()) if scope.others else scope for scope in others))
+
+
 @contextlib.contextmanager
 def entered(scope: Scope) -> Iterator[Scope]:
     """Make `scope` the current one."""
-    token = CURRENT.set(scope)
+    token = CURRENT.set(joined((scope,)))
     try:
         yield scope
     finally:

@@ -9,6 +9,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
 from jackline.errors import Signal
+from jackline.session import CURRENT, joined
 from jackline_langchain import translate
 from jackline_langchain.model_act import ModelAct, with_messages
 from jackline_langchain.signals import told
@@ -26,9 +27,17 @@ def _abandon(acts: Sequence[Act], error: BaseException) -> None:
         act.abandon(why)
 
 
-def inside(acts: Sequence[Act]) -> contextlib.AbstractContextManager[Any]:
-    """What is done in a body is done below its act."""
-    return acts[-1] if acts else contextlib.nullcontext()
+@contextlib.contextmanager
+def inside(acts: Sequence[Act]) -> Iterator[None]:
+    """What is done in a body is done below its acts, one for each guard."""
+    if not acts:
+        yield
+        return
+    token = CURRENT.set(joined([act.inner for act in acts]))
+    try:
+        yield
+    finally:
+        CURRENT.reset(token)
 
 
 def run_tool(acts: Sequence[ToolAct], body: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
@@ -41,7 +50,7 @@ def run_tool(acts: Sequence[ToolAct], body: Callable[..., Any], args: Any, kwarg
         _abandon(acts, error)
         raise
     try:
-        with acts[-1]:
+        with inside(acts):
             result = body(*args, **kwargs)
     except BaseException as error:
         _fail(acts, error)
@@ -74,7 +83,7 @@ async def arun_tool(
         _abandon(acts, error)
         raise
     try:
-        with acts[-1]:
+        with inside(acts):
             result = await body(*args, **kwargs)
     except BaseException as error:
         _fail(acts, error)

@@ -111,9 +111,10 @@ class _Hooks:
             return []
         found = [follower for follower in self._followers.values() if follower.process]
         scope = CURRENT.get()
-        around = self.of(scope.guard) if scope is not None else None
-        if around is not None and around not in found:
-            found.insert(0, around)
+        for one in (scope, *scope.others) if scope is not None else ():
+            around = self.of(one.guard)
+            if around is not None and around not in found:
+                found.insert(0, around)
         return found
 
     def join(self, guard: Guard, handler: JacklineCallbackHandler) -> Follower:

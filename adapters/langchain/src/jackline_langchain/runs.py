@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from jackline.session import CURRENT, Scope
+from jackline.session import CURRENT, Scope, joined, scope_of
 from jackline_langchain import translate
 from jackline_langchain.enforce import Act
 from jackline_langchain.tools import Tools
@@ -132,8 +132,7 @@ class Runs:
         parent = self.nodes.get(parent_run_id) if parent_run_id is not None else None
         if parent is not None:
             return parent, parent.scope if parent.agent or parent.act is None else parent.act.inner
-        scope = CURRENT.get()
-        return None, scope if scope is not None and scope.guard is self.guard else None
+        return None, scope_of(self.guard)
 
     def again(self, run_id: UUID, told: object, acts: Sequence[Act] | None) -> bool:
         """Whether this start was told before, to another handler; `acts` are those that the call's entrance has by now.
@@ -163,7 +162,7 @@ class Runs:
         """A chain that belongs to the agent around it; `current`: what its code does is done in this scope."""
         node = Node(scope, parent)
         if current:
-            node.token = CURRENT.set(scope)
+            node.token = CURRENT.set(joined((scope,)))
         return self._add(run_id, node)
 
     def chain(self, run_id: UUID, metadata: Mapping[str, Any]) -> Node:
