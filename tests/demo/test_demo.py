@@ -16,6 +16,7 @@ from jackline.errors import JacklineError
 from jackline.events import Decided
 from jackline.guard import Guard
 from jackline.journal import read
+from jackline.testing.scripted import Guards, replacing
 
 BUNDLES = {"cost-spiral", "silent-violation", "audit-gap"}
 
@@ -187,10 +188,20 @@ def test_the_plain_agents_model_is_limited_to_what_is_left(tmp_path):
 
 
 def test_the_plain_agents_answer_is_judged_before_it_is_used(tmp_path):
-    rule = "{name: r, use: rule, on: model.return, when: args.result.contains('done'), effect: halt, reason: no}"
+    rule = (
+        "{name: r, use: rule, on: model.return, when: args.result.content.contains('done'), effect: halt, reason: no}"
+    )
     ran, decided = governed(tmp_path, f"jackline: 1\npolicies:\n  - {rule}\n", look)
     assert (ran.answer, ran.ended) == ("", "Session ended by policy 'r': no")
     assert decided[-1] == ("model.return", "halt")
+
+
+def test_the_plain_agents_answer_is_changed_where_a_policy_says_so(tmp_path):
+    agents, guards = demo.agents_of("python"), Guards(tmp_path)
+    guard = guards(replacing("model.return", "done", "hidden"), replacing("model.call", "Do it", "Do not"))
+    guard.enable(agents.adapter())
+    assert agents.run(one_job(look)).answer == "all is hidden"
+    guards.close()
 
 
 def test_a_model_that_fails_is_on_record(tmp_path, monkeypatch):

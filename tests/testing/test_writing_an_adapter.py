@@ -23,9 +23,9 @@ import rondo
 
 class Parrot(rondo.Model):
     def answer(self, messages):
-        if len(messages) > 1:
-            return {"text": messages[-1]["content"], "calls": [], "usage": (5, 5)}
-        return {"text": "", "calls": [("pay", {"amount": 900})], "usage": (5, 5)}
+        calls = [] if len(messages) > 1 else [{"name": "pay", "args": {"amount": 900}}]
+        said = messages[-1]["content"]
+        return {"message": {"role": "assistant", "content": said, "tool_calls": calls}, "usage": (5, 5)}
 
 def pay(amount, currency="EUR"):
     raise AssertionError("it ran")

@@ -104,7 +104,7 @@ def _answer(job: Job, model: ScriptedModel, tools: dict[str, Any], guard: Guard 
 
 
 def _ask(guard: Guard, model: ScriptedModel, messages: list[Message], tools: dict[str, Any]) -> Turn:
-    """One judged call of the model; raises Denied or Halted."""
+    """One judged call of the model; raises Denied or Halted. What policies see of it, they see of any framework."""
     offered = Model(
         name=MODEL,
         provider=PROVIDER,
@@ -121,8 +121,11 @@ def _ask(guard: Guard, model: ScriptedModel, messages: list[Message], tools: dic
     except BaseException as error:
         guard.fail(request, decision, error)
         raise
-    guard.complete(request, decision, turn.text, usage=used, model=MODEL)
-    answer = guard.returned(request, turn.text)
+    said: dict[str, Any] = {"role": "assistant", "content": turn.text}
+    if turn.calls:
+        said["tool_calls"] = [{"name": name, "args": args} for name, args in turn.calls]
+    guard.complete(request, decision, said, usage=used, model=MODEL)
+    answer = guard.returned(request, said)
     if answer is None or permitted(answer).args is None:
         return turn
-    return turn._replace(text=str((answer.args or {})["result"]))
+    return turn._replace(text=str((answer.args or {})["result"]["content"]))

@@ -1,7 +1,8 @@
 """One bundle and one story for every path of every framework, and the one record that is left: `same_record.yaml`.
 
 What is compared of each act, in order: action, resource, effect, policy, rule, reason, every verdict, what observing
-policies would have done, the arguments and results of tools, the outcome, tokens, cost, and what the ledger booked.
+policies would have done, the arguments and results of tools, that a model's answer is a message, the outcome, tokens,
+cost, and what the ledger booked.
 
 What is not, and why: ids and times are new each time; a framework words its own prompts, so the messages of a
 `model.call` and the input of an `agent.spawn` differ, as do schemas and thus fingerprints; what is above the path's own
@@ -157,6 +158,8 @@ def _judged(event: Decided, values: dict[str, Any]) -> Act:
     value = values.get(event.args, event.args)
     if event.action in ("output", "tool.return"):
         found["result"] = _text(value)
+    elif event.action == "model.return":
+        found["shape"] = _shape(value)
     elif event.action in _WITH_ARGS:
         found["args"] = value
     return found
@@ -180,6 +183,12 @@ def _add(act: Act, event: Decided, later: Event, values: dict[str, Any]) -> None
 
 def _filled(**fields: Any) -> Act:
     return {name: value for name, value in fields.items() if value not in ("", None, [], {})}
+
+
+def _shape(value: Any) -> list[str]:
+    """Which fields of a message an answer has; that of a completion model is its content and nothing else."""
+    result = value["result"] if isinstance(value, dict) else None
+    return ["content", "role"] if isinstance(result, str) else sorted({"role", "content"} & {*(result or ())})
 
 
 def _text(value: Any) -> Any:
