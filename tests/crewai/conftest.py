@@ -36,6 +36,7 @@ UNAVOIDABLE = (
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "Cannot set an attribute on 'crewai", ImportWarning)
     from crew_harness import Guards, left_on  # CrewAI reads its switches when it is imported
+    from crewai.events import event_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,12 @@ def _watched() -> Iterator[None]:
     faulthandler.dump_traceback_later(WATCHDOG_S, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(autouse=True)
+def _own_events() -> None:
+    """CrewAI keeps its open events in a contextvar, and a run that is ended leaves some; a test begins with none."""
+    event_context._event_id_stack.set(())
 
 
 @pytest.fixture
