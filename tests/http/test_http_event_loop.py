@@ -1,0 +1,72 @@
+"""P27: on an event loop nothing of ours blocks; ten requests to a slow server take as long as one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import httpx
+import pytest
+from blockbuster import BlockBuster
+from http_harness import NO, about, decided, refuse_port
+
+from jackline.decision import Verdict
+from jackline.testing import allow_journal_writes
+from jackline.testing.scripted import replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from http_server import Server
+
+    from jackline.guard import Guard
+
+    Governing = Callable[..., Guard]
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[None]:
+    """Any blocking call on a loop raises."""
+    detector = BlockBuster()
+    detector.activate()
+    allow_journal_writes(detector)
+    try:
+        yield
+    finally:
+        detector.deactivate()
+
+
+async def test_p27_requests_block_nothing(good: Server, bad: Server, governing: Governing) -> None:
+    guard = governing(refuse_port(bad.port), replacing("http.request", "4111", "****"))
+    client, session = httpx.AsyncClient(trust_env=False), aiohttp.ClientSession()
+    with watched(), guard.session("job", agent="researcher"):
+        for send in (client, session):
+            answer: Any = await send.post(f"{good.url}/ok?card=4111", headers={"x": "4111"})
+            assert getattr(answer, "status_code", 0) or answer.status == 200
+            with pytest.raises((httpx.RequestError, aiohttp.ClientError), match=NO):
+                await send.get(f"{bad.url}/ok")
+    await client.aclose()
+    await session.close()
+    assert [each.effect for each in decided(guard)] == ["modify", "deny", "modify", "deny"]
+
+
+async def test_p27_a_policy_that_waits_is_waited_for_elsewhere(good: Server, governing: Governing) -> None:
+    """The loop goes on while a policy that is not trusted thinks."""
+    guard = governing(about(lambda _: time.sleep(0.05) or Verdict(effect="allow")))
+    beats = 0
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            await asyncio.sleep(0.005)
+            beats += 1
+
+    beating = asyncio.create_task(beat())
+    async with httpx.AsyncClient(trust_env=False) as client:
+        with guard.session("job", agent="researcher"):
+            await client.get(f"{good.url}/ok")
+    beating.cancel()
+    assert beats >= 3
