@@ -206,7 +206,8 @@ def test_a_body_that_is_no_text_cannot_be_changed(good: Server, governing: Gover
 def test_a_header_that_no_library_sends_ends_the_act(way: Any, good: Server, governing: Governing) -> None:
     guard = governing(
         about(
-            lambda request: Verdict(effect="modify", args=request.args | {"headers": {"x": "a\r\nb: c"}}), phase="modify"
+            lambda request: Verdict(effect="modify", args=request.args | {"headers": {"x": "a\r\nb: c"}}),
+            phase="modify",
         )
     )
     with pytest.raises(Exception, match=r".*") as caught:
