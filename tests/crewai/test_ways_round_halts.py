@@ -10,6 +10,7 @@ import pytest
 from crew_fakes import MODES, Bodies, agent, asking, calling, crew, delegating, fake, run
 from crew_harness import Policy, acts, assert_accounted, deny, on_record, refuse
 from crewai import Crew, Task
+from crewai.events import event_context
 from crewai.flow.flow import Flow, listen, start
 from crewai.tools import tool
 
@@ -235,3 +236,17 @@ def test_a_denied_model_call_of_a_child_asks_no_provider(guards: Guards) -> None
     assert "not you" in boss.seen[-1]
     assert mailer.calls == 0
     assert_accounted(guard)
+
+
+@NATIVE
+def test_sessions_that_ended_leave_nothing_open_in_crewai(guards: Guards, native: bool) -> None:
+    """CrewAI refuses to go on where 100 events are open in a context; each stop leaves one."""
+    guard = governing(guards, deny("send_mail", effect="halt"))
+    before = event_context._event_id_stack.get()
+    for number in range(3):
+        made, _, _ = delegating(native, Bodies().mail())
+        with guard.session(id=f"job-{number}"), pytest.raises(Halted):
+            made.kickoff()
+        with guard.session(id=f"alone-{number}"), pytest.raises(Halted):
+            agent(fake(asking(native, "send_mail", {"to": "x"}), native=native), Bodies().mail()).kickoff("go")
+    assert event_context._event_id_stack.get() == before

@@ -6,8 +6,10 @@ import importlib.metadata
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from crewai.events import event_context
 
 from jackline.decision import Decision
+from jackline.errors import Signal
 from jackline.rewriting import UnchangeableError, rewrite
 from jackline.session import CURRENT, Scope, joined
 from jackline_crewai import translate
@@ -50,6 +52,8 @@ class Run:
         self.acts: list[SpawnAct] = []
         self.place = Place(kind, native, (), PLACE.get(), task)
         self._tokens: tuple[Any, ...] = ()
+        self._events: Any = ()
+        """CrewAI's events that were open before this run."""
         self._halted: frozenset[int] = frozenset()
         """The sessions that had ended before this run began: what it tries is asked and refused, and on record."""
 
@@ -58,11 +62,14 @@ class Run:
         self.place.scopes = [part.scope for part in self.parts]
         self._halted = frozenset(id(scope.session) for scope in self.place.scopes if scope.session.halted)
         self._tokens = (CURRENT.set(joined(self.place.scopes)), PLACE.set(self.place))
+        self._events = event_context._event_id_stack.get()  # noqa: SLF001 - put back in `leave`
 
     def leave(self, error: BaseException | None = None) -> None:
         """End the run, and the session that it opened."""
         CURRENT.reset(self._tokens[0])
         PLACE.reset(self._tokens[1])
+        if isinstance(error, Signal):  # CrewAI leaves events open that a stop has ended, and 100 of them are too many
+            event_context._event_id_stack.set(self._events)  # noqa: SLF001
         self.close(error)
 
     def close(self, error: BaseException | None = None) -> None:
