@@ -160,6 +160,22 @@ def test_a_stream_that_is_forgotten_is_closed_all_the_same(library: str, good: S
     assert found.http.status == 200
 
 
+def test_what_is_open_when_its_guard_is_closed_is_on_record(good: Server, governing: Governing) -> None:
+    guard = governing()
+    with httpx.Client(trust_env=False) as client:
+        with guard.session("job", agent="researcher"):
+            response = client.send(client.build_request("GET", f"{good.url}/large"), stream=True)
+            jackline_http.disable(guard)
+            assert outcomes(guard) == []
+            jackline_http.enable(guard)
+        guard.close()
+        (found,) = outcomes(guard)
+        assert (found.http.status, found.http.received) == (200, 0)
+        assert len(response.read()) == 200_000
+    assert len(outcomes(guard)) == 1
+    assert_accounted(guard)
+
+
 def test_an_upload_in_pieces_is_judged_without_its_content(good: Server, governing: Governing, tmp_path: Path) -> None:
     asked: list[Any] = []
     guard = governing(keep(asked))

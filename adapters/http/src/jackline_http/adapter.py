@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, TypeVar
 
 from jackline.errors import JacklineError
-from jackline_http.enforce import GOVERNING
+from jackline_http.enforce import GOVERNING, end_open
 from jackline_http.libraries import Library, aiohttp, httpx, requests, urllib3
 from jackline_http.net import NET
 
@@ -75,6 +75,8 @@ class HttpAdapter:
                 return
             _users.remove(guard)
             GOVERNING.guards = tuple(dict.fromkeys(_users))
+            if guard not in _users and getattr(guard, "_closed", False):
+                end_open(guard)
             if not _users:
                 for library in LIBRARIES:
                     library.leave()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
@@ -28,6 +29,10 @@ _JUDGING: ContextVar[bool] = ContextVar("jackline_http_judging", default=False)
 
 LIVE: dict[str, Exchange] = {}
 """Requests that are being sent, by their spans: what is connected to meanwhile is theirs."""
+
+
+_open: weakref.WeakSet[Exchange] = weakref.WeakSet()
+"""Requests that were permitted and have not ended."""
 
 
 class Governing:
@@ -131,6 +136,7 @@ class Exchange:
             raise
         finally:
             _JUDGING.reset(token)
+        _open.add(self)
         return self.sending
 
     async def aask(self) -> Sending:
@@ -148,6 +154,7 @@ class Exchange:
             raise
         finally:
             _JUDGING.reset(token)
+        _open.add(self)
         return self.sending
 
     def _act(self, guard: Guard) -> tuple[HttpAct, Request]:
@@ -179,6 +186,13 @@ class Exchange:
         for act in self._acts:
             act.abandon(f"the request was not sent: {type(error).__name__}")
         self._open.clear()
+
+    def __del__(self) -> None:
+        self.close("abandoned")  # whoever sent it let go of it, and of what came back
+
+    def is_asked_of(self, guard: Guard) -> bool:
+        """Whether this guard has permitted it."""
+        return any(act.guard is guard for act in self._acts)
 
     def unchangeable(self, error: Exception) -> Exception:
         """The denial of a request that may only be sent with a change which the library does not take."""
@@ -225,6 +239,13 @@ class Exchange:
                 act.complete(None, http=told)
             else:
                 act.fail(error, http=told)
+
+
+def end_open(guard: Guard) -> None:
+    """Put on record what has not ended while the guard is still there to do so."""
+    for exchange in list(_open):
+        if exchange.is_asked_of(guard):
+            exchange.close(None if exchange.status else "abandoned")
 
 
 def passing() -> Exchange | None:
