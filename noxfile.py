@@ -50,7 +50,7 @@ def install(session: nox.Session, distributions: list[str], *wanted: str, group:
     session.install("--quiet", "-c", "constraints/tools.txt", *editable, *tools, *wanted)
 
 
-def install_framework(session: nox.Session, name: str, versions: str, *wanted: str) -> None:
+def install_framework(session: nox.Session, name: str, versions: str, *wanted: str, group: str = "tests") -> None:
     """Install the core, the packs and one adapter with one tested set of its framework's versions.
 
     The newest LangChain asks for a certifi that an index may not have yet; it works with an older one, so it is then
@@ -59,12 +59,12 @@ def install_framework(session: nox.Session, name: str, versions: str, *wanted: s
     pins = f"constraints/{name}-{versions}.txt"
     distributions = [*CORE, *PACKS, f"adapters/{name}"]
     try:
-        install(session, distributions, "-r", pins, *wanted)
+        install(session, distributions, "-r", pins, *wanted, group=group)
     except CommandFailed:
         if (name, versions) != ("langchain", "newest"):
             raise
         session.warn("the newest LangChain does not resolve here: laid over the previous one without dependencies")
-        install(session, distributions, "-r", "constraints/langchain-previous.txt", *wanted)
+        install(session, distributions, "-r", "constraints/langchain-previous.txt", *wanted, group=group)
         session.install("--no-deps", "-r", pins)
     session.run("python", "-c", SHOW, *pinned(pins), log=False)
 
@@ -183,18 +183,37 @@ def matrix(session: nox.Session) -> None:
     session.run("python", "-m", "jackline.testing.matrix", *map(str, results), *documents, *session.posargs)
 
 
+def unpacked_sdist(session: nox.Session, name: str) -> Path:
+    """Download the source distribution of a framework's newest tested version, and unpack it: its tests are in it."""
+    folder = Path(session.create_tmp()).resolve()
+    version = pinned(f"constraints/{name}-newest.txt")[name]
+    download = ["--quiet", "--no-deps", "--no-binary", ":all:", "--dest", str(folder), f"{name}=={version}"]
+    session.run("python", "-m", "pip", "download", *download)
+    with tarfile.open(folder / f"{name}-{version}.tar.gz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / f"{name}-{version}"
+
+
 @nox.session(name="transparency-langchain")
 def transparency_langchain(session: nox.Session) -> None:
     """LangChain's own agent tests pass and fail alike without Jackline and with one that allows everything."""
     install_framework(session, "langchain", "newest", "-r", "tests/transparency/requirements.txt")
     session.install("--no-deps", "-r", "constraints/langchain-newest.txt")
-    folder = Path(session.create_tmp()).resolve()
-    name = f"langchain-{pinned('constraints/langchain-newest.txt')['langchain']}"
-    download = ["--quiet", "--no-deps", "--no-binary", ":all:", "--dest", str(folder), name.replace("-", "==")]
-    session.run("python", "-m", "pip", "download", *download)
-    with tarfile.open(folder / f"{name}.tar.gz") as archive:
-        archive.extractall(folder, filter="data")
-    session.run("python", "tests/transparency/compare.py", str(folder / name))
+    session.run("python", "tests/transparency/compare.py", str(unpacked_sdist(session, "langchain")))
+
+
+@nox.session(name="transparency-crewai")
+def transparency_crewai(session: nox.Session) -> None:
+    """CrewAI's own tests of hooks, tools, events, agents, crews and flows: the same without and with Jackline."""
+    install_framework(session, "crewai", "newest", "-r", "tests/transparency_crewai/requirements.txt", group="")
+    session.run("python", "tests/transparency_crewai/compare.py", str(unpacked_sdist(session, "crewai")))
+
+
+@nox.session(name="transparency-llamaindex")
+def transparency_llamaindex(session: nox.Session) -> None:
+    """Programs over LlamaIndex's public API give the same without Jackline and with one that allows everything."""
+    install_framework(session, "llamaindex", "newest", group="")
+    session.run("python", "tests/transparency_llamaindex/compare.py")
 
 
 @nox.session
