@@ -37,9 +37,9 @@ class _Shorthand:
     def __init__(self, field: str) -> None:
         self._field = field
 
-    def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        whole = handler(core_schema)
-        alone = handler.resolve_ref_schema(whole)["properties"][self._field]
+    def __get_pydantic_json_schema__(self, core_schema: Any, describe: GetJsonSchemaHandler) -> dict[str, Any]:
+        whole = describe(core_schema)
+        alone = describe.resolve_ref_schema(whole)["properties"][self._field]
         return {"anyOf": [{key: value for key, value in alone.items() if key != "default"}, whole]}
 
 
