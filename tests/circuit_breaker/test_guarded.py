@@ -241,3 +241,27 @@ def test_what_only_observes_blocks_nothing_and_says_what_it_would(
         assert len(ran) == 6
         lines = "".join(file.read_text() for file in (tmp_path / "observing").rglob("*.jsonl"))
     assert lines.count('"would":"deny"') == 3
+
+
+def test_a_call_that_was_permitted_and_not_started_is_no_probe_for_ever(guarded: Callable[..., Guard]) -> None:
+    """Policies are told of acts that are abandoned."""
+    now = [1_780_000_000.0]
+    guard = guarded("{errors: {streak: 2, open_for: 30s}}", clock=lambda: now[0])
+
+    @guard.tool
+    def fetch(number: int) -> int:
+        if number < 2:
+            raise TimeoutError("no answer")
+        return number
+
+    with guard.session(id="job"):
+        for number in range(2):
+            with pytest.raises(TimeoutError):
+                fetch(number)
+        now[0] += 31
+        asked = guard.request("tool.call", "fetch", {"number": 7})
+        decision = guard.check(asked)
+        assert decision.permitted
+        assert "one call is trying it" in refused(lambda: fetch(8))
+        guard.abandon(asked, decision, "its arguments were not valid")
+        assert fetch(9) == 9

@@ -81,6 +81,12 @@ def test_a_failure_is_a_result() -> None:
     assert story.calls_until_stopped({"error": error} for error in "ABCD") == 60
 
 
+@pytest.mark.parametrize("error", ["cancelled", "abandoned"])
+def test_calls_that_are_broken_off_make_no_progress_either(error: str) -> None:
+    """A call whose arguments the tool does not take is abandoned: models repeat just that."""
+    assert Story().calls_until_stopped({"error": error} for _ in range(9)) == 3
+
+
 def test_repeats_are_recorded_whatever_came_of_them() -> None:
     story = Story()
     for number in range(5):

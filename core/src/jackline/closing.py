@@ -113,6 +113,7 @@ class Closing(Runs):
         self.recorder.outcome(event)
         if decision.reservation is not None:
             self.ledger.release(decision.reservation)
+        self._tell(event, request)
         return event
 
     def record(self, event: Completed | Failed, request: Request) -> None:

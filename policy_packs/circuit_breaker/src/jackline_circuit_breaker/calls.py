@@ -7,11 +7,18 @@ from hashlib import blake2b
 from struct import unpack_from
 from typing import TYPE_CHECKING
 
+from jackline.events import Completed
 from jackline.plain import canonical, plain
 
 if TYPE_CHECKING:
-    from jackline.events import Completed, Failed
+    from jackline.events import Failed
     from jackline.request import Request
+
+FAILED = "!"
+"""What the result of a call that failed begins with."""
+BROKEN_OFF = "~"
+UNCOUNTED = frozenset({"cancelled", "abandoned", "outcome unknown"})
+"""What ends an act and says nothing about its tool."""
 
 _NUMBER = re.compile(rb"[0-9]+")
 _HEAD, _TAIL = 192, 128
@@ -45,11 +52,12 @@ def tool(action: str, resource: str) -> str:
 
 
 def result(event: Completed | Failed) -> str:
-    """What came of a call: its result's digest, or the kind of its error."""
-    error = getattr(event, "error", None)
-    if error is not None:
-        return f"!{error[:_LONGEST]}" if error.isascii() else "!"
-    return event.result[:16] or "-"  # type: ignore[union-attr]
+    """What came of a call: its result's digest, the kind of its error, or that it was broken off."""
+    if isinstance(event, Completed):
+        return event.result[:16] or "-"
+    if event.error in UNCOUNTED:
+        return BROKEN_OFF
+    return f"{FAILED}{event.error[:_LONGEST]}" if event.error.isascii() else FAILED
 
 
 def sketch(data: bytes) -> list[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jackline_circuit_breaker.calls import UNCOUNTED
+
 if TYPE_CHECKING:
     from jackline_circuit_breaker.options import Errors
 
@@ -13,11 +15,6 @@ _ENOUGH = 6
 """Fewer outcomes say nothing about a share."""
 _LOST = 300.0
 """Seconds after which a probe that nothing was heard of is given up: its caller may not have started it."""
-
-UNCOUNTED = frozenset(
-    {"cancelled", "abandoned", "outcome unknown", "asyncio.exceptions.CancelledError", "GeneratorExit"}
-)
-"""What ends an act and says nothing about its tool."""
 
 
 def blocked(known: dict[str, Any], at: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jackline_circuit_breaker.calls import FAILED
 from jackline_circuit_breaker.options import WINDOW
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 CALL, RESULT, SPAN, SKETCH, NEAR = range(5)
 """The parts of an entry. RESULT is empty while the call is under way; the rest is empty afterwards."""
 
-FAILED = "!"
-"""What the result of a call that failed begins with."""
 PERIODS = (2, 3, 4, 5)
 _LEAST = 6
 """Calls of the shortest cycle: A B A B is what looking twice is like, so a period of two is seen once more."""
@@ -57,7 +56,7 @@ def earlier(memory: dict[str, Any], call: str) -> list[list[Any]]:
 
 
 def without_failures(entries: Sequence[list[Any]]) -> list[list[Any]]:
-    """Those that ended well or are under way."""
+    """Those that did not fail: that ended well, were broken off, or are under way."""
     return [entry for entry in entries if not entry[RESULT].startswith(FAILED)]
 
 
