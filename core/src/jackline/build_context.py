@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jackline.bundle_model import PolicyEntry
     from jackline.decision import Mode
     from jackline.engine import OnError
+    from jackline.registrations import Registrations
     from jackline.request import Action
     from jackline.yaml_source import Document, Path
 
@@ -64,6 +65,7 @@ class BuildContext:
         schema: Schema,
         prices: Callable[[], Any],
         tool_schemas: Mapping[str, Mapping[str, Any]],
+        registrations: Registrations,
     ) -> None:
         self.name: str = entry.name
         self.use: str = entry.use
@@ -82,6 +84,11 @@ class BuildContext:
         self._document = document
         self._around = around
         self._tool_schemas = tool_schemas
+        self._registrations = registrations
+
+    def detector(self, name: str) -> Any:
+        """Import the class of a registered detector. Raises PluginError that says what is wrong with it."""
+        return self._registrations.detector(name)
 
     def compile(self, source: str, *, path: str | Sequence[str | int], result: str | None = "bool") -> Condition:
         """Compile a condition that stands at `path` of the options, such as `("rules", 0, "when")`.

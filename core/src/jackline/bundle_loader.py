@@ -173,6 +173,7 @@ class Loader:
             schema=self._schema,
             prices=self._prices,
             tool_schemas=self._tool_schemas,
+            registrations=self._registrations,
         )
         context.options = options
         try:

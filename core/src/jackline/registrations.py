@@ -144,8 +144,13 @@ class Registrations:
         return self.target("sink", name).load()
 
     def detector(self, name: str) -> Any:
-        """Import a detector's class."""
-        return self.target("detector", name).load()
+        """Import a detector's class. Raises PluginError that says what is wrong with it."""
+        target = self.target("detector", name)
+        found = target.load()
+        if not isinstance(found, type) or not callable(getattr(found, "find", None)):
+            what = "has no find()" if isinstance(found, type) else f"is a {type(found).__name__}, expected a class"
+            raise PluginError(f"detector '{name}' from {target.origin} cannot be used: {target.target} {what}")
+        return found
 
     def first_party(self, name: str) -> bool:
         """Whether a policy comes from this project: its distribution is trusted to answer quickly."""

@@ -53,6 +53,12 @@ class Context:
 
         return compile_condition(source, Schema.default())
 
+    def detector(self, name: str) -> Any:
+        """Import the class of an installed detector; raises PluginError."""
+        from jackline.plugins import installed_plugins  # noqa: PLC0415 - few suites need detectors
+
+        return installed_plugins().registrations.detector(name)
+
     def prices(self) -> Any:
         """Give the price table that the suite was made with; None where there is none."""
         return self._prices

@@ -1,0 +1,156 @@
+"""Numbers in groups of digits: found once for all detectors that are about digits, then told apart by their layout."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from jackline.detector import Match
+from jackline_pii.shapes import Recogniser, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_RUNS = re.compile(r"\d+(?:(?: ?[./-] ?| )\d+)*", re.ASCII)
+"""No two ways lead through it, and nothing follows that could fail: linear without an automaton."""
+_GROUPS = re.compile(r"\d+", re.ASCII)
+SURE = 0.9
+"""Groups of a number that is so sure are not read in other ways."""
+FEWEST, MOST, MOST_GROUPS = 7, 19, 6
+"""Digits of the shortest and the longest number looked for, and the groups that it may have."""
+
+Layout = tuple[int, ...]
+
+
+class Grouped(NamedTuple):
+    """One number as it stands in the text."""
+
+    start: int
+    end: int
+    digits: str
+    layout: Layout
+    separators: str
+    """What stands between the groups, once each: empty, one, or several where they differ."""
+
+
+class Number(Recogniser):
+    """A detector of numbers that consist of digits."""
+
+    layouts: ClassVar[dict[Layout, float]] = {}
+    """The groups in which it is written, and the confidence where none of its words is near."""
+    separators: ClassVar[str] = " -"
+    """What may stand between the groups; always the same one. `!` stands for several that differ."""
+    any_layout: ClassVar[range] = range(0)
+    """The numbers of digits that also count in any other layout where one of its words is near."""
+
+    def valid(self, digits: str) -> bool:
+        """Whether the digits keep to the scheme's rules."""
+        raise NotImplementedError
+
+    def find(self, text: str) -> Iterator[Match]:
+        """Find every place in a normalised text."""
+        return find_numbers(Text(text), Index([self]))
+
+    def confidence(self, text: Text, number: Grouped) -> float:
+        """Give 0 where the number is none of this kind."""
+        alone = self.layouts.get(number.layout)
+        if len(number.layout) > 1 and "!" not in self.separators and number.separators not in (*self.separators,):
+            alone = None
+        if alone is None and len(number.digits) not in self.any_layout:
+            return 0.0
+        if not self.valid(number.digits):
+            return 0.0
+        alone = alone or 0.0
+        if alone >= self.told:
+            return alone
+        return self.told if self.is_told(text, number.start, number.end) else alone
+
+
+class Index:
+    """The detectors of numbers by what can be theirs."""
+
+    def __init__(self, detectors: Iterable[Number]) -> None:
+        self.by_layout: dict[Layout, list[Number]] = {}
+        self.by_length: dict[int, list[Number]] = {}
+        for detector in detectors:
+            for layout in detector.layouts:
+                self.by_layout.setdefault(layout, []).append(detector)
+            for length in detector.any_layout:
+                self.by_length.setdefault(length, []).append(detector)
+
+    def candidates(self, layout: Layout, length: int) -> list[Number]:
+        """Those whose layout or length this is, each once."""
+        found = self.by_layout.get(layout, [])
+        loose = self.by_length.get(length)
+        return found + [each for each in loose if each not in found] if loose else found
+
+
+def find_numbers(text: Text, index: Index) -> Iterator[Match]:
+    """Yield what each detector takes for its own, overlapping ones too."""
+    for _, match in find_kinds(text, index):
+        yield match
+
+
+def find_kinds(text: Text, index: Index) -> Iterator[tuple[Number, Match]]:
+    """As `find_numbers`, with the detector."""
+    whole = text.text
+    for run in _RUNS.finditer(whole):
+        start, end = run.span()
+        if end - start < FEWEST or _is_part(whole, start, end):
+            continue
+        spans = [(start, end)] if end - start <= MOST and run[0].isdigit() else _groups(whole, start, end)
+        done = -1
+        for first, final, size in _windows(whole, spans):
+            if first <= done:
+                continue
+            layout = tuple([end - start for start, end in spans[first : final + 1]])
+            candidates = index.candidates(layout, size)
+            if not candidates:
+                continue
+            number = _grouped(whole, spans[first : final + 1], layout)
+            for detector in candidates:
+                confidence = detector.confidence(text, number)
+                if confidence:
+                    yield detector, Match(number.start, number.end, confidence)
+                    done = final if confidence >= SURE else done
+
+
+def _groups(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    return [match.span() for match in _GROUPS.finditer(text, start, end)]
+
+
+def _grouped(text: str, spans: list[tuple[int, int]], layout: Layout) -> Grouped:
+    gaps = {text[a[1] : b[0]].strip() or " " for a, b in pairwise(spans)}
+    digits = "".join([text[start:end] for start, end in spans])
+    return Grouped(spans[0][0], spans[-1][1], digits, layout, "".join(gaps))
+
+
+def _is_part(text: str, start: int, end: int) -> bool:
+    """Whether the run is a part of something longer: of a name, a fraction, a longer number."""
+    before = text[start - 1] if start else " "
+    after = text[end] if end < len(text) else " "
+    if before.isalnum() or before == "_" or after.isalnum() or after == "_":
+        return not (after in "xX" and end + 1 < len(text) and text[end + 1].isdigit())
+    return before in ".," and start > 1 and text[start - 2].isdigit()
+
+
+def _windows(text: str, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """Yield first group, last group and digits of each number that a run can be read as.
+
+    A run is parted only where a space stands; each group begins a bounded number of them.
+    """
+    last = len(spans) - 1
+    parted = [True, *(text[a[1] : b[0]] == " " for a, b in pairwise(spans)), True]
+    for first in range(last + 1):
+        if not parted[first]:
+            continue
+        total = 0
+        readings = []
+        for final in range(first, min(last + 1, first + MOST_GROUPS)):
+            total += spans[final][1] - spans[final][0]
+            if total > MOST:
+                break
+            if total >= FEWEST and parted[final + 1]:
+                readings.append((first, final, total))
+        yield from reversed(readings)
