@@ -32,6 +32,8 @@ class Story:
         self.now = START
         self.told: list[Request | Event] = []
         self.verdicts: list[Verdict | None] = []
+        self.reads_first = False
+        """Whether a result is judged before its call is told to have ended."""
 
     def ask(self, asked: Request, *, others: str = "allow") -> Verdict | None:
         """Evaluate a request and tell what was decided; `others` is what other policies answered."""
@@ -60,6 +62,10 @@ class Story:
         return asked, self.ask(asked, others=others)
 
     def end(self, asked: Request, result: str = "same", error: str | None = None, micro_usd: int | None = None) -> None:
+        actions = self.policy.reach.actions or ()
+        reads = error is None and asked.action == "tool.call" and "tool.return" in actions
+        if reads and self.reads_first:
+            self.ask(msgspec.structs.replace(asked, action="tool.return", args={"result": result}))
         what: dict[str, Any] = {
             "at": self.now, "session": "s", "run": asked.run, "span": asked.span, "action": asked.action,
             "resource": asked.resource,
@@ -69,6 +75,8 @@ class Story:
             self.tell(Completed(**what, duration_ms=1.0, result=result, cost=cost))
         else:
             self.tell(Failed(**what, error=error, cost=cost))
+        if reads and not self.reads_first:
+            self.ask(msgspec.structs.replace(asked, action="tool.return", args={"result": result}))
 
     def call(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from breaking import START, Story, blocked, said
+from msgspec.structs import replace
 
 from jackline.request import Agent
 
@@ -122,6 +123,25 @@ def test_errors_can_be_recorded_or_end_the_session() -> None:
     assert verdict.effect == "halt"
     story = Story(errors="off", same_result="off", similar="off")
     failing(story, 30)
+
+
+@pytest.mark.parametrize("reads_first", [False, True])
+def test_results_that_tell_of_errors_can_count_as_failures(reads_first: bool) -> None:
+    story = Story(errors={"results": ["Error*", "*not found"]})
+    story.reads_first = reads_first
+    for result in ("Error: no such user", "flight not found", "Error", "Error: again"):
+        assert not blocked(story.call(arguments="x", result=result))
+    verdict = story.call(arguments="x")
+    assert verdict is not None
+    assert verdict.reason == "'search' failed 4 times in a row: calls are blocked for 29 s more"
+    story.now += 60
+    assert not blocked(story.call(arguments="x", result="found 3 errors")), "the probe, which finds it mended"
+    assert not blocked(story.call(arguments="x", result="well"))
+    assert (story.state.memory["read"], story.state.memory["unread"]) == ({}, {})
+    assert "tool.return" not in (Story(errors={"results": []}).policy.reach.actions or ())
+    asked, _ = story.start(arguments="y")
+    story.ask(replace(asked, action="tool.return", args={"result": {"error": "Error"}}))
+    assert story.state.memory["read"] == {asked.span: False}, "only texts are read"
 
 
 def test_an_open_breaker_is_not_forgotten_for_other_tools() -> None:

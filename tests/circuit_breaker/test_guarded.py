@@ -265,3 +265,17 @@ def test_a_call_that_was_permitted_and_not_started_is_no_probe_for_ever(guarded:
         assert "one call is trying it" in refused(lambda: fetch(8))
         guard.abandon(asked, decision, "its arguments were not valid")
         assert fetch(9) == 9
+
+
+def test_a_tool_that_returns_its_errors_as_text_rests_too(guarded: Callable[..., Guard]) -> None:
+    guard, ran = guarded("{errors: {results: ['Error*']}}"), []
+
+    @guard.tool
+    def fetch(number: int) -> str:
+        ran.append(number)
+        return f"Error: {number} is not there"
+
+    with guard.session(id="job"):
+        answers = [refused(lambda number=number: fetch(number)) for number in range(6)]
+    assert ran == [0, 1, 2, 3]
+    assert "'fetch' failed 4 times in a row: calls are blocked for" in answers[4]

@@ -80,6 +80,7 @@ WIDENED = [
     ({"cycles": "halt"}, {"cycles": "deny"}, ["cycles: was halt, is deny"]),
     ({}, {"no_progress": {"at": 5}}, ["no_progress: at was 3, is 5"]),
     ({}, {"errors": {"open_for": "10s", "streak": 5}}, ["errors: streak was 4, is 5", "errors: open_for was 30, is 10"]),
+    ({"errors": {"results": ["Error*"]}}, {}, ["errors: a result such as Error* is not counted any more"]),
     ({"steps": 5}, {}, ["steps: was taken away"]),
     ({"wall_time": "1h"}, {"wall_time": "2h"}, ["wall_time: max was 3600, is 7200"]),
     ({}, {"halt_after": None}, ["halt_after: was taken away"]),

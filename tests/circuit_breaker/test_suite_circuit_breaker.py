@@ -16,7 +16,7 @@ class TestCircuitBreaker(PolicySuite):
         {**dict.fromkeys(BLOCKING, "off"), "steps": 3, "wall_time": "1s", "depth": 0, "fan_out": 0},
         {**dict.fromkeys(BLOCKING, "record"), "steps": {"max": 2, "action": "record"}},
         {"repeats": {"action": "deny", "at": 1}, "polls": {"tools": ["search"], "unchanged": 2}, "halt_after": 1},
-        {"errors": {"streak": 2, "open_for": "1s", "longest": "4s"}, "halt_after": None},
+        {"errors": {"streak": 2, "open_for": "1s", "longest": "4s", "results": ["order*"]}, "halt_after": None},
     )
 
     def requests(self) -> list[Request]:

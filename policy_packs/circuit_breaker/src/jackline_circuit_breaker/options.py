@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, model_validator
 
 from jackline import options
 from jackline.options import Duration, Money, wrong
@@ -43,6 +43,18 @@ class _Shorthand:
         return {"anyOf": [{key: value for key, value in alone.items() if key != "default"}, whole]}
 
 
+def _glob(text: str) -> str:
+    if not text or text != text.strip():
+        raise wrong(f"{text!r} is not a name: it is empty, or has space around it", "write the name alone")
+    if "(?!)" in fnmatch.translate(text):
+        raise wrong(f"{text!r} can never match", "the range in its character class runs backwards")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_glob)]
+"""A name, or a glob with `*`, `?` and character classes."""
+
+
 class NoProgress(options.Options):
     """The same call with the same result."""
 
@@ -73,6 +85,7 @@ class Errors(options.Options):
     open_for: Duration = 30.0
     backoff: float = Field(default=2.0, ge=1, le=10)
     longest: Duration = 600.0
+    results: list[Name] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -132,20 +145,10 @@ class Time(options.Options):
     action: Response = "halt"
 
 
-def _glob(text: str) -> str:
-    if not text or text != text.strip():
-        raise wrong(f"{text!r} is not a name: it is empty, or has space around it", "write the name alone")
-    if "(?!)" in fnmatch.translate(text):
-        raise wrong(f"{text!r} can never match", "the range in its character class runs backwards")
-    return text
-
-
 class Polls(options.Options):
     """Tools that are meant to be called again with the same arguments."""
 
-    tools: list[Annotated[str, BeforeValidator(lambda text: _glob(text) if isinstance(text, str) else text)]] = Field(
-        default_factory=list
-    )
+    tools: list[Name] = Field(default_factory=list)
     unchanged: int = Field(default=30, ge=2, le=10**6)
 
 

@@ -40,8 +40,10 @@ _TOOLS = 64
 """Tools that are remembered; the one called least recently makes way."""
 _ASKED = 4
 """Requests between the question and its decision: one, unless a signal's handler acts in between."""
-_POLLS = 64
-"""Polls under way that are remembered."""
+_KEPT = 64
+"""Polls under way that are remembered; calls that have ended and were not read, or the other way round."""
+_READ = 200
+"""Characters of a result that are read for it."""
 _NAMES = 1024
 """Names of tools of which is remembered whether they are polls."""
 _SHOWN = 80
@@ -53,13 +55,15 @@ class CircuitBreaker:
 
     phase: ClassVar[Phase] = "meter"
     Options: ClassVar[type[CircuitBreakerOptions]] = CircuitBreakerOptions
-    reach: ClassVar[Reach] = Reach(actions=_STEPS)
 
     def __init__(self, name: str, options: CircuitBreakerOptions, context: BuildContext) -> None:
         self.name = name
         self.options = options
         self._mode = context.mode
+        reads = bool(options.errors.results) and options.errors.action != "off"
+        self.reach = Reach(actions=_STEPS | {"tool.return"} if reads else _STEPS)
         self._polls = [re.compile(fnmatch.translate(text)).match for text in options.polls.tools]
+        self._errors_told = [re.compile(fnmatch.translate(text)).match for text in options.errors.results if reads]
         self._known: dict[str, bool] = {}
         self._rests = SEVERITY[options.errors.action] >= SEVERITY["deny"]
 
@@ -72,9 +76,11 @@ class CircuitBreaker:
 
     def evaluate(self, request: Request, state: State) -> Verdict | None:
         """None where nothing is found; else a finding, a denial or a halt, whichever is most severe."""
-        if request.action not in _STEPS:
-            return None
         memory = state.memory
+        if request.action not in _STEPS:
+            if self._errors_told and request.action == "tool.return":
+                self._read(request, memory)
+            return None
         found: list[Trip] = []
         capped(self.options, request, memory, found)
         if request.action in _CALLS:
@@ -92,6 +98,8 @@ class CircuitBreaker:
         if isinstance(event, Decided):
             if event.action in _STEPS:
                 self._decided(event, memory)
+            elif event.action == "tool.return":
+                self._told(event.span, memory)
         elif isinstance(event, (Completed, Failed)):
             if event.action in _CALLS:
                 self._ended(event, memory)
@@ -120,10 +128,13 @@ class CircuitBreaker:
                 drawn, near = streaks.likeness(known, data, self.options.similar.alike)
             self._repeated(memory, call, name, found)
             self._streaks(known, call, name, found, near=near)
-        asked = memory.setdefault("asked", {})
-        asked[request.span] = [call, poll, drawn, near]
-        if len(asked) > _ASKED:
-            del asked[next(iter(asked))]
+        _put(memory, "asked", request.span, [call, poll, drawn, near], _ASKED)
+
+    def _read(self, request: Request, memory: dict[str, Any]) -> None:
+        """Remember whether a result says that its tool failed."""
+        text = request.args.get("result")
+        failed = isinstance(text, str) and any(matches(text[:_READ]) for matches in self._errors_told)
+        _put(memory, "read", request.span, failed)
 
     def _errors(self, known: dict[str, Any], at: float, name: str, found: list[Trip]) -> None:
         action = self.options.errors.action
@@ -242,20 +253,33 @@ class CircuitBreaker:
         if not poll:
             history.started(memory, call, event.span, drawn, near=near)
             return
-        polls = memory.setdefault("polls", {})
-        polls[event.span] = call
-        if len(polls) > _POLLS:
-            del polls[next(iter(polls))]
+        _put(memory, "polls", event.span, call)
 
     def _ended(self, event: Completed | Failed, memory: dict[str, Any]) -> None:
-        entry = history.ended(memory, event.span, result := calls.result(event))
-        known = memory.get("tools", {}).get(calls.tool(event.action, event.resource))
-        call = memory.get("polls", {}).pop(event.span, None)
+        tool, result = calls.tool(event.action, event.resource), calls.result(event)
+        if isinstance(event, Failed):
+            self._closed(memory, event.span, tool, event.at, result, event.error)
+        elif self._errors_told and event.action == "tool.call":
+            _put(memory, "unread", event.span, [tool, event.at, result])
+            self._told(event.span, memory)
+        else:
+            self._closed(memory, event.span, tool, event.at, result, None)
+
+    def _told(self, span: str, memory: dict[str, Any]) -> None:
+        """Close a call that has ended and whose result was read; frameworks differ in which comes first."""
+        unread, read = memory.get("unread", {}), memory.get("read", {})
+        if span in unread and span in read:
+            tool, at, result = unread.pop(span)
+            failed = read.pop(span)
+            self._closed(memory, span, tool, at, calls.FAILED if failed else result, "told" if failed else None)
+
+    def _closed(self, memory: dict[str, Any], span: str, tool: str, at: float, result: str, error: str | None) -> None:
+        entry, call = history.ended(memory, span, result), memory.get("polls", {}).pop(span, None)
+        known = memory.get("tools", {}).get(tool)
         if known is None:
             return
         if self.options.errors.action != "off":
-            error = event.error if isinstance(event, Failed) else None
-            failures.ended(known, self.options.errors, event.span, event.at, error)
+            failures.ended(known, self.options.errors, span, at, error)
         if entry is not None:
             streaks.ended(known, entry)
         elif call is not None:
@@ -278,3 +302,11 @@ class CircuitBreaker:
             if len(name) <= _SHOWN:
                 self._known[name] = poll
         return poll
+
+
+def _put(memory: dict[str, Any], part: str, key: str, value: object, most: int = _KEPT) -> None:
+    """Write an entry; where there are too many, the one written first makes way."""
+    entries = memory.setdefault(part, {})
+    entries[key] = value
+    if len(entries) > most:
+        del entries[next(iter(entries))]

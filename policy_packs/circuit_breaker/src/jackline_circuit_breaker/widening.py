@@ -17,7 +17,7 @@ _HIGHER_IS_STRICTER = ("open_for", "backoff", "longest")
 
 def widened(new: CircuitBreakerOptions, old: CircuitBreakerOptions) -> tuple[str, ...]:
     """Say each way in which `new` may permit what `old` did not. Errs on the side of saying too much."""
-    return tuple(_detectors(new, old)) + tuple(_session(new, old))
+    return (*_detectors(new, old), *_told(new, old), *_session(new, old))
 
 
 def _detectors(new: CircuitBreakerOptions, old: CircuitBreakerOptions) -> Iterator[str]:
@@ -32,6 +32,13 @@ def _detectors(new: CircuitBreakerOptions, old: CircuitBreakerOptions) -> Iterat
         if SEVERITY[after.action] < SEVERITY[action]:
             yield f"{name}: was {action}, is {after.action}"
         yield from (f"{name}: {change}" for change in _thresholds(after, before))
+
+
+def _told(new: CircuitBreakerOptions, old: CircuitBreakerOptions) -> Iterator[str]:
+    if SEVERITY[old.errors.action] >= SEVERITY["deny"]:
+        for text in old.errors.results:
+            if text not in new.errors.results:
+                yield f"errors: a result such as {text} is not counted any more"
 
 
 def _thresholds(after: Any, before: Any) -> Iterator[str]:
