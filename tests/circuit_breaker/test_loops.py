@@ -62,6 +62,22 @@ def test_another_call_is_let_through_and_old_ones_are_forgotten() -> None:
     assert not blocked(story.call()), "two are left among the last 24"
 
 
+def test_who_comes_back_after_a_while_begins_anew() -> None:
+    story = Story()
+    for _ in range(3):
+        story.call()
+    story.now += 599
+    assert blocked(story.call())
+    story.now += 599
+    assert blocked(story.call()), "an attempt that is blocked is no quiet either"
+    story.now += 600
+    assert story.calls_until_stopped(turns("x")) == 3
+    story = Story(same_result="deny", quiet="1s", no_progress="off")
+    for number in range(20):
+        story.now += 1
+        assert not blocked(story.call(arguments=f"{number} {number}", result="nothing"))
+
+
 def test_calls_under_way_count_so_that_those_side_by_side_do_not_all_pass() -> None:
     story = only(no_progress="deny", halt_after=None)
     started = [story.start() for _ in range(10)]

@@ -84,6 +84,7 @@ WIDENED = [
     ({"steps": 5}, {}, ["steps: was taken away"]),
     ({"wall_time": "1h"}, {"wall_time": "2h"}, ["wall_time: max was 3600, is 7200"]),
     ({}, {"halt_after": None}, ["halt_after: was taken away"]),
+    ({}, {"quiet": "5m"}, ["quiet: was 600, is 300"]),
     ({}, {"halt_after": 9}, ["halt_after: was 5, is 9"]),
     ({}, {"polls": {"tools": ["job.*"], "unchanged": 40}},
      ["polls: job.* may be called again and again", "polls: unchanged was 30, is 40"]),

@@ -51,7 +51,7 @@ def told(options: dict[str, Any], steps: Any) -> Story:
         error = outcome[1:] if outcome.startswith("!") else None
         others = "deny" if outcome == "denied" else "allow"
         if kind == "later":
-            story.now += 7
+            story.now += 7 if word != "y" else 601
         elif kind == "model":
             story.model(1000 * 2 ** (number % 12))
         elif kind == "end" and running:

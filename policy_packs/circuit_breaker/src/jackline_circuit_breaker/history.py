@@ -36,6 +36,15 @@ def ended(memory: dict[str, Any], span: str, result: str) -> list[Any] | None:
     return None
 
 
+def forget(memory: dict[str, Any]) -> None:
+    """Count anew: who comes back after a while and asks the same is no loop. Failing tools stay known."""
+    for part in ("window", "tried", "blocked"):
+        memory.pop(part, None)
+    for known in memory.get("tools", {}).values():
+        for part in ("result", "streak", "near", "sketch", "last"):
+            known.pop(part, None)
+
+
 def tried(memory: dict[str, Any], call: str) -> None:
     """Note an attempt, permitted or not."""
     attempts = memory.setdefault("tried", [])

@@ -175,6 +175,7 @@ class CircuitBreakerOptions(options.Options):
     depth: Annotated[Depth, *_by_max] | None = None
     fan_out: Annotated[FanOut, *_by_max] | None = None
     halt_after: int | None = Field(default=5, gt=0, le=1000)
+    quiet: Duration = 600.0
     polls: Polls = Polls()
 
     def mistakes(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:

@@ -81,6 +81,8 @@ class CircuitBreaker:
             if self._errors_told and request.action == "tool.return":
                 self._read(request, memory)
             return None
+        if request.at - memory.get("latest", request.at) > self.options.quiet:
+            history.forget(memory)
         found: list[Trip] = []
         capped(self.options, request, memory, found)
         if request.action in _CALLS:
@@ -213,6 +215,7 @@ class CircuitBreaker:
         if own is not None:
             self._answered(own, event, memory)
         memory.setdefault("first", event.at)
+        memory["latest"] = event.at
         if event.action == "model.call":
             memory["turn"] = True
         if asked is not None and not asked[1]:

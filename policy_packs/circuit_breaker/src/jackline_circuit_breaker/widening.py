@@ -54,6 +54,8 @@ def _session(new: CircuitBreakerOptions, old: CircuitBreakerOptions) -> Iterator
             yield "halt_after: was taken away"
         elif new.halt_after > old.halt_after:
             yield f"halt_after: was {old.halt_after}, is {new.halt_after}"
+    if new.quiet < old.quiet:
+        yield f"quiet: was {old.quiet:g}, is {new.quiet:g}"
     for tool in new.polls.tools:
         if tool not in old.polls.tools:
             yield f"polls: {tool} may be called again and again"
