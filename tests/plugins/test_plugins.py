@@ -45,6 +45,9 @@ class Good:
     def observe(self, event, state):
         pass
 
+    def find(self, text):
+        return []
+
 
 @pytest.fixture
 def module(monkeypatch):
@@ -134,6 +137,19 @@ def test_each_hook_registers_its_kind(kind, hook, module):
     assert "mine" in registrations.names(kind)
     assert getattr(registrations, kind)("mine") is Good
     assert registrations.target(kind, "mine").origin == "plugin 'mine'"
+
+
+@pytest.mark.parametrize(
+    ("target", "fault"), [("Options", "has no find()"), ("__name__", "is a str, expected a class")]
+)
+def test_what_is_no_detector_is_refused(target, fault, module):
+    module.Options = Options
+    plugin = Plugin(jackline_register_detectors=lambda register: register("mine", f"jackline_test_plugin:{target}"))
+    registrations = load_plugins([("mine", plugin)], installed=False).registrations
+    with pytest.raises(PluginError) as raised:
+        registrations.detector("mine")
+    message = f"detector 'mine' from plugin 'mine' cannot be used: jackline_test_plugin:{target} {fault}"
+    assert str(raised.value) == message
 
 
 def test_an_adapter_says_what_it_takes(module):

@@ -77,7 +77,9 @@ def _confidence(name: str, value: str) -> float:
         return 0.9 if _is_pair(value) else 0.0
     if name not in CHECKED:
         return 0.97 if entropy(value) >= _PREFIXED else 0.0
-    return 0.75 if _looks_random(value) else 0.0
+    if not _looks_random(value):
+        return 0.0
+    return 0.9 if name == "aws-secret-key" else 0.75
 
 
 def _looks_random(value: str) -> bool:

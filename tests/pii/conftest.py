@@ -1,0 +1,8 @@
+"""The cases for secrets lie beside the tests and are shared with the benchmark."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
