@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
+import msgspec
 import pytest
 from breaking import Story, blocked, breaker, said
 
@@ -285,6 +287,18 @@ def test_p57_sub_agents_count_in_their_session() -> None:
     assert verdict is not None
     assert (verdict.effect, verdict.rule) == ("halt", "steps")
     assert verdict.reason == "the session has taken 5 steps, the most is 5"
+
+
+def test_neither_memory_nor_findings_hold_arguments_or_results() -> None:
+    story = Story(halt_after=None)
+    for number in range(12):
+        story.call(
+            "search", {"iban": f"GB33BUKB2020155555555{number % 2}", "note": "confidential" * 30}, result="5e" * 16
+        )
+    held = json.dumps([story.state.memory, [msgspec.to_builtins(verdict) for verdict in story.verdicts]])
+    assert "no_progress" in held
+    for told in ("GB33", "confid", "denti", "5e" * 16):
+        assert told not in held
 
 
 def test_the_memory_is_bounded() -> None:
