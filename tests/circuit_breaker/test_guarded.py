@@ -279,3 +279,20 @@ def test_a_tool_that_returns_its_errors_as_text_rests_too(guarded: Callable[...,
         answers = [refused(lambda number=number: fetch(number)) for number in range(6)]
     assert ran == [0, 1, 2, 3]
     assert "'fetch' failed 4 times in a row: calls are blocked for" in answers[4]
+
+
+def test_a_session_that_a_human_reopens_begins_to_count_anew(guarded: Callable[[str], Guard]) -> None:
+    guard, ran = guarded("{steps: 5}"), []
+
+    @guard.tool
+    def search(number: int) -> int:
+        ran.append(number)
+        return number
+
+    for _ in range(2):
+        with guard.session(id="job") as session:
+            answers = [refused(lambda number=number: search(number)) for number in range(7)]
+        assert [bool(answer) for answer in answers] == [False] * 5 + [True] * 2
+        assert "the session has taken 5 steps, the most is 5" in answers[6]
+        guard.control.reopen(session.id, "ann", "it is nearly done")
+    assert ran == [*range(5), *range(5)]

@@ -105,3 +105,23 @@ def test_no_interleaving_lets_more_than_the_bound_pass(bound: int, ends: list[bo
             running.append(asked)
     assert ran == min(bound, sum(not blocked(verdict) for verdict in story.verdicts))
     assert ran <= bound
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from(["start", "start", "well", "ill", "cancelled", "later"]), max_size=80))
+def test_however_starts_and_ends_are_mixed_one_probe_is_under_way(steps: list[str]) -> None:
+    story, running, probes = Story(errors={"streak": 2, "open_for": "5s"}, same_result="off"), [], []
+    for number, step in enumerate(steps):
+        if step == "later":
+            story.now += 4
+        elif step == "start":
+            is_open = "until" in story.state.memory.get("tools", {}).get("tool.call search", {})
+            asked, verdict = story.start(arguments=f"{number} {number % 7}")
+            if not blocked(verdict):
+                running.append(asked)
+                probes += [asked] if is_open else []
+        elif running:
+            ended = running.pop(number % len(running))
+            story.end(ended, str(number), {"ill": "TimeoutError", "cancelled": "cancelled"}.get(step))
+            probes = [probe for probe in probes if probe is not ended]
+        assert len(probes) <= 1
