@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from pydantic import ValidationError
 from jackline.policy import State
 from jackline.testing.policies import Context, request
 from jackline_pii import Pii
+from jackline_pii.catalogue import TARGETS
 from jackline_pii.options import PiiOptions
 
 MAIL, CARD, SSN = "anna.schmidt@example.org", "4111 1111 1111 1111", "460-89-9847"
@@ -252,3 +255,13 @@ def test_phones_need_their_numbering_plans(monkeypatch: pytest.MonkeyPatch) -> N
 )
 def test_a_reload_that_lets_more_pass_says_how(old: dict[str, Any], new: dict[str, Any], told: tuple[str, ...]) -> None:
     assert made(**new).widens(made(**old)) == told
+
+
+def test_the_page_lists_the_options_and_entities_that_there_are() -> None:
+    """P37: what is documented is what there is."""
+    page = (Path(__file__).resolve().parents[2] / "docs" / "packs" / "pii.md").read_text("utf-8")
+    section = page.partition("## Options")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(PiiOptions.model_fields)
+    section = page.partition("## What is found")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"`([A-Z_]{3,})`", section.partition("\nWords count")[0]))
+    assert listed == {name.upper() for name in TARGETS}
