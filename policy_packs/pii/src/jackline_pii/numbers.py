@@ -10,13 +10,14 @@ from jackline.detector import Match
 from jackline_pii.shapes import Recogniser, Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
 _RUNS = re.compile(r"\d+(?:(?: ?[./-] ?| )\d+)*", re.ASCII)
 """No two ways lead through it, and nothing follows that could fail: linear without an automaton."""
 _GROUPS = re.compile(r"\d+", re.ASCII)
 SURE = 0.9
 """Groups of a number that is so sure are not read in other ways."""
+_MOST_KNOWN = 4096
 FEWEST, MOST, MOST_GROUPS = 7, 19, 6
 """Digits of the shortest and the longest number looked for, and the groups that it may have."""
 
@@ -73,6 +74,7 @@ class Index:
     def __init__(self, detectors: Iterable[Number]) -> None:
         self.by_layout: dict[Layout, list[Number]] = {}
         self.by_length: dict[int, list[Number]] = {}
+        self._known: dict[Layout, list[Number]] = {}
         for detector in detectors:
             for layout in detector.layouts:
                 self.by_layout.setdefault(layout, []).append(detector)
@@ -81,9 +83,13 @@ class Index:
 
     def candidates(self, layout: Layout, length: int) -> list[Number]:
         """Those whose layout or length this is, each once."""
-        found = self.by_layout.get(layout, [])
-        loose = self.by_length.get(length)
-        return found + [each for each in loose if each not in found] if loose else found
+        known = self._known.get(layout)
+        if known is None:
+            found = self.by_layout.get(layout, [])
+            known = found + [each for each in self.by_length.get(length, ()) if each not in found]
+            if len(self._known) < _MOST_KNOWN:
+                self._known[layout] = known
+        return known
 
 
 def find_numbers(text: Text, index: Index) -> Iterator[Match]:
@@ -99,21 +105,32 @@ def find_kinds(text: Text, index: Index) -> Iterator[tuple[Number, Match]]:
         start, end = run.span()
         if end - start < FEWEST or _is_part(whole, start, end):
             continue
-        spans = [(start, end)] if end - start <= MOST and run[0].isdigit() else _groups(whole, start, end)
-        done = -1
-        for first, final, size in _windows(whole, spans):
-            if first <= done:
-                continue
-            layout = tuple([end - start for start, end in spans[first : final + 1]])
-            candidates = index.candidates(layout, size)
-            if not candidates:
-                continue
-            number = _grouped(whole, spans[first : final + 1], layout)
-            for detector in candidates:
-                confidence = detector.confidence(text, number)
-                if confidence:
-                    yield detector, Match(number.start, number.end, confidence)
-                    done = final if confidence >= SURE else done
+        spans = [(start, end)] if run[0].isdigit() else _groups(whole, start, end)
+        sizes = tuple([end - start for start, end in spans])
+        after = 0
+        while after < len(spans):
+            after = yield from _read(text, spans, sizes, after, index)
+
+
+def _read(
+    text: Text, spans: list[tuple[int, int]], sizes: Layout, first: int, index: Index
+) -> Generator[tuple[Number, Match], None, int]:
+    """Yield what the numbers that begin at this group are, the longest first; return the group to go on at."""
+    for final, size in _readings(text.text, spans, sizes, first):
+        layout = sizes[first : final + 1]
+        candidates = index.candidates(layout, size)
+        if not candidates:
+            continue
+        number = _grouped(text.text, spans[first : final + 1], layout)
+        sure = False
+        for detector in candidates:
+            confidence = detector.confidence(text, number)
+            if confidence:
+                yield detector, Match(number.start, number.end, confidence)
+                sure = sure or confidence >= SURE
+        if sure:
+            return final + 1
+    return first + 1
 
 
 def _groups(text: str, start: int, end: int) -> list[tuple[int, int]]:
@@ -135,22 +152,21 @@ def _is_part(text: str, start: int, end: int) -> bool:
     return before in ".," and start > 1 and text[start - 2].isdigit()
 
 
-def _windows(text: str, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
-    """Yield first group, last group and digits of each number that a run can be read as.
+def _readings(text: str, spans: list[tuple[int, int]], sizes: Layout, first: int) -> list[tuple[int, int]]:
+    """Give the last group and the digits of every number that begins at this group, the longest first.
 
     A run is parted only where a space stands; each group begins a bounded number of them.
     """
+    if first and text[spans[first - 1][1] : spans[first][0]] != " ":
+        return []
     last = len(spans) - 1
-    parted = [True, *(text[a[1] : b[0]] == " " for a, b in pairwise(spans)), True]
-    for first in range(last + 1):
-        if not parted[first]:
-            continue
-        total = 0
-        readings = []
-        for final in range(first, min(last + 1, first + MOST_GROUPS)):
-            total += spans[final][1] - spans[final][0]
-            if total > MOST:
-                break
-            if total >= FEWEST and parted[final + 1]:
-                readings.append((first, final, total))
-        yield from reversed(readings)
+    total = 0
+    readings = []
+    for final in range(first, min(last + 1, first + MOST_GROUPS)):
+        total += sizes[final]
+        if total > MOST:
+            break
+        if total >= FEWEST and (final == last or text[spans[final][1] : spans[final + 1][0]] == " "):
+            readings.append((final, total))
+    readings.reverse()
+    return readings

@@ -17,6 +17,8 @@ BEFORE, AFTER = 64, 24
 """Characters before and after a value in which a word tells what it is."""
 _SUBSTRING = 6
 """Words of so many letters are also found inside others, as in `customerpassport`."""
+_FEW = 12
+"""Up to so many words are first looked for as they are, which is faster than the search."""
 _COUNT = re.compile(r"\{([0-9]+)(?:,[0-9]*)?\}\??")
 _QUIET = re2.Options()
 _QUIET.log_errors = False
@@ -49,13 +51,21 @@ def loosened(pattern: str) -> str:
 class Text:
     """A normalised text: ASCII with one character for each byte, so that offsets are the same in both."""
 
-    __slots__ = ("data", "taken", "text")
+    __slots__ = ("_lower", "data", "taken", "text")
 
     def __init__(self, text: str) -> None:
         self.taken: list[tuple[int, int]] = []
         """What was found already, for detectors that come last: in order, without overlaps."""
         self.data = text.encode("ascii", "replace")
+        self._lower: str | None = None
         self.text = text if len(text) == len(self.data) and text.isascii() else self.data.decode("ascii")
+
+    @property
+    def lower(self) -> str:
+        """The text in small letters; made when first asked."""
+        if self._lower is None:
+            self._lower = self.text.lower()
+        return self._lower
 
 
 class Recogniser:
@@ -76,7 +86,19 @@ class Recogniser:
     def is_told(self, text: Text, start: int, end: int) -> bool:
         """Whether one of its words stands near."""
         near = self.nearby
-        return near is not None and near.search(text.data, max(0, start - BEFORE), end + AFTER) is not None
+        if near is None:
+            return False
+        first, last = max(0, start - BEFORE), end + AFTER
+        if len(self._roots) <= _FEW:
+            around = text.lower[first:last]
+            if not any([root in around for root in self._roots]):
+                return False
+        return near.search(text.data, first, last) is not None
+
+    @cached_property
+    def _roots(self) -> frozenset[str]:
+        """How its words begin: where none of these stands, none of the words does."""
+        return frozenset(word.partition(" ")[0].lower() for word in self.words)
 
 
 class Shape(Recogniser):

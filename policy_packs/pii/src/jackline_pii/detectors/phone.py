@@ -170,9 +170,11 @@ class Phone(Shape):
         number = plain.replace("(0)", "").replace("(+", "+")
         if number.startswith("00"):
             number = "+" + number[3 if number[2:3] in "- " else 2 :]
+        if told:
+            return 0.9
         if _is_valid(number, None):
             return 0.97
-        if told or (plain[0] == "+" and len(_DIGITS.findall(plain)) > 1):
+        if plain[0] == "+" and len(_DIGITS.findall(plain)) > 1:
             return 0.7
         return 0.75 if plain.startswith("001") and "-" in plain else 0.0
 
