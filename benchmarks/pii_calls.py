@@ -1,4 +1,4 @@
-"""Cases of the pack `pii`: what looking at a text costs. What is scanned is made here; every value in it is an example."""
+"""Cases of the pack `pii`: what looking at a text costs. Every value in the texts is a published example."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PROSE = (
     "the market. Nobody had an answer, so the oldest of them promised to ask around and to write the names on a list. "
 )
 DENSE = (
-    "Dear Anna Schmidt, thank you for your order. We could not reach you on +44 20 7946 0958, so Mr Jonathan Meyer of our "
-    "team in Leeds writes to you instead: the card 4111 1111 1111 1111 was declined on Friday, 13 March. Please answer "
-    "to billing@example.org, or send the amount of 84.50 EUR to GB82 WEST 1234 5698 7654 32. Kind regards, Maria Rossi. "
+    "Dear Anna Schmidt, thank you for your order. We could not reach you on +44 20 7946 0958, so Mr Jonathan Meyer of "
+    "our team in Leeds writes to you instead: the card 4111 1111 1111 1111 was declined on Friday, 13 March. Please "
+    "answer to billing@example.org, or send the amount of 84.50 EUR to GB82 WEST 1234 5698 7654 32. Kind regards. "
 )
 ADVERSARIAL = "a1-"
 
@@ -62,9 +62,8 @@ def main() -> int:
             found.scan(text)
             times.append((time.thread_time_ns() - started) / 1000)
         times.sort()
-        print(
-            f"{name:16} median {times[len(times) // 2]:9.1f} us  p99 {times[len(times) * 99 // 100]:9.1f} us  {len(found.scan(text))} found"
-        )
+        median, late = times[len(times) // 2], times[len(times) * 99 // 100]
+        print(f"{name:16} median {median:9.1f} us  p99 {late:9.1f} us  {len(found.scan(text))} found")
     return 0
 
 

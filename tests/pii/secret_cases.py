@@ -94,6 +94,9 @@ FORMS: dict[str, str] = {
     "age": "AGE-SECRET-KEY-1{BECH:58}",
     "azure storage": "AccountKey={BASE64:86}==",
     "azure client secret": "{ALNUM:3}8Q~{URLSAFE:34}",
+    "facebook": "EAAM{ALNUM:180}",
+    "facebook app": "{NONZERO:16}|{URLSAFE:27}",
+    "sourcegraph": "sgp_{HEX:16}_{HEX:40}",
     "postgres": "postgresql://app:{ALNUM:16}@db.internal:5432/shop",
     "mongodb": "mongodb+srv://svc:{ALNUM:18}@cluster0.mongodb.net/x",
     "redis": "redis://:{ALNUM:20}@cache.internal:6379/0",
@@ -170,6 +173,10 @@ def assigned(chance: random.Random) -> list[Case]:
     secret = made("{BASE64:40}", chance)
     cases.append(Case("aws secret", f"aws_secret_access_key = {secret}", secret))
     cases.append(Case("bearer", f"Authorization: Bearer {(bearer := made('{ALNUM:40}', chance))}", bearer))
+    password = made("{ALNUM:14}", chance)
+    cases.append(Case("curl", f"curl -s --user 'api:{password}' https://api.internal/v2", password))
+    key = made("{HEX:40}", chance)
+    cases.append(Case("header", f'curl -H "Authorization: Token {key}" https://api.internal/v2', key))
     pair = base64.b64encode(f"svc:{made('{ALNUM:14}', chance)}".encode()).decode()
     cases.append(Case("basic", f"Authorization: Basic {pair}", pair))
     return cases

@@ -8,7 +8,7 @@ from collections import Counter
 
 _STOP = re.compile(
     r"example|sample|placeholder|changeme|change[-_]me|replace|your[-_]?|dummy|fake|redacted|insert|goes[-_]?here"
-    r"|todo|foobar|lorem|xxxx|\*\*\*|\.\.\.|1234567|abcdefg|deadbeef|qwerty|0{7}|aaaaaaa|not[-_]?a[-_]?real"
+    r"|todo|foobar|lorem|xxxx|\*\*\*|\.\.\.|1234567|abcdefg|qwerty|0{7}|aaaaaaa|not[-_]?a[-_]?real"
     r"|test[-_]?(?:key|token|secret)|<|>|\$\{|\{\{|\$\(|%\(|%s|\bnull\b|\bnone\b|undefined",
     re.IGNORECASE,
 )

@@ -91,7 +91,7 @@ class Recogniser:
         first, last = max(0, start - BEFORE), end + AFTER
         if len(self._roots) <= _FEW:
             around = text.lower[first:last]
-            if not any([root in around for root in self._roots]):
+            if not any(map(around.__contains__, self._roots)):
                 return False
         return near.search(text.data, first, last) is not None
 

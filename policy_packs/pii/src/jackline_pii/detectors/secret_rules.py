@@ -11,7 +11,7 @@ RULES: dict[str, str] = {
     "aws-access-key": r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b",
     "aws-secret-key": r"(?i)aws[a-z0-9_ .-]{0,24}(?:secret|key)[a-z0-9_ .\"'-]{0,16}(?:=|:)[=>\s\"']{0,4}([a-z0-9/+]{40})(?:[^a-z0-9/+=]|$)",
     "azure-storage-key": r"(?i)AccountKey=([a-z0-9+/]{86}==)",
-    "azure-client-secret": r"(?:^|[^A-Za-z0-9_~.-])([A-Za-z0-9_~.-]{3}[78]Q~[A-Za-z0-9_~.-]{31,34})(?:[^A-Za-z0-9_~.-]|$)",
+    "azure-client-secret": r"(?:^|[^A-Za-z0-9_~.-])([A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34})(?:[^A-Za-z0-9_~.-]|$)",
     "azure-sas": r"[?&]sig=([A-Za-z0-9%+/]{40,}(?:%3[dD]|=))",
     "google-api-key": r"\b(AIza[0-9A-Za-z_-]{35})(?:[^0-9A-Za-z_-]|$)",
     "google-client-secret": r"\b(GOCSPX-[0-9A-Za-z_-]{28})(?:[^0-9A-Za-z_-]|$)",
@@ -21,7 +21,7 @@ RULES: dict[str, str] = {
     "gitlab-token": r"\b(gl(?:pat|ptt|dt|rt|cbt|agent|soat|ft|imt|oas)-[0-9A-Za-z_-]{20,})",
     "slack-token": r"\b(xox[abeoprs](?:\.xox[bp])?-[0-9A-Za-z-]{20,})",
     "slack-app-token": r"\b(xapp-[0-9]-[A-Z0-9]{8,16}-[0-9]{10,16}-[a-f0-9]{32,})\b",
-    "slack-webhook": r"(https://hooks\.slack\.com/(?:services|workflows|triggers)/[A-Z0-9]{8,12}/[A-Z0-9]{8,12}/[A-Za-z0-9]{20,48})",
+    "slack-webhook": r"(https?://hooks\.slack\.com/(?:services|workflows|triggers)/[A-Z0-9]{8,12}/[A-Z0-9]{8,12}/(?:[0-9]{17,19}/)?[A-Za-z0-9]{20,48})",
     "stripe-key": r"\b([rs]k_(?:live|test|prod)_[0-9A-Za-z]{16,})\b",
     "stripe-webhook": r"\b(whsec_[0-9A-Za-z+/]{32,64}={0,2})",
     "openai-key": r"\b(sk-(?:(?:proj|svcacct|admin|None)-[0-9A-Za-z_-]{20,}|[0-9A-Za-z]{48}))(?:[^0-9A-Za-z_-]|$)",
@@ -68,12 +68,16 @@ RULES: dict[str, str] = {
     "airtable-token": r"\b(pat[0-9A-Za-z]{14}\.[0-9a-f]{64})\b",
     "dropbox-token": r"\b(sl\.(?:u\.)?[0-9A-Za-z_-]{130,})",
     "hubspot-token": r"\b(pat-(?:na|eu)[0-9]-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\b",
+    "facebook-token": r"\b(EAA[MC][A-Za-z0-9]{40,400}|[0-9]{15,16}\|[0-9A-Za-z_-]{27})(?:[^0-9A-Za-z_-]|$)",
+    "sourcegraph-token": r"\b(sgp_(?:(?:[0-9A-Fa-f]{16}|local)_)?[0-9A-Fa-f]{40})\b",
     "age-key": r"\b(AGE-SECRET-KEY-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58})\b",
     "json-web-token": r"\b(eyJ[0-9A-Za-z_-]{10,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{10,})",
     "private-key": r"(-----BEGIN (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[0-9A-Za-z+/=\s:,.\\()-]+?-----END (?:[A-Z0-9]{2,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----)",
     "connection-string": r"\b([a-z][a-z0-9+.-]{2,30}://[^\s/?#@:\"'<>]{0,80}:[^\s/?#@\"'<>]{3,}@[^\s/?#\"'<>,;]{2,})",
     "bearer-token": r"(?i)\bbearer\s+([0-9a-z._~+/-]{20,}=*)",
     "basic-credentials": r"(?i)\bbasic\s+([0-9a-z+/]{12,}={0,2})(?:[^0-9a-z+/=]|$)",
+    "curl-user": r"\bcurl\b[^\n]{0,400}?\s(?:-u|--user)[ =]{0,4}[\"']?[^\s:\"']{0,80}:([^\s\"']{6,200})",
+    "authorization-header": r"(?i)(?:authorization|x-[a-z-]{0,20}(?:key|token)|apikey)[\"']?:\s{0,4}[\"']?(?:(?:token|api-token|apikey|key|digest|apitoken)[ =])?([0-9a-z._~+/=-]{20,400})",
     "assigned": (
         r"(?i)(?:passw(?:or)?d|passphrase|passwd|pwd|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key"
         r"|auth[_-]?key|encryption[_-]?key|signing[_-]?key|credentials?|client[_-]?secret)[a-z0-9_]{0,20}[\"'\]]{0,2}"
@@ -81,5 +85,15 @@ RULES: dict[str, str] = {
     ),
 }
 
-CHECKED = frozenset({"assigned", "bearer-token", "basic-credentials", "connection-string", "aws-secret-key"})
+CHECKED = frozenset(
+    {
+        "assigned",
+        "bearer-token",
+        "basic-credentials",
+        "connection-string",
+        "aws-secret-key",
+        "curl-user",
+        "authorization-header",
+    }
+)
 """Rules whose form alone says little: what they find must look random as well."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LEAST_ENTROPY = 2.8
 """Bits a sign: eight different signs have 3, English words about 2.5 to 3."""
 _PREFIXED = 2.5
+_HIGH, _MANY = 3.8, 4
+"""Entropy and digits that no name in a program has."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CODE = re.compile(
     r"[A-Za-z_][\w.]*|[a-z]+(?:[-_/.][a-z]+)+|https?://.*|/[\w./-]*|~?/.*|[\w.-]+\.(?:json|ya?ml|txt|pem|py|env|key)"
@@ -77,9 +79,14 @@ def _confidence(name: str, value: str) -> float:
         return 0.9 if _is_pair(value) else 0.0
     if name not in CHECKED:
         return 0.97 if entropy(value) >= _PREFIXED else 0.0
-    if not _looks_random(value):
+    if not (_is_header_value(value) if name == "authorization-header" else _looks_random(value)):
         return 0.0
     return 0.9 if name == "aws-secret-key" else 0.75
+
+
+def _is_header_value(value: str) -> bool:
+    """Whether what stands in an authorization header is one: a UUID counts there, a word does not."""
+    return entropy(value) >= _LEAST_ENTROPY and any(map(str.isdigit, value))
 
 
 def _looks_random(value: str) -> bool:
@@ -91,6 +98,8 @@ def _looks_random(value: str) -> bool:
     if not letters or not digits:
         signs = len({sign for sign in value if not sign.isalnum() and sign not in "._/-"})
         return letters and signs > 0 and not _CODE.fullmatch(value)
+    if digits >= _MANY and entropy(value) >= _HIGH:
+        return not value.startswith(("http", "/"))
     return not (_CODE.fullmatch(value) and (digits < 2 or "." in value or value.startswith(("http", "/"))))  # noqa: PLR2004 - `sha1`, `utf8`
 
 
