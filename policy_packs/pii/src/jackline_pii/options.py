@@ -15,8 +15,8 @@ from jackline_pii.shapes import linear
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Action = Literal["redact", "mask", "hash", "deny", "escalate", "record"]
-CHANGING: frozenset[Action] = frozenset({"redact", "mask", "hash"})
+Action = Literal["redact", "mask", "hash", "tokenise", "deny", "escalate", "record"]
+CHANGING: frozenset[Action] = frozenset({"redact", "mask", "hash", "tokenise"})
 """The actions that replace what was found; the others only judge."""
 
 
@@ -56,6 +56,21 @@ class Custom(options.Options):
     confidence: Confidence = 0.9
 
 
+class VaultOptions(options.Options):
+    """Where the originals of tokens are kept, and who gets them back."""
+
+    key_env: Text
+    """The environment variable that holds the key; several with commas between them: the first seals, all open."""
+    file: Text | None = None
+    """The vault's path; `pii-vault.db` in Jackline's state folder unless it is said."""
+    ttl: options.Duration = 30 * 86400.0
+    """How long an original is kept."""
+    tools: list[Text] = Field(default=[])
+    """Tools that are given the originals: names, or with `*`."""
+    output: bool = False
+    """Whether the final answer has the originals again."""
+
+
 class PiiOptions(options.Options):
     """See docs/packs/pii.md for each option's meaning."""
 
@@ -70,6 +85,8 @@ class PiiOptions(options.Options):
     """What is less sure is left alone."""
     key_env: Text | None = None
     """The environment variable that holds the key for `hash`."""
+    vault: VaultOptions | None = None
+    """For `tokenise`: where originals are kept, and who gets them back."""
     regions: Annotated[list[Annotated[str, Field(pattern=r"^[A-Z]{2}$")]], Field(min_length=1)] = Field(
         default=list(REGIONS)
     )
@@ -91,6 +108,9 @@ class PiiOptions(options.Options):
             yield ("action",), "`hash` needs a key, or anyone could try all numbers", hint
         if self.action != "hash" and self.key_env is not None:
             yield ("key_env",), f"`{self.action}` uses no key", "leave it out, or write `action: hash`"
+        if (self.action == "tokenise") != (self.vault is not None):
+            hint = "write `action: tokenise` and `vault: {key_env: ...}` together, or neither"
+            yield ("vault",), f"`{self.action}` {'needs' if self.vault is None else 'uses no'} vault", hint
         names = [*self.kinds, *(custom.name for custom in self.custom)]
         for index, custom in enumerate(self.custom):
             if names.count(custom.name) > 1:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from jackline.events import Event
     from jackline.request import Request
     from jackline_pii.replacing import Replace
+    from jackline_pii.tokens import Tokens
 
+_NEW_KEY = "python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'"
 _NAME = re.compile(r"'[a-z0-9_]+'")
 MOST_FINDINGS = 100
 """Findings of one request that are listed; the last one tells how many more there are."""
@@ -39,6 +41,7 @@ _DONE = {
     "redact": "redacted",
     "mask": "masked",
     "hash": "hashed",
+    "tokenise": "tokenised",
     "deny": "found",
     "escalate": "found",
     "record": "found",
@@ -51,7 +54,9 @@ class Pii:
     observes: ClassVar[bool] = False
     Options: ClassVar[type[PiiOptions]] = PiiOptions
 
-    def __init__(self, name: str, options: PiiOptions, detectors: dict[str, Detector], key: bytes) -> None:
+    def __init__(
+        self, name: str, options: PiiOptions, detectors: dict[str, Detector], key: bytes, tokens: Tokens | None = None
+    ) -> None:
         self.name = name
         self.options = options
         self.phase: Phase = "modify" if options.action in CHANGING else "judge"
@@ -60,6 +65,7 @@ class Pii:
         self._allowed = Allowed(options.allow)
         ways: dict[str, Replace] = {"redact": redacted, "mask": masked, "hash": hashed(key)}
         self._replace = ways.get(options.action)
+        self._tokens = tokens
 
     @classmethod
     def build(cls, name: str, options: PiiOptions, context: BuildContext) -> Self:
@@ -76,12 +82,14 @@ class Pii:
         if options.key_env is not None and not key:
             hint = "set it to a secret before Jackline starts"
             context.problem(f"the environment variable {options.key_env!r} is empty", path="key_env", hint=hint)
-        return cls(name, options, detectors, key.encode())
+        return cls(name, options, detectors, key.encode(), _tokens(options, context))
 
     def evaluate(self, request: Request, state: State) -> Verdict | None:  # noqa: ARG002 - keeps no memory
         """Answer where something is found; None where nothing is."""
         if not request.args:
             return None
+        if self._tokens is not None and self._tokens.gives_back(request):
+            return self._given_back(self._tokens, request)
         texts = leaves(request.args)
         if request.action == "http.request":
             texts = [_without_credentials(leaf) for leaf in texts]
@@ -92,7 +100,11 @@ class Pii:
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
         effect: Effect = _EFFECTS.get(self.options.action, "modify")
         args: dict[str, Any] | None = None
-        if self._replace is not None:
+        if self._tokens is not None:
+            session = self._tokens.session(request)
+            args = rebuilt(request.args, texts_with(found, texts, session.replace))
+            session.keep()
+        elif self._replace is not None:
             args = rebuilt(request.args, texts_with(found, texts, self._replace))
         return Verdict(
             effect=effect,
@@ -110,8 +122,32 @@ class Pii:
         """How these options let pass what `previous` stopped, a sentence each; empty where they do not."""
         return widened(self.options, previous.options)
 
+    def _given_back(self, tokens: Tokens, request: Request) -> Verdict | None:
+        args, count = tokens.restored(request)
+        if not count:
+            return None
+        reason = f"gave back {count} {'original' if count == 1 else 'originals'}"
+        return Verdict(effect="modify", policy=self.name, rule="vault", reason=reason, args=args)
+
     def _counts(self, part: Found, texts: list[Leaf]) -> bool:
         return texts[part.leaf].text[part.start : part.end] not in self._allowed
+
+
+def _tokens(options: PiiOptions, context: BuildContext) -> Tokens | None:
+    if options.vault is None:
+        return None
+    if importlib.util.find_spec("cryptography") is None:
+        context.problem("a vault needs cryptography", path="vault", hint="pip install 'jackline-pii[vault]'")
+        return None
+    from jackline_pii.tokens import Tokens  # noqa: PLC0415 - only those that tokenise need cryptography
+
+    try:
+        return Tokens(options.vault, os.environ.get(options.vault.key_env, ""))
+    except ValueError:
+        name = options.vault.key_env
+        message = f"the environment variable {name!r} holds no key for the vault"
+        context.problem(message, path=("vault", "key_env"), hint=f"make one: {_NEW_KEY}")
+        return None
 
 
 def _without_credentials(leaf: Leaf) -> Leaf:

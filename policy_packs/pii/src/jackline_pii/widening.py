@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from jackline_pii.options import PiiOptions
 
-_STRICTNESS = ("record", "hash", "mask", "redact", "escalate", "deny")
+_STRICTNESS = ("record", "hash", "tokenise", "mask", "redact", "escalate", "deny")
 
 
 def widened(new: PiiOptions, old: PiiOptions) -> tuple[str, ...]:
@@ -28,6 +28,10 @@ def _wider(new: PiiOptions, old: PiiOptions) -> Iterator[str]:
     further = len(set(new.allow) - set(old.allow))
     if further:
         yield f"allow: {further} further {'value' if further == 1 else 'values'} may pass"
+    if new.vault is not None and old.vault is not None:
+        yield from (f"vault: tool {tool} is given originals" for tool in new.vault.tools if tool not in old.vault.tools)
+        if new.vault.output and not old.vault.output:
+            yield "vault: the final answer has the originals"
     if new.confidence > old.confidence:
         yield f"confidence: raised from {old.confidence:g} to {new.confidence:g}"
     yield from (f"regions: {region} was taken away" for region in old.regions if region not in new.regions)
