@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -265,3 +266,33 @@ def test_the_page_lists_the_options_and_entities_that_there_are() -> None:
     section = page.partition("## What is found")[2].partition("\n## ")[0]
     listed = set(re.findall(r"`([A-Z_]{3,})`", section.partition("\nWords count")[0]))
     assert listed == {name.upper() for name in TARGETS}
+
+
+SHAPES: dict[str, Any] = {
+    "a list of addresses": lambda n: {"x": [f"a{i}@b.org" for i in range(n)]},
+    "addresses as keys": lambda n: {f"a{i}@b.org": i for i in range(n)},
+    "signs one by one": lambda n: {"x": list("4111111111111111 " * (n // 17))},
+    "numbers": lambda n: {"x": [4111111111111111] * n},
+    "messages": lambda n: {"messages": [{"role": "user", "content": "call +1 650-253-0000 or 4111 1111"}] * n},
+    "accents": lambda n: {"x": "é a@b.org " * n},
+    "base64": lambda n: {"x": "YW5uYS5zY2htaWR0QGV4YW1wbGUub3Jn " * n},
+    "URL encoding": lambda n: {"x": "a%40b.org " * n},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_whole_policy_takes_linear_time(shape: str) -> None:
+    """P20: also where thousands of things are found, in whatever the arguments are made of."""
+    policy = made()
+
+    def best(size: int) -> float:
+        asking = request("tool.call", args=SHAPES[shape](size))
+        times = []
+        for _ in range(3):
+            started = time.thread_time()
+            policy.evaluate(asking, State())
+            times.append(time.thread_time() - started)
+        return min(times)
+
+    small, large = best(500), best(4000)
+    assert large < 2.5 * 8 * small + 0.02, f"{small:.4f} s, then {large:.4f} s for 8 times as much"

@@ -75,19 +75,24 @@ class _Builder:
         if isinstance(value, str):
             return self._text(value)
         if isinstance(value, dict):
-            items: dict[str, Any] = {}
-            for key, item in value.items():
-                name = plain = self._text(key)
-                again = 2
-                while name in items:
-                    name, again = f"{plain} {again}", again + 1
-                items[name] = self.build(item)
-            return items
+            return self._dict(value)
         if isinstance(value, list):
             return [self.build(item) for item in value]
         if isinstance(value, (int, float)) and not isinstance(value, bool) and len(str(value)) > SHORTEST:
             return self._text(value)
         return value
+
+    def _dict(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """Keys that have become the same are numbered, so that no value is lost."""
+        items: dict[str, Any] = {}
+        times: dict[str, int] = {}
+        for key, item in value.items():
+            name = plain = self._text(key)
+            while name in items:
+                times[plain] = times.get(plain, 1) + 1
+                name = f"{plain} {times[plain]}"
+            items[name] = self.build(item)
+        return items
 
     def _text(self, value: Any) -> Any:
         place = self._next
@@ -154,6 +159,8 @@ def _across(numbers: list[int], texts: Sequence[Leaf], scanner: Scanner, known: 
         starts.append(at)
         at += len(leaf.text)
     whole = "".join([leaf.text for leaf in group])
+    if whole.isalpha() or scanner.is_silent(whole):
+        return []  # roles and types are letters alone
     of_one_text = group[0].group.endswith(_PARTS)
     beside = _by_leaf(part for part in known if part.start < REACH or part.end > len(texts[part.leaf].text) - REACH)
     found: list[Found] = []

@@ -80,9 +80,13 @@ class Scanner:
             self._set.Add(loosened(pattern).encode())
             self._members.append(shape)
 
+    def is_silent(self, text: str) -> bool:
+        """Whether one quick look is enough to tell that nothing can be found."""
+        return not self._others and text.isascii() and self._gate.search(text.encode("ascii")) is None
+
     def scan(self, text: str) -> list[Span]:
         """Find everything, in order and without overlaps: the surer one stays, then the longer one."""
-        if not self._others and text.isascii() and self._gate.search(text.encode("ascii")) is None:
+        if self.is_silent(text):
             return []
         folded = fold(text)
         spans = [*self._mapped(folded)]
