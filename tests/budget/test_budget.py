@@ -21,8 +21,10 @@ from jackline.prices import Prices as PriceTable
 from jackline.request import Agent, Model, Subject, Tool
 from jackline.testing.policies import Context, request
 from jackline_budget import Budget
+from jackline_budget.amounts import shown
 from jackline_budget.bound import default_price, input_tokens, output_tokens, tightened
-from jackline_budget.scopes import Day, Scope, shown, zone
+from jackline_budget.periods import Calendar, day, zone
+from jackline_budget.scopes import Scope
 
 SESSION = "ceiling/session/" + "5e" * 16 + "/usd"
 AT = 1_780_000_000.0
@@ -300,20 +302,20 @@ def test_a_day_is_the_calendars(at: int, name: str) -> None:
     """Days of 23 and 25 hours, and zones whose day begins at one o'clock once a year."""
     found = zone(name)
     assert found is not None
-    day = Day(found)
+    days = Calendar(found, day)
     for seconds in (0, 1, 3600, 86_399, 86_400, -1):
-        assert day.of(at + seconds) == dt.datetime.fromtimestamp(at + seconds, found).date().isoformat()
+        assert days.of(at + seconds) == dt.datetime.fromtimestamp(at + seconds, found).date().isoformat()
 
 
 @pytest.mark.parametrize("name", ZONES)
 def test_a_day_ends_on_the_second(name: str) -> None:
     found = zone(name)
     assert found is not None
-    day = Day(found)
+    days = Calendar(found, day)
     for number in range(366):
         for around in (-1, 0, 1):
             at = dt.datetime.combine(dt.date(2026, 1, 1) + dt.timedelta(number), dt.time(), found).timestamp() + around
-            assert day.of(at) == dt.datetime.fromtimestamp(at, found).date().isoformat()
+            assert days.of(at) == dt.datetime.fromtimestamp(at, found).date().isoformat()
 
 
 def test_an_amount_reads_as_a_person_writes_it() -> None:
@@ -346,12 +348,15 @@ def test_an_amount_reads_as_a_person_writes_it() -> None:
             "bundle:5:34: limit and limits are both given; put every amount under limits",
         ),
         ("{limits: [1 USD, 2 USD]}", "bundle:5:28: a second limit in usd; the lower one decides: leave the other out"),
-        ("{limit: 1 USD, per: month}", "bundle:5:31: `per` is 'month'; known: agent, day, session, team, user"),
+        (
+            "{limit: 1 USD, per: year}",
+            "bundle:5:31: `per` is 'year'; known: agent, all, call, day, month, session, team, user",
+        ),
         ("{limit: 1 USD, per: []}", "bundle:5:31: `per`: the list is empty; name at least one, or leave the key out"),
         ("{limit: 1 USD, per: [day, day]}", "bundle:5:31: `per`: the list names something twice; name each once"),
         (
             "{limit: 1 USD, timezone: Europe/Berlin}",
-            "bundle:5:36: `timezone` has no effect here; it says when a day begins: add day to per",
+            "bundle:5:36: `timezone` has no effect here; it says when a day or a month begins: add day or month to per",
         ),
         (
             "{limit: 1 USD, per: day, timezone: ../etc}",
@@ -403,7 +408,7 @@ def test_the_schema_for_editors_takes_both_forms() -> None:
     jsonschema.validate({"limit": "1 USD", "per": "session", "unknown_price": "deny"}, schema)
     price = {"input": "3 USD/M", "output": "15 USD/M"}
     jsonschema.validate({"limits": ["1 USD", "20k tokens"], "per": ["agent", "day"], "unknown_price": price}, schema)
-    for wrong in ({"limit": 5}, {"limit": "1 USD", "per": "month"}, {"limit": "1 USD", "unknown_price": "free"}):
+    for wrong in ({"limit": 5}, {"limit": "1 USD", "per": "year"}, {"limit": "1 USD", "unknown_price": "free"}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
 

@@ -27,6 +27,9 @@ class TestBudget(PolicySuite):
         {"limit": "200 tokens", "per": ["agent", "day"], "timezone": "Europe/Berlin", "bound": "tight"},
         {"limit": "30 calls", "per": "user", "count": ["tool.call", "agent.spawn"], "on_exceed": "escalate"},
         {"limits": ["1 USD", "5 calls"], "per": ["team", "day"], "tool_prices": {"search": "0.01 USD"}},
+        {"limit": "0.05 USD", "per": "call"},
+        {"limits": ["1 USD", "5 calls", "9k tokens"], "per": "all", "window": "24h", "warn_at": [0.5]},
+        {"limit": "100 calls", "per": ["user", "month"], "timezone": "America/Santiago"},
         {
             "limit": "1 USD",
             "unknown_price": {"input": "3 USD/M", "output": "15 USD/M"},

@@ -44,7 +44,7 @@ class Closing(Runs):
             usage, cost = self._priced(request, request.model, decision, usage, model, cached=cached)
         actual, cost = outcome.booked(decision.reservation, cost, usage)
         if cached:
-            actual = dict.fromkeys(actual, 0)
+            actual = {"usd": 0, "tokens": 0, "calls": 0}
         digest, size = self.recorder.keep(plain(result)) if result is not None else ("", 0)
         event = Completed(
             at=now,

@@ -43,6 +43,12 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     on_exceed: Effect = "deny"
     label: str = ""
     """How a person reads the scope: `0.50 USD per session`."""
+    once: bool = False
+    """The cap is for this act alone: nothing that others spend counts, and nothing is kept in the ledger."""
+    turn: int = 0
+    """In a rolling window, which part of it is now, counted from 1970; 0 where the scope is none."""
+    beside: tuple[str, ...] = ()
+    """In a rolling window, the scopes of its other parts, which are used again in turn: what they have counts too."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,6 +84,9 @@ class Hold(msgspec.Struct, frozen=True, omit_defaults=True):
     outstanding: int
     """Held by others in the scope before this reservation."""
     cap: int
+    """With what people added by top-ups."""
+    once: bool = False
+    """The cap was for this act alone."""
 
 
 class Reservation(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -97,6 +106,8 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spent: int
     outstanding: int
     wanted: int
+    raised: int = 0
+    """What people added to the claim's cap by top-ups."""
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -123,6 +134,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     span: str = ""
     """The span that was judged."""
     session: str = ""
+    approvals: tuple[str, ...] = ()
+    """The ids of the approvals that it waits for, or that permitted or refused it."""
 
     @property
     def permitted(self) -> bool:

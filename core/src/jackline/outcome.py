@@ -57,6 +57,7 @@ def decided(request: Request, decision: Decision, args: str, size: int) -> Decid
         reservation=decision.reservation,
         registry=registry,
         http=_http(request) if request.action == "http.request" else None,
+        approvals=decision.approvals,
     )
 
 
@@ -147,7 +148,8 @@ class Claims:
     def refusal(self, answer: Refusal) -> Verdict:
         """The verdict that a ledger's no amounts to."""
         place = next((n for n, claim in enumerate(self.claims) if claim == answer.claim), 0)
-        return exceeded(answer.claim, self._put()[place][1], answer.spent, answer.outstanding, answer.wanted)
+        owner = self._put()[place][1]
+        return exceeded(answer.claim, owner, answer.spent, answer.outstanding, answer.wanted, answer.raised)
 
     def observed(self, reservation: Reservation) -> list[Verdict]:
         """What the policies that only observe would have refused."""
@@ -158,10 +160,13 @@ class Claims:
         ]
 
 
-def exceeded(claim: Claim, owner: Verdict, spent: int, outstanding: int, wanted: int) -> Verdict:
+def exceeded(claim: Claim, owner: Verdict, spent: int, outstanding: int, wanted: int, raised: int = 0) -> Verdict:
     """The verdict of a metering policy whose ledger said no."""
     unit = claim.unit
     bound = claim.label or f"{amount(claim.cap, unit)} in {claim.scope}"
+    if raised:
+        bound += f" and {amount(raised, unit)} more by top-ups"
+    cap = claim.cap + raised
     held = f", {amount(outstanding, unit)} held" if outstanding else ""
     return Verdict(
         effect=claim.on_exceed if claim.on_exceed in REFUSALS else "deny",
@@ -169,7 +174,13 @@ def exceeded(claim: Claim, owner: Verdict, spent: int, outstanding: int, wanted:
         mode=owner.mode,
         rule=owner.rule or "limit",
         reason=f"{bound}: {amount(spent, unit)} spent{held}, this could take {amount(wanted, unit)} more",
-        detail={"scope": claim.scope, "spent": spent, "outstanding": outstanding, "wanted": wanted, "cap": claim.cap},
+        detail={
+            "scope": claim.scope,
+            "spent": spent,
+            "outstanding": outstanding,
+            "wanted": wanted,
+            "cap": cap,
+        },
     )
 
 
@@ -207,7 +218,7 @@ def settled(reservation: Reservation | None, actual: dict[Unit, int]) -> dict[st
     """What the ledger books, by scope."""
     if reservation is None:
         return {}
-    return {hold.scope: actual.get(hold.unit, hold.held) for hold in reservation.holds}
+    return {hold.scope: actual.get(hold.unit, hold.held) for hold in reservation.holds if not hold.once}
 
 
 def more_severe(decision: Decision, verdicts: list[Verdict]) -> Verdict | None:

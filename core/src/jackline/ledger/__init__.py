@@ -12,6 +12,7 @@ from jackline.errors import LedgerError
 from jackline.ledger import reservations
 from jackline.ledger.cells import (
     AT,
+    CREDIT,
     H_BOOT,
     H_CAPACITY,
     H_OWNERS,
@@ -20,6 +21,7 @@ from jackline.ledger.cells import (
     OWNER,
     SPENT,
     TOUCHED,
+    TURN,
     UNIT,
     Cells,
     boot,
@@ -53,12 +55,16 @@ class Entry(NamedTuple):
     """One scope as `Ledger.balances` lists it."""
 
     scope: str
-    """At most 192 bytes of it."""
+    """At most 176 bytes of it."""
     unit: Unit
     spent: int
     held: int
     touched: int
     """Unix seconds of the last reservation."""
+    raised: int = 0
+    """What people added to its cap by top-ups."""
+    turn: int = 0
+    """Of a scope that is a part of a rolling window: which part, counted from 1970; 0 for any other."""
 
 
 class Ledger:
@@ -251,7 +257,17 @@ class Ledger:
         except ValueError as error:
             raise LedgerError(f"'{reservation.id}' is no reservation's id, which has 16 hex digits.") from error
         booked = self._locked(reservations.finish, number, actual, at)
-        return {hold.scope: amount for hold, (_, amount) in zip(reservation.holds, booked, strict=False)}
+        lasting = [hold for hold in reservation.holds if not hold.once]
+        return {hold.scope: amount for hold, (_, amount) in zip(lasting, booked, strict=False)}
+
+    def top_up(self, scope: str, amount: int) -> int:
+        """Raise the cap of a scope by `amount` of its unit for as long as it is counted in; return the sum so far.
+
+        Whoever calls this has put on record who wants it, and why.
+        """
+        if amount <= 0:
+            raise LedgerError(f"A top-up of {amount} raises nothing: name more than 0.")
+        return self._locked(reservations.top_up, scope, amount)
 
     def balance(self, scope: str) -> Balance:
         """What a scope has spent and holds; zero for one that nobody has claimed."""
@@ -333,7 +349,8 @@ def _balances(cells: Cells, flying: Mapping[str, int]) -> list[Entry]:
     for _, cell in cells.entries():
         scope, spent, unit = cells.scope(cell), cells.words[cell + SPENT], UNIT_NAMES[cells.words[cell + UNIT]]
         mine = min(flying.get(scope, 0), spent)
-        found.append(Entry(scope, unit, spent - mine, cells.words[cell + HELD] + mine, cells.words[cell + TOUCHED]))
+        touched, raised, turn = (cells.words[cell + field] for field in (TOUCHED, CREDIT, TURN))
+        found.append(Entry(scope, unit, spent - mine, cells.words[cell + HELD] + mine, touched, raised, turn))
     return found
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MAGIC = int.from_bytes(b"JACKLEDG", "little")
-VERSION = 1
+VERSION = 2
 MEBIBYTE = 1 << 20
 CHUNK = MEBIBYTE
 """Bytes by which the file grows."""
@@ -38,7 +38,7 @@ HEADER = 160
 
 CELL = 32
 """Words of a cell's block: 256 bytes. A cell is named by its first word, which is what it has spent."""
-(SPENT, HELD, KEY1, KEY2, TOUCHED, UNIT, NEXT_FREE_CELL, LENGTH, TEXT) = range(9)
+(SPENT, HELD, KEY1, KEY2, TOUCHED, UNIT, NEXT_FREE_CELL, LENGTH, CREDIT, TURN, TEXT) = range(11)
 TEXT_BYTES = 8 * (CELL - TEXT)
 
 RECORD = 64
@@ -241,7 +241,7 @@ class Cells:
         key1, key2 = keys(scope)
         entry, _ = self._probe(key1, key2)
         text = scope.encode("utf-8", "replace")[:TEXT_BYTES]
-        self.write(cell, [0, 0, key1, key2, at, unit, 0, len(text)])
+        self.write(cell, [0, 0, key1, key2, at, unit, 0, len(text), 0, 0])
         self.map[8 * (cell + TEXT) : 8 * (cell + TEXT) + len(text)] = text
         used = words[H_USED] + (words[entry + 1] == 0)
         self.commit([*took, entry, key1, entry + 1, cell, H_USED, used])
@@ -290,7 +290,7 @@ class Cells:
         self.layout = words[H_LAYOUT]
 
     def scope(self, cell: int) -> str:
-        """Read a cell's scope as text, at most 192 bytes of it."""
+        """Read a cell's scope as text, at most 176 bytes of it."""
         start = 8 * (cell + TEXT)
         return self.map[start : start + self.words[cell + LENGTH]].decode("utf-8", "replace")
 

@@ -8,6 +8,7 @@ from jackline.decision import Claim, Hold, Refusal, Reservation, Unit
 from jackline.errors import LedgerError
 from jackline.ledger.cells import (
     CHAIN,
+    CREDIT,
     H_CHAIN,
     H_END,
     H_FREE_RECORD,
@@ -19,6 +20,7 @@ from jackline.ledger.cells import (
     NEXT_FREE_RECORD,
     RECORD,
     TOUCHED,
+    TURN,
     UNIT,
     Cells,
 )
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 UNITS: Mapping[Unit, int] = {"usd": 1, "tokens": 2, "calls": 3}
 UNIT_NAMES: Mapping[int, Unit] = {number: unit for unit, number in UNITS.items()}
 MILLION = 1_000_000
+_ALONE = (0, 0, 0)
 LIMIT = 1 << 60
 """The most of a unit that a cell counts; what is spent stops there and never wraps."""
 BLOCK_BITS = 23
@@ -47,7 +50,7 @@ class Recovered(NamedTuple):
     at: int
     """Unix seconds of the reservation."""
     booked: dict[str, int]
-    """By scope, of which at most 192 bytes were kept."""
+    """By scope, of which at most 176 bytes were kept."""
 
 
 def merge(claims: Sequence[Claim]) -> Sequence[Claim]:
@@ -71,52 +74,89 @@ def merge(claims: Sequence[Claim]) -> Sequence[Claim]:
             per_output=claim.per_output + other.per_output,
             on_exceed=lowest.on_exceed,
             label=lowest.label,
+            once=claim.once and other.once,
+            turn=claim.turn,
+            beside=claim.beside,
         )
     if len(merged) > MAX_SCOPES:
         raise LedgerError(f"A reservation may have at most {MAX_SCOPES} scopes, and {len(merged)} were claimed.")
     return tuple(merged.values())
 
 
-def _cell(cells: Cells, claim: Claim, at: int) -> int:
-    """Find or make the cell of a claim, whose unit it must have."""
-    unit = UNITS.get(claim.unit)
-    if unit is None:
-        raise LedgerError(f"Scope '{claim.scope}' needs one unit of {[*UNITS]}, and is claimed in '{claim.unit}'.")
-    cell = cells.find(claim.scope) or cells.add(claim.scope, unit, at)
+def _cell(cells: Cells, scope: str, unit: Unit, at: int) -> int:
+    """Find or make the cell of a scope, whose unit it must have."""
+    number = UNITS.get(unit)
+    if number is None:
+        raise LedgerError(f"Scope '{scope}' needs one unit of {[*UNITS]}, and is claimed in '{unit}'.")
+    cell = cells.find(scope) or cells.add(scope, number, at)
     counted = UNIT_NAMES[cells.words[cell + UNIT]]
-    if counted != claim.unit:
-        raise LedgerError(f"Scope '{claim.scope}' counts {counted}, not {claim.unit}. Give each unit its own scope.")
-    cells.known[claim.scope, claim.unit] = cell
+    if counted != unit:
+        raise LedgerError(f"Scope '{scope}' counts {counted}, not {unit}. Give each unit its own scope.")
+    cells.known[scope, unit] = cell
     return cell
+
+
+def _parts(cells: Cells, claim: Claim, at: int) -> tuple[int, ...]:
+    """The cells that count against a claim, its own first; none where the cap is for one act alone."""
+    unit = claim.unit
+    if claim.once:
+        return ()
+    cell = cells.known.get((claim.scope, unit)) or _cell(cells, claim.scope, unit, at)
+    if not claim.turn:
+        return (cell,)
+    others = [cells.known.get((scope, unit)) or _cell(cells, scope, unit, at) for scope in claim.beside]
+    if cells.words[cell + TURN] < claim.turn:  # a part of a window that is over: its cell is used again
+        cells.commit([cell, 0, cell + CREDIT, 0, cell + TURN, claim.turn])
+    return cell, *others
+
+
+def _standing(words: memoryview, claim: Claim, parts: tuple[int, ...]) -> tuple[int, int, int]:
+    """What counts against a claim: spent, held, and what people added to its cap.
+
+    A part of a rolling window counts from the moment that it is the oldest of the window. One of the future counts
+    too: a clock that went back, or a thread that was slow, frees nothing. A hold counts until it ends.
+    """
+    if len(parts) == 1:
+        cell = parts[0]
+        return words[cell], words[cell + HELD], words[cell + CREDIT]
+    oldest = claim.turn - len(parts) + 2
+    spent = held = credit = 0
+    for cell in parts:
+        held += words[cell + HELD]
+        if words[cell + TURN] >= oldest:
+            spent += words[cell]
+            credit += words[cell + CREDIT]
+    return spent, held, credit
 
 
 def only_calls(claims: Sequence[Claim]) -> bool:
     """Whether nothing but calls is claimed: what such an act takes is known before it starts."""
     for claim in claims:
-        if claim.unit != "calls" or claim.per_output:
+        if claim.unit != "calls" or claim.per_output or claim.once:
             return False
     return bool(claims)
 
 
 def count(cells: Cells, claims: Sequence[Claim], flights: Flights, at: int) -> Reservation | Refusal:
     """Book calls before their act: they are spent as soon as it starts, so nothing need be settled after it."""
-    known, flying = cells.known, flights.calls
+    flying = flights.calls
     holds: list[Hold] = []
     changes: list[int] = []
     for claim in claims:
-        scope, need, cap = claim.scope, claim.fixed, claim.cap
-        cell = known.get((scope, claim.unit)) or _cell(cells, claim, at)
+        scope, need = claim.scope, claim.fixed
+        parts = _parts(cells, claim, at)
         words = cells.words  # not before: a new cell may need a larger file
-        spent, held = words[cell], words[cell + HELD]
-        mine = min(flying.get(scope, 0), spent) if flying else 0
+        spent, held, raised = _standing(words, claim, parts)
+        mine = min(sum([flying.get(each, 0) for each in (scope, *claim.beside)]), spent) if flying else 0
+        cap = claim.cap + raised if claim.cap <= LIMIT else claim.cap
         if need < 0 or spent + held + need > cap:
-            return refuse(claim, spent - mine, held + mine, need)
+            return refuse(claim, spent - mine, held + mine, need, raised)
         holds.append(Hold(scope, "calls", need, spent - mine, held + mine, cap))
-        changes += (cell, min(spent + need, LIMIT))
-        words[cell + TOUCHED] = at
+        changes += (parts[0], min(words[parts[0]] + need, LIMIT))
+        words[parts[0] + TOUCHED] = at
     serial = words[H_SERIAL] = words[H_SERIAL] + 1
     if len(claims) == 1:
-        words[cell] = changes[1]  # one word changes whole or not at all
+        words[changes[0]] = changes[1]  # one word changes whole or not at all
     else:
         cells.commit(changes)
     made = Reservation(id=f"{serial << BLOCK_BITS:016x}", holds=tuple(holds))
@@ -134,12 +174,11 @@ def recount(cells: Cells, holds: Sequence[Hold], calls: int) -> None:
     cells.commit(changes)
 
 
-def grant(cells: Cells, claims: Sequence[Claim], found: Sequence[int], output: int, minimum: int) -> int:
+def grant(claims: Sequence[Claim], standings: Sequence[tuple[int, int, int]], output: int, minimum: int) -> int:
     """Find the largest output that every claim can hold, between `minimum` and `output` tokens."""
-    words = cells.words
-    for claim, cell in zip(claims, found, strict=True):
+    for claim, (spent, held, raised) in zip(claims, standings, strict=True):
         if claim.per_output:
-            room = claim.cap - words[cell] - words[cell + HELD] - claim.fixed
+            room = claim.cap + raised - spent - held - claim.fixed
             output = min(output, room * MILLION // claim.per_output)
     return max(output, minimum)
 
@@ -148,27 +187,29 @@ def reserve(
     cells: Cells, claims: Sequence[Claim], output: int | None, shrink: int | None, owner: int, at: int
 ) -> Reservation | Refusal:
     """Hold what every claim needs, or nothing; `shrink` is the least output to grant, None where all is needed."""
-    known = cells.known
-    found = [known.get((claim.scope, claim.unit)) or _cell(cells, claim, at) for claim in claims]
+    found = [_parts(cells, claim, at) for claim in claims]
+    words = cells.words  # not before: a new cell may need a larger file
+    standings = [_standing(words, claim, places) if places else _ALONE for claim, places in zip(claims, found)]  # noqa: B905 - saves 0.2 us
     if shrink is not None and output is not None:
-        output = grant(cells, claims, found, output, min(shrink, output))
-    words = cells.words
+        output = grant(claims, standings, output, min(shrink, output))
     holds: list[Hold] = []
     changes: list[int] = []
     parts: list[int] = []
     granted = None
-    for claim, cell in zip(claims, found):  # noqa: B905 - saves 0.2 us
+    for claim, places, (spent, held, raised) in zip(claims, found, standings):  # noqa: B905 - as above
         need = claim.fixed
         if claim.per_output:
             granted = output
             need += -(-output * claim.per_output // MILLION) if output is not None else unnamed(claim)
-        spent, held = words[cell], words[cell + HELD]
-        if need < 0 or spent + held + need > claim.cap:
-            return refuse(claim, spent, held, need)
-        holds.append(Hold(claim.scope, claim.unit, need, spent, held, claim.cap))
-        changes += (cell + HELD, held + need)
-        parts += (cell, need)
-        words[cell + TOUCHED] = at
+        cap = claim.cap + raised if claim.cap <= LIMIT else claim.cap
+        if need < 0 or spent + held + need > cap:
+            return refuse(claim, spent, held, need, raised)
+        holds.append(Hold(claim.scope, claim.unit, need, spent, held, cap, claim.once))
+        if places:
+            cell = places[0]
+            changes += (cell + HELD, words[cell + HELD] + need)
+            parts += (cell, need)
+            words[cell + TOUCHED] = at
     number = _record(cells, parts, changes, owner, at)
     return Reservation(id=f"{number:016x}", holds=tuple(holds), output=granted)
 
@@ -178,11 +219,21 @@ def unnamed(claim: Claim) -> NoReturn:
     raise LedgerError(f"Scope '{claim.scope}' is claimed for each output token, but no output was named.")
 
 
-def refuse(claim: Claim, spent: int, held: int, need: int) -> Refusal:
+def refuse(claim: Claim, spent: int, held: int, need: int, raised: int = 0) -> Refusal:
     """Say which claim did not fit; a negative one is an error."""
     if need < 0:
         raise LedgerError(f"Scope '{claim.scope}' is claimed with a negative amount: {claim!r}.")
-    return Refusal(claim=claim, spent=spent, outstanding=held, wanted=need)
+    return Refusal(claim=claim, spent=spent, outstanding=held, wanted=need, raised=raised)
+
+
+def top_up(cells: Cells, scope: str, amount: int) -> int:
+    """Raise the cap of one scope; return by how much it is raised now."""
+    cell = cells.find(scope)
+    if not cell:
+        raise LedgerError(f"Nothing was ever counted in scope '{scope}', so there is nothing to top up.")
+    raised = min(cells.words[cell + CREDIT] + amount, LIMIT)
+    cells.commit([cell + CREDIT, raised])
+    return raised
 
 
 def _record(cells: Cells, parts: list[int], changes: list[int], owner: int, at: int) -> int:

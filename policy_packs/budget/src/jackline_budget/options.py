@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from jackline import options
-from jackline.options import Amount, Money, Quantity, wrong
-from jackline_budget.scopes import zone
+from jackline.options import Amount, Duration, Money, Quantity, wrong
+from jackline_budget.periods import PARTS, span, zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jackline.decision import Unit
 
-Per = Literal["session", "agent", "team", "user", "day"]
+Per = Literal["call", "all", "session", "agent", "team", "user", "day", "month"]
 Countable = Literal["model.call", "tool.call", "agent.spawn", "retrieval", "embedding", "http.request"]
 
 ASSUMED_OUTPUT = 4096
@@ -55,6 +55,12 @@ def _zone_name(name: str) -> str:
     return name
 
 
+def _long_enough(seconds: float) -> float:
+    if seconds < PARTS:
+        raise wrong(f"a window of {span(seconds)} has parts of less than a second", f"write {PARTS}s or more")
+    return seconds
+
+
 def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(values)) != len(values):
         raise wrong("the list names something twice", "name each once")
@@ -77,6 +83,7 @@ def _price_or_none(value: Any) -> Any:
 
 Rate = Annotated[int, BeforeValidator(_rate), WithJsonSchema(_RATE_SCHEMA)]
 Limit = Annotated[Quantity, AfterValidator(_positive)]
+Window = Annotated[Duration, AfterValidator(_long_enough)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -119,6 +126,7 @@ class BudgetOptions(options.Options):
     per: Annotated[tuple[Per, ...], BeforeValidator(options.listed), AfterValidator(_distinct), _listing(Per)] = (
         "session",
     )
+    window: Window | None = None
     timezone: Annotated[str, AfterValidator(_zone_name)] = "UTC"
     on_exceed: Literal["halt", "deny", "escalate"] = "deny"
     warn_at: list[Share] = Field(default_factory=list)
@@ -152,5 +160,26 @@ class BudgetOptions(options.Options):
             needed = _NEEDED.get(name, frozenset(units))
             if units and not needed & set(units):
                 yield (name,), f"`{name}` has no effect here", f"it is for limits in {' and '.join(sorted(needed))}"
-        if "timezone" in self.model_fields_set and "day" not in self.per:
-            yield ("timezone",), "`timezone` has no effect here", "it says when a day begins: add day to per"
+        yield from self._periods()
+
+    def _periods(self) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+        """What cannot be meant of whose spending is counted together, and for how long."""
+        calendar = [period for period in ("day", "month") if period in self.per]
+        if "timezone" in self.model_fields_set and not calendar:
+            hint = "it says when a day or a month begins: add day or month to per"
+            yield ("timezone",), "`timezone` has no effect here", hint
+        if len(calendar) > 1:
+            yield ("per",), "a day lies within a month", "to limit both, write two policies"
+        if self.window is not None and calendar:
+            yield ("window",), f"a window rolls on, and a {calendar[0]} begins at midnight", "leave one of them out"
+        for alone, meaning in (("call", "each call for itself"), ("all", "all that the policy selects")):
+            others = [kind for kind in self.per if kind != alone and (alone == "call" or kind not in calendar)]
+            if alone in self.per and others:
+                yield ("per",), f"`{alone}` is {meaning}, so {' and '.join(others)} beside it says nothing", "name one"
+        if "call" in self.per:
+            if self.window is not None:
+                yield ("window",), "`window` has no effect here", "with per: call each call has the limit for itself"
+            if self.warn_at:
+                yield ("warn_at",), "`warn_at` has no effect here", "with per: call each call has the limit for itself"
+            if any(amount.unit == "calls" for amount in self.amounts):
+                yield ("per",), "a call is one call, so a limit in calls says nothing of it", "limit USD or tokens"

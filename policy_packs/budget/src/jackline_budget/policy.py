@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from jackline.decision import Claim, Effect, Verdict
 from jackline.policy import Phase, Reach, State
+from jackline_budget.amounts import shown
 from jackline_budget.bound import Output, default_price, input_tokens, output_tokens, tightened
 from jackline_budget.memory import Memory
 from jackline_budget.options import BudgetOptions
-from jackline_budget.scopes import Scope, shown
+from jackline_budget.scopes import Balance, Scope
 from jackline_budget.widening import widened
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Budget:
         self._mode = context.mode
         self._prices = context.prices
         self._table: Prices | None = None
-        self._scope = Scope(name, options.per, options.timezone)
+        self._scope = Scope(name, options.per, options.timezone, options.window)
         self._caps: dict[Unit, int] = {amount.unit: amount.value for amount in options.amounts}
         self._only_calls = self._caps.keys() == {"calls"}
         self._labels: dict[Unit, str] = {
@@ -53,12 +54,13 @@ class Budget:
         unknown = options.unknown_price
         self._default = None if unknown is None else default_price(unknown.input, unknown.output)
         self._memory = Memory(name, self._scope.prefix, tuple(options.warn_at), tight=options.bound == "tight")
-        self._fixed: dict[str, Verdict] = {}
+        self._fixed: dict[tuple[str, int], Verdict] = {}
         """Answers to acts that only calls are claimed for, by whose spending is counted together."""
         self.observes = self._memory.used
         self.priced = "usd" in self._caps
         """Whether it needs the price table before the first act."""
-        self.reach = Reach(actions=frozenset(self._actions()))
+        self._acts = frozenset(self._actions())
+        self.reach = Reach(actions=self._acts)
 
     @classmethod
     def build(cls, name: str, options: BudgetOptions, context: BuildContext) -> Self:
@@ -70,9 +72,11 @@ class Budget:
     def evaluate(self, request: Request, state: State) -> Verdict | None:
         """Allow with claims, or deny what cannot be bounded; None for an act that costs nothing here."""
         action = request.action
-        key = self._scope.key(request)
+        if action not in self._acts:
+            return None
+        key = self._scope.balance(request)
         if self._only_calls:
-            return self._counted(key, state) if action in self.options.count else None
+            return self._counted(key, state)
         claims: list[Claim] = []
         detail: dict[str, Any] = {}
         output: Output | None = None
@@ -108,14 +112,14 @@ class Budget:
             actions.update(self.options.count)
         return actions
 
-    def _counted(self, key: str, state: State) -> Verdict:
+    def _counted(self, key: Balance, state: State) -> Verdict:
         """The answer where nothing but calls is counted: the same each time, but for warnings."""
-        verdict = self._fixed.get(key)
+        verdict = self._fixed.get(key[:2])
         if verdict is None:
             verdict = self._verdict([self._claim("calls", key, 1)], State(), {}, None)
             if len(self._fixed) >= _KEPT:
                 self._fixed.clear()
-            self._fixed[key] = verdict
+            self._fixed[key[:2]] = verdict
         if not self._memory.used:
             return verdict
         warned: dict[str, Any] = {}
@@ -126,7 +130,7 @@ class Budget:
         self,
         request: Request,
         state: State,
-        key: str,
+        key: Balance,
         output: Output | None,
         claims: list[Claim],
         detail: dict[str, Any],
@@ -172,16 +176,19 @@ class Budget:
             detail["price"] = {"source": self._default.source, **self.options.unknown_price.model_dump()}
         return self._default
 
-    def _claim(self, unit: Unit, key: str, fixed: int, per_output: int = 0) -> Claim:
+    def _claim(self, unit: Unit, key: Balance, fixed: int, per_output: int = 0) -> Claim:
         label = self._labels[unit]
         return Claim(
-            scope=key + unit,
+            scope=key.key + unit,
             unit=unit,
             cap=self._caps[unit],
             fixed=fixed,
             per_output=per_output,
             on_exceed=self._refusal,
             label=label + _UNANSWERED if self._escalates else label,
+            once=self._scope.once,
+            turn=key.turn,
+            beside=tuple([other + unit for other in key.beside]) if key.beside else (),
         )
 
     def _verdict(self, claims: list[Claim], state: State, detail: dict[str, Any], output: Output | None) -> Verdict:

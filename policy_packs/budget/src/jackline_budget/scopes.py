@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import zoneinfo
-from decimal import Decimal
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
+
+from jackline_budget.periods import Calendar, Rolling, day, month, span, zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from jackline.options import Amount
     from jackline.request import Request
 
-_ORDER = ("session", "agent", "team", "user", "day")
+_ORDER = ("call", "all", "session", "agent", "team", "user", "day", "month")
 
 
 @lru_cache(maxsize=4096)
@@ -24,65 +22,57 @@ def escaped(text: str) -> str:
     return quote(text, safe="", errors="backslashreplace")
 
 
-def zone(name: str) -> dt.tzinfo | None:
-    """The time zone of that name, or None where this machine knows none."""
-    if name == "UTC":
-        return dt.UTC
-    try:
-        return zoneinfo.ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return None
+class Balance(NamedTuple):
+    """The balance that a request counts against; with a unit after it, each key is one of the ledger's."""
 
-
-class Day:
-    """Which day it is, found once a day and not once a call."""
-
-    __slots__ = ("_known", "_zone")
-
-    def __init__(self, zone: dt.tzinfo) -> None:
-        self._zone = zone
-        self._known: tuple[float, float, str] = (0.0, 0.0, "")
-
-    def of(self, at: float) -> str:
-        """Name the day of a Unix time: `2026-03-29`."""
-        since, until, name = self._known
-        if not since <= at < until:
-            self._known = since, until, name = self._find(at)
-        return name
-
-    def _find(self, at: float) -> tuple[float, float, str]:
-        date = dt.datetime.fromtimestamp(at, self._zone).date()
-        since, until = (self._midnight(date + dt.timedelta(days=days)) for days in (0, 1))
-        return since, until, date.isoformat()
-
-    def _midnight(self, date: dt.date) -> float:
-        return dt.datetime.combine(date, dt.time(), self._zone).timestamp()
+    key: str
+    """Ends with a slash: `session-ceiling/session/4f…/`."""
+    turn: int = 0
+    """In a rolling window, which part of it is now."""
+    beside: tuple[str, ...] = ()
+    """The keys of the window's other parts."""
 
 
 class Scope:
-    """One combination such as agent and day; `key` names the balance that a request counts against."""
+    """One combination such as agent and day, perhaps in a rolling window."""
 
-    def __init__(self, policy: str, per: Iterable[str], timezone: str) -> None:
+    def __init__(self, policy: str, per: Iterable[str], timezone: str, window: float | None = None) -> None:
         self.prefix = f"{escaped(policy)}/"
         kinds = sorted(per, key=_ORDER.index)
-        self.label = "per " + " and ".join(kinds)
+        self.once = kinds == ["call"]
+        """Whether each act has the limit for itself."""
+        self.label = "in all" if kinds == ["all"] else "per " + " and ".join(kinds)
+        if window is not None:
+            self.label += f" in {span(window)}"
+        self._rolling = None if window is None else Rolling(window)
         found = zone(timezone)
         assert found is not None, "the options were validated"
-        self._day = Day(found)
+        days, months = Calendar(found, day), Calendar(found, month)
         known: dict[str, Callable[[Request], str]] = {
+            "call": lambda _: "call/",
+            "all": lambda _: "all/",
             "session": lambda request: f"session/{escaped(request.subject.session)}/",
             "agent": lambda request: f"agent/{escaped(request.agent.name)}/",
             "team": lambda request: f"team/{escaped(request.agent.team)}/",
             "user": _user,
-            "day": lambda request: f"day/{self._day.of(request.at)}/",
+            "day": lambda request: f"day/{days.of(request.at)}/",
+            "month": lambda request: f"month/{months.of(request.at)}/",
         }
         self._parts = [known[kind] for kind in kinds]
 
     def key(self, request: Request) -> str:
-        """The ledger's key without its unit: `session-ceiling/session/4f…/`."""
+        """The ledger's key without window and unit: `session-ceiling/session/4f…/`."""
         if len(self._parts) == 1:
             return self.prefix + self._parts[0](request)
         return self.prefix + "".join([part(request) for part in self._parts])
+
+    def balance(self, request: Request) -> Balance:
+        """Which balance a request counts against."""
+        key = self.key(request)
+        if self._rolling is None:
+            return Balance(key)
+        turn, now, others = self._rolling.at(request.at)
+        return Balance(key + now, turn, tuple([key + other for other in others]))
 
 
 def _user(request: Request) -> str:
@@ -91,11 +81,3 @@ def _user(request: Request) -> str:
     if subject.namespace:
         return f"user/{escaped(subject.namespace)}:{escaped(subject.user)}/"
     return f"user/{escaped(subject.user)}/"
-
-
-def shown(amount: Amount) -> str:
-    """An amount as a person writes it: `0.50 USD`, `20000 tokens`."""
-    if amount.unit != "usd":
-        return f"{amount.value} {amount.unit if amount.value != 1 else amount.unit[:-1]}"
-    dollars = Decimal(amount.value) / 1_000_000
-    return f"{dollars:.2f} USD" if dollars == round(dollars, 2) else f"{dollars.normalize():f} USD"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jackline_budget.scopes import shown
+from jackline_budget.amounts import shown
+from jackline_budget.periods import span
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,10 @@ def _limits(new: BudgetOptions, old: BudgetOptions) -> Iterator[str]:
     if set(new.per) != set(old.per):
         yield f"per: was {' and '.join(old.per)}, so earlier spending does not count"
     elif new.timezone != old.timezone:
-        yield f"timezone: was {old.timezone}, so a day begins at another time"
+        yield f"timezone: was {old.timezone}, so a {'day' if 'day' in new.per else 'month'} begins at another time"
+    if new.window != old.window:
+        was = "none" if old.window is None else span(old.window)
+        yield f"window: was {was}, so earlier spending does not count"
     if old.on_exceed == "halt" != new.on_exceed:
         yield "on_exceed: was halt"
 
