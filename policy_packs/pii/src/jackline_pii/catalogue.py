@@ -11,6 +11,7 @@ _MODULES = {
     "asia_pacific": "AuTfn AuAbn AuMedicare InAadhaar InPan",
     "devices": "IpAddress MacAddress Imei Vin Geo",
     "secrets": "Secret",
+    "names": "Person Location",
 }
 _OTHERWISE = {"Geo": "geo_coordinates"}
 
@@ -27,8 +28,8 @@ TARGETS: dict[str, str] = {
 }
 """Name -> where its class is. In a bundle each is written in upper case: `us_ssn` is `US_SSN`."""
 
-NOT_BY_DEFAULT = frozenset({"URL"})
-"""Looked for only when a policy names it: a web address alone is nobody's."""
+NOT_BY_DEFAULT = frozenset({"URL", "PERSON", "LOCATION"})
+"""Looked for only when a policy names it: a web address alone is nobody's, and names need a language model."""
 
 DEFAULT: tuple[str, ...] = tuple(sorted(name.upper() for name in TARGETS if name.upper() not in NOT_BY_DEFAULT))
 """What a policy looks for unless it says."""

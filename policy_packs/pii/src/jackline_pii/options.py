@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Action = Literal["redact", "mask", "hash", "tokenise", "deny", "escalate", "record"]
+NAMED = frozenset({"PERSON", "LOCATION"})
+"""The entities that a language model finds."""
 CHANGING: frozenset[Action] = frozenset({"redact", "mask", "hash", "tokenise"})
 """The actions that replace what was found; the others only judge."""
 
@@ -71,6 +73,15 @@ class VaultOptions(options.Options):
     """Whether the final answer has the originals again."""
 
 
+class NamesOptions(options.Options):
+    """The language model that finds PERSON and LOCATION."""
+
+    engine: Literal["presidio", "gliner"] = "presidio"
+    """Which library reads: each is installed as an extra."""
+    model: Text | None = None
+    """Its model: the name of an installed spaCy model, or a GLiNER model's folder or name."""
+
+
 class PiiOptions(options.Options):
     """See docs/packs/pii.md for each option's meaning."""
 
@@ -87,6 +98,8 @@ class PiiOptions(options.Options):
     """The environment variable that holds the key for `hash`."""
     vault: VaultOptions | None = None
     """For `tokenise`: where originals are kept, and who gets them back."""
+    names: NamesOptions | None = None
+    """For PERSON and LOCATION: what finds them."""
     regions: Annotated[list[Annotated[str, Field(pattern=r"^[A-Z]{2}$")]], Field(min_length=1)] = Field(
         default=list(REGIONS)
     )
@@ -111,6 +124,8 @@ class PiiOptions(options.Options):
         if (self.action == "tokenise") != (self.vault is not None):
             hint = "write `action: tokenise` and `vault: {key_env: ...}` together, or neither"
             yield ("vault",), f"`{self.action}` {'needs' if self.vault is None else 'uses no'} vault", hint
+        if self.names is not None and not NAMED & set(self.kinds):
+            yield ("names",), "neither PERSON nor LOCATION is looked for", "leave it out, or name one under entities"
         names = [*self.kinds, *(custom.name for custom in self.custom)]
         for index, custom in enumerate(self.custom):
             if names.count(custom.name) > 1:

@@ -13,9 +13,10 @@ from jackline.errors import PluginError
 from jackline.policy import Phase, Reach, State
 from jackline_pii.custom import Allowed, recogniser
 from jackline_pii.detectors.devices import IpAddress
+from jackline_pii.detectors.names import PACKAGES, Named
 from jackline_pii.detectors.phone import Phone
 from jackline_pii.loading import shadows
-from jackline_pii.options import CHANGING, PiiOptions
+from jackline_pii.options import CHANGING, NamesOptions, PiiOptions
 from jackline_pii.places import Found, Leaf, leaves, rebuilt, search
 from jackline_pii.replacing import hashed, masked, redacted, texts_with
 from jackline_pii.scanning import Scanner
@@ -171,6 +172,14 @@ def _detector(kind: str, options: PiiOptions, context: BuildContext, path: tuple
             context.problem("PHONE needs the numbering plans of phonenumbers", path=path, hint=hint)
             return None
         return Phone(options.regions)
+    if issubclass(found, Named):
+        names = options.names or NamesOptions()
+        if importlib.util.find_spec(PACKAGES[names.engine]) is None:
+            hint = f"pip install 'jackline-pii[{names.engine}]' and a model, or list the entities without it"
+            context.problem(f"{kind} needs a language model, and {names.engine} is not installed", path=path, hint=hint)
+            return None
+        named: Detector = found(names.engine, names.model, options.confidence)
+        return named
     detector: Detector = found()
     return detector
 
