@@ -38,6 +38,12 @@ SHOWN = {
         "not attached: 4000.0 for A-7",
         "both spent $0.000108",
     ],
+    "pii_tools.py": [
+        "C-1: [EMAIL:...], card **** **** **** 1111",
+        "posted 37 signs",
+        "sent",
+        "Not permitted by policy 'no-secrets': found 1 SECRET",
+    ],
     "scripted_model.py": [],
 }
 

@@ -178,8 +178,8 @@ def _detector(kind: str, options: PiiOptions, context: BuildContext, path: tuple
             hint = f"pip install 'jackline-pii[{names.engine}]' and a model, or list the entities without it"
             context.problem(f"{kind} needs a language model, and {names.engine} is not installed", path=path, hint=hint)
             return None
-        named: Detector = found(names.engine, names.model, options.confidence)
-        return named
+        by_model: Detector = found(names.engine, names.model, options.confidence)
+        return by_model
     detector: Detector = found()
     return detector
 
