@@ -48,8 +48,8 @@ class GLiNER:
     """As much of gliner 0.2 as is used."""
 
     @classmethod
-    def from_pretrained(cls, model: str) -> GLiNER:
-        assert model == "./small"
+    def from_pretrained(cls, model: str, *, local_files_only: bool) -> GLiNER:
+        assert (model, local_files_only) == ("./small", True)
         return cls()
 
     def predict_entities(self, text: str, labels: list[str], threshold: float) -> list[dict[str, Any]]:
@@ -96,6 +96,16 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(raised.value) == (
         "entities.0: PERSON needs a language model, and gliner is not installed; "
         "pip install 'jackline-pii[gliner]' and a model, or list the entities without it"
+    )
+
+
+def test_a_model_is_never_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if name == "presidio_analyzer" else None)
+    with pytest.raises(ValueError) as raised:
+        made(entities=["LOCATION"])
+    assert str(raised.value) == (
+        "entities.0: LOCATION needs the spaCy model 'en_core_web_sm', which is not installed; "
+        "install it, or name one that is: names: {model: ...}"
     )
 
 

@@ -13,7 +13,7 @@ from jackline.errors import PluginError
 from jackline.policy import Phase, Reach, State
 from jackline_pii.custom import Allowed, recogniser
 from jackline_pii.detectors.devices import IpAddress
-from jackline_pii.detectors.names import PACKAGES, Named
+from jackline_pii.detectors.names import MODELS, PACKAGES, Named
 from jackline_pii.detectors.phone import Phone
 from jackline_pii.loading import shadows
 from jackline_pii.options import CHANGING, NamesOptions, PiiOptions
@@ -177,6 +177,12 @@ def _detector(kind: str, options: PiiOptions, context: BuildContext, path: tuple
         if importlib.util.find_spec(PACKAGES[names.engine]) is None:
             hint = f"pip install 'jackline-pii[{names.engine}]' and a model, or list the entities without it"
             context.problem(f"{kind} needs a language model, and {names.engine} is not installed", path=path, hint=hint)
+            return None
+        model = names.model or MODELS[names.engine]
+        if names.engine == "presidio" and importlib.util.find_spec(model) is None:
+            # Presidio would fetch it on the agent's path.
+            hint = "install it, or name one that is: names: {model: ...}"
+            context.problem(f"{kind} needs the spaCy model {model!r}, which is not installed", path=path, hint=hint)
             return None
         by_model: Detector = found(names.engine, names.model, options.confidence)
         return by_model

@@ -76,8 +76,8 @@ def _presidio(model: str, label: str, threshold: float) -> Recognise:
 
 
 def _gliner(model: str, label: str, threshold: float) -> Recognise:
-    """Load a GLiNER model from a folder or from where it is published."""
-    engine: Any = importlib.import_module("gliner").GLiNER.from_pretrained(model)
+    """Load a GLiNER model from a folder or from what was fetched before: nothing is fetched on the agent's path."""
+    engine: Any = importlib.import_module("gliner").GLiNER.from_pretrained(model, local_files_only=True)
 
     def recognise(text: str) -> Iterator[Match]:
         for result in engine.predict_entities(text, [label.lower()], threshold=threshold):
