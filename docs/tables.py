@@ -25,6 +25,7 @@ MEANINGS = {
     "BundleFile.policies": "the policies; see below",
     "BundleFile.mode": "`observe`: the whole bundle only watches",
     "AgentSeen.agent": "the agent as it was first seen",
+    "approval": "SHA-256 over the exact action: 64 hex digits",
     "application": "the root application that the session belongs to",
     "boot": "what tells this start of the machine from others",
     "cache_read": "input tokens that the provider read from its cache",
@@ -149,7 +150,14 @@ def hooks() -> str:
 def written(kind: str) -> str:
     """Say a setting's type as people write it in YAML."""
     kind = kind.removesuffix(" | None")
-    said = {"Actions": "an action or a list", "list[Any]": "list", "dict[str, Any]": "map", "Literal[1]": "`1`"}
+    said = {
+        "Actions": "an action or a list",
+        "list[Any]": "list",
+        "dict[str, Any]": "map",
+        "dict[Name, ApproverEntry]": "map",
+        "dict[Name, Names]": "map",
+        "Literal[1]": "`1`",
+    }
     values = get_args(getattr(bundle_model, kind, None))
     if values and all(isinstance(value, str) for value in values):
         return ", ".join(f"`{value}`" for value in values)

@@ -67,7 +67,7 @@ def test_the_schema_is_one(schema):
     assert rule["required"] == ["name", "use", "effect"]
     assert rule["description"] == "Answers with its effect where its condition is true."
     assert rule["properties"]["when"]["description"] == "The condition; without it the rule always applies."
-    assert set(rule["properties"]["with"]["properties"]) == {"to", "expires"}
+    assert set(rule["properties"]["with"]["properties"]) == {"to", "expires", "approvals", "wait"}
     assert schema["$defs"]["policy_spend"]["required"] == ["name", "use", "with"]
     assert "spend_Limits" in schema["$defs"]
 

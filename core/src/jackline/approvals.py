@@ -25,6 +25,7 @@ import msgspec
 from jackline.answers import REFUSING, Answer, AnswerError, Say, verified
 from jackline.errors import JacklineError
 from jackline.plain import canonical
+from jackline.request import Action  # noqa: TC001 - msgspec reads it
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,7 +54,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, fo
     """Unix seconds."""
     expires: float
     """Unix seconds; from then on the answer is no."""
-    action: str
+    action: Action
     resource: str
     fingerprint: str = ""
     args: dict[str, Any]

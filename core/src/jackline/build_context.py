@@ -6,13 +6,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jackline.condition import Condition, ConditionError, Schema, compile_condition
 from jackline.errors import Problem
+from jackline.wording import counted, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from jackline.answers import Approvers
     from jackline.bundle_model import PolicyEntry
     from jackline.decision import Mode
     from jackline.engine import OnError
+    from jackline.options import Gate
     from jackline.registrations import Registrations
     from jackline.request import Action
     from jackline.yaml_source import Document, Path
@@ -66,6 +69,7 @@ class BuildContext:
         prices: Callable[[], Any],
         tool_schemas: Mapping[str, Mapping[str, Any]],
         registrations: Registrations,
+        approvers: Approvers | None = None,
     ) -> None:
         self.name: str = entry.name
         self.use: str = entry.use
@@ -81,6 +85,8 @@ class BuildContext:
         """Gives the price table; made when first asked."""
         self.problems: list[Problem] = []
         self.placed: list[Placed] = []
+        self.approvers = approvers
+        """Who may answer what is escalated; None where the bundle names nobody."""
         self._document = document
         self._around = around
         self._tool_schemas = tool_schemas
@@ -111,6 +117,22 @@ class BuildContext:
     def problem(self, message: str, *, path: str | Sequence[str | int] = (), hint: str = "") -> None:
         """Refuse the bundle for something at `path` of the options."""
         self.problems.append(self._document.problem(self._around(_path(path)), message, hint))
+
+    def check_gate(self, gate: Gate) -> None:
+        """Refuse a gate that nobody could open: an unknown approver or group, or fewer people than must agree."""
+        if not self.approvers:
+            return
+        known = {*self.approvers.people, *self.approvers.groups}
+        unknown = [(place, name) for place, name in enumerate(gate.to or ()) if name not in known]
+        for place, name in unknown:
+            listed = self._document.has(self._around(("to", place)))
+            path = ("to", place) if listed else ("to",)
+            self.problem(f"'{name}' is no approver and no group", path=path, hint=nearest(name, known))
+        able = self.approvers.named(gate.to or ())
+        if not unknown and len(able) < (gate.approvals or 1):
+            asked = counted(len(able), "approver")
+            message = f"{gate.approvals} approvals are needed, and {asked} may answer: {', '.join(able)}"
+            self.problem(message, path="approvals", hint="ask for fewer, or name more in `to`")
 
     def _check_args(self, source: str, condition: Condition) -> None:
         """Check `args` against the schema of each known tool that the condition is about."""

@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jackline.answers import Approvers
 from jackline.build_context import BuildContext
 from jackline.bundle_loader import Loader
 from jackline.condition import Condition, EvaluationError
@@ -82,6 +83,7 @@ class Bundle:
         unmanaged: Standing = "deny",
         capture: Capture = "redacted",
         placed: tuple[Placed, ...] = (),
+        approvers: Approvers | None = None,
     ) -> None:
         self.revision = revision
         """SHA-256 of the file's bytes, hex."""
@@ -94,6 +96,8 @@ class Bundle:
         self.unmanaged: Standing = unmanaged
         """The same for agents that only report."""
         self.capture: Capture = capture
+        self.approvers = approvers if approvers is not None else Approvers()
+        """Who may answer what is escalated."""
         self._placed = placed
 
     def __repr__(self) -> str:
@@ -162,6 +166,7 @@ def load_bundle(
         unmanaged=loaded.file.unregistered or "deny",
         capture=loaded.file.capture,
         placed=tuple(loaded.placed),
+        approvers=loaded.approvers,
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jackline.answers import Approver, Approvers
 from jackline.build_context import BuildContext, Placed, condition_problem, wrong_type
 from jackline.bundle_model import FORMAT, INLINE, BundleFile, PolicyEntry
 from jackline.condition import Condition, ConditionError, Schema, compile_condition
 from jackline.errors import BundleError, PluginError, Problem
 from jackline.policy import PHASES, Granting, Policy, Reach
 from jackline.validation import validate
+from jackline.wording import nearest
 from jackline.yaml_source import parse
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ class Loaded(NamedTuple):
     file: BundleFile
     parts: list[Part]
     placed: list[Placed]
+    approvers: Approvers
 
 
 class Loader:
@@ -74,6 +77,7 @@ class Loader:
         self._agent_schema = self._schema.only("agent")
         self._problems: list[Problem] = list(self.document.problems)
         self._placed: list[Placed] = []
+        self._approvers: Approvers | None = None
 
     def load(self) -> Loaded:
         """Check and build everything. Raises BundleError with all problems, in the file's order."""
@@ -84,12 +88,30 @@ class Loader:
         self._refuse_empty((), data)
         file, found = validate(BundleFile, data, self.document, hints=_HINTS)
         self._problems += found
+        self._approvers = self._people(file) if file is not None else None
         policies = data.get("policies")
         built = [self._part(place, item) for place, item in enumerate(policies if isinstance(policies, list) else ())]
         self._check_names(policies)
         if self._problems or file is None:
             raise self._error()
-        return Loaded(file, [part for part in built if part is not None], self._placed)
+        return Loaded(file, [part for part in built if part is not None], self._placed, self._approvers or Approvers())
+
+    def _people(self, file: BundleFile) -> Approvers:
+        """The approvers and groups; a group of nobody known, or a key that two people share, is a problem."""
+        people = {name: Approver(name=name, key=one.key, user=one.user) for name, one in file.approvers.items()}
+        keys: dict[str, str] = {}
+        for name, one in people.items():
+            if one.key in keys:
+                message = f"'{name}' has the key of '{keys[one.key]}': one person would count as two"
+                self._note(("approvers", name, "key"), message, "each approver has a key of their own")
+            keys.setdefault(one.key, name)
+        for group, members in file.groups.items():
+            if group in people:
+                self._note_key(("groups", group), f"'{group}' is an approver already", "call the group something else")
+            for member in members:
+                if member not in people:
+                    self._note(("groups", group), f"'{member}' is no approver", nearest(member, people))
+        return Approvers(people, file.groups)
 
     def _part(self, place: int, item: Any) -> Part | None:
         path: Path = ("policies", place)
@@ -174,6 +196,7 @@ class Loader:
             prices=self._prices,
             tool_schemas=self._tool_schemas,
             registrations=self._registrations,
+            approvers=self._approvers,
         )
         context.options = options
         try:

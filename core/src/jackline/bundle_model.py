@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from jackline.answers import public_key
 from jackline.decision import Mode  # noqa: TC001 - pydantic reads it
 from jackline.engine import OnError  # noqa: TC001 - pydantic reads it
-from jackline.options import Options, listed, non_empty, wrong
+from jackline.options import Names, Options, listed, non_empty, wrong
 from jackline.request import ACTIONS, Action
 
 FORMAT = 1
@@ -61,6 +62,23 @@ class PolicyEntry(Options):
     """Its options."""
 
 
+def _key(text: str) -> str:
+    try:
+        public_key(text)
+    except ValueError as error:
+        raise wrong(str(error), "make one with: jackline approvals key NAME") from None
+    return text
+
+
+class ApproverEntry(Options):
+    """Who may answer what is escalated."""
+
+    key: Annotated[str, AfterValidator(_key)]
+    """The Ed25519 public key with which answers are verified: `ed25519:...`, as `jackline approvals key` prints it."""
+    user: str = ""
+    """The same person as a user of agents, who approves nothing that is done for them; the name unless said."""
+
+
 class BundleFile(Options):
     """The whole file."""
 
@@ -70,5 +88,9 @@ class BundleFile(Options):
     mode: Mode = "enforce"
     unregistered: Standing | None = None
     """What agents with status `seen` may do. Unless said, managed ones may act and unmanaged ones may not."""
+    approvers: dict[Name, ApproverEntry] = Field(default={})
+    """People who may answer what is escalated, by name."""
+    groups: dict[Name, Names] = Field(default={})
+    """Groups of approvers, by name."""
     capture: Capture = "redacted"
     """What is kept of arguments and results: nothing, their structure, or all."""

@@ -91,5 +91,9 @@ def describe(decision: Decision) -> str:
     """Say a decision in one sentence, for a person or a model."""
     what = {"halt": "Session ended", "escalate": "Approval needed"}.get(decision.effect, "Not permitted")
     by = f" by policy '{decision.policy}'" if decision.policy else ""
-    unanswered = " (nobody can answer yet; it was not done)" if decision.effect == "escalate" else ""
+    unanswered = ""
+    if decision.effect == "escalate":
+        named = " and ".join(f"approval {each[:12]}" for each in decision.approvals)
+        pending = f"{named} is pending" if named else "nobody can answer yet"
+        unanswered = f" ({pending}; it was not done)"
     return f"{what}{by}: {decision.reason or 'no reason given'}{unanswered}"

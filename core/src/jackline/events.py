@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from jackline.decision import Effect, Finding, Mode, Reservation, Verdict  # noqa: TC001 - msgspec reads them
+from jackline.decision import Effect, Finding, Mode, Reservation, Unit, Verdict  # noqa: TC001 - msgspec reads them
 from jackline.request import Action, Agent, Tool  # noqa: TC001 - msgspec reads them
 
 
@@ -149,6 +149,8 @@ class Decided(Event, frozen=True, kw_only=True, omit_defaults=True, tag="decided
     """What the registry answered: the agent's status and labels, the tool's status."""
     http: Http | None = None
     """Of an `http.request`: how it goes out."""
+    approvals: tuple[str, ...] = ()
+    """The ids of the approvals that it waits for, or that permitted or refused it."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -302,6 +304,20 @@ class EventsLost(Event, frozen=True, kw_only=True, omit_defaults=True, tag="even
     reason: str
 
 
+class BudgetToppedUp(Event, frozen=True, kw_only=True, omit_defaults=True, tag="budget_topped_up"):
+    """A human raised what may be spent in one scope of a budget, until the scope's window ends."""
+
+    scope: str
+    """The ledger's key: `session-ceiling/session/4f…/usd`."""
+    unit: Unit
+    amount: int
+    """By how much it was raised: micro-dollars, tokens or calls."""
+    raised: int
+    """By how much it is raised with this, in all."""
+    who: str
+    why: str
+
+
 class SessionStopped(Event, frozen=True, kw_only=True, omit_defaults=True, tag="session_stopped"):
     """A human asked that a session stop (or pause)."""
 
@@ -309,6 +325,79 @@ class SessionStopped(Event, frozen=True, kw_only=True, omit_defaults=True, tag="
     who: str
     why: str
     pause: bool = False
+
+
+class ApprovalRequested(Event, frozen=True, kw_only=True, omit_defaults=True, tag="approval_requested"):
+    """A policy escalated an act: people are asked, and it is not done before they agree."""
+
+    approval: str
+    """SHA-256 over the exact action, 64 hex digits."""
+    session: str
+    run: str
+    span: str
+    agent: str
+    action: Action
+    resource: str
+    policy: str
+    rule: str = ""
+    reason: str = ""
+    to: tuple[str, ...] = ()
+    """The approvers and groups that the bundle names; empty for all."""
+    needed: int = 1
+    """How many approvers must agree."""
+    expires: float
+    """From then on (Unix seconds) the answer is no."""
+    args: str = ""
+    """Keyed digest of the arguments: 32 hex digits."""
+
+
+class ApprovalApproved(Event, frozen=True, kw_only=True, omit_defaults=True, tag="approval_approved"):
+    """An approver said yes; whether it counts is the guard's to decide, which looks at the signature."""
+
+    approval: str
+    session: str
+    who: str
+    why: str = ""
+    edited: bool = False
+    """Whether other arguments were approved than those asked about."""
+
+
+class ApprovalDenied(Event, frozen=True, kw_only=True, omit_defaults=True, tag="approval_denied"):
+    """An approver said no, or responded in the act's place."""
+
+    approval: str
+    session: str
+    who: str
+    why: str = ""
+    responded: bool = False
+    """Whether `why` is for the agent, in place of a result."""
+
+
+class ApprovalExpired(Event, frozen=True, kw_only=True, omit_defaults=True, tag="approval_expired"):
+    """Too few agreed in time: the answer is no."""
+
+    approval: str
+    session: str
+
+
+class ApprovalConsumed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="approval_consumed"):
+    """An approval was used, for one act; it never permits another."""
+
+    approval: str
+    session: str
+    span: str
+    by: tuple[str, ...] = ()
+    """Who agreed."""
+    edited: bool = False
+    """Whether the act has the arguments that they approved in place of those asked about."""
+
+
+class ApprovalAnswerRefused(Event, frozen=True, kw_only=True, omit_defaults=True, tag="approval_answer_refused"):
+    """An answer does not count: forged, of another question, or of somebody who may not answer."""
+
+    approval: str
+    session: str
+    why: str
 
 
 KINDS: dict[str, type[Event]] = {str(kind.__struct_config__.tag): kind for kind in Event.__subclasses__()}

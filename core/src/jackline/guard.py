@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import msgspec
 
 from jackline import outcome
-from jackline.closing import Closing
+from jackline.asking import FIRST, Answered, Asking, Manner, Put, Waiting
 from jackline.decision import PERMITTING, Decision, Refusal
 from jackline.errors import ApprovalPending, Denied, Halted, JournalError, LedgerError
 from jackline.home import Home
@@ -23,6 +23,7 @@ from jackline.waiting import elsewhere
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from jackline.lifecycle import Active
 
 F = TypeVar("F", bound="Callable[..., Any]")
 T = TypeVar("T")
@@ -31,7 +32,7 @@ _CLAIMS = attrgetter("claims")
 _ANSWERS = frozenset(RETURNS.values())
 
 
-class Guard(Closing):
+class Guard(Asking):
     """Decides and records for every agent that is attached to it. Thread-safe; used from any event loop."""
 
     @classmethod
@@ -49,7 +50,53 @@ class Guard(Closing):
         return cls(bundle, home=home.path, prices=prices, path=Path(path), **options)
 
     def check(self, request: Request) -> Decision:
-        """Decide about a request. The decision is on record when this returns; no policy makes it raise."""
+        """Decide about a request. The decision is on record when this returns; no policy makes it raise.
+
+        Where a policy escalates and asks to be waited for (`wait: block`), this waits for people, unless it is called
+        on an event loop: then the answer is that it is pending.
+        """
+        manner = FIRST
+        while True:
+            answer = self._attempt(request, manner)
+            if isinstance(answer, Decision):
+                return answer
+            if answer is not None:
+                manner = self._after(answer, request)
+
+    async def acheck(self, request: Request) -> Decision:
+        """As `check`, without blocking the event loop where a policy may wait or another thread is deciding.
+
+        Where people are to be waited for, it waits whatever thread it is called in.
+        """
+        manner = FIRST
+        while True:
+            answer = await self._attempted(request, manner)
+            if isinstance(answer, Decision):
+                return answer
+            manner = await self._aafter(answer, request)
+
+    async def _attempted(self, request: Request, manner: Manner) -> Decision | Waiting:
+        here: Decision | Waiting | None = None
+        if not self._active.engine.waits(request):
+            session = self.sessions.in_memory(request.subject)
+            if session is None:
+                here = self._attempt(request, manner._replace(on_loop=True))
+            elif session.lock.acquire(blocking=False):
+                try:
+                    here = self._attempt(request, manner._replace(on_loop=True))
+                finally:
+                    session.lock.release()
+        if here is not None:
+            return here
+        answer = await elsewhere(lambda: self._attempt(request, manner), lambda late: self._unwanted(request, late))
+        assert answer is not None
+        return answer
+
+    def _attempt(self, request: Request, manner: Manner) -> Decision | Waiting | None:
+        """Decide and record. Waiting: people are asked, and nothing is on record but the question.
+
+        None: on an event loop, where people cannot be asked: again in a thread; nothing is on record.
+        """
         active = self._active
         try:
             active = self._current(request)
@@ -58,7 +105,9 @@ class Guard(Closing):
                 session.last = request.at
                 if session.told:
                     self._hear(session)
-                decision = self._decide(active.engine, session, request)
+                decision = self._decide(active, session, request, manner)
+                if not isinstance(decision, Decision):
+                    return decision
                 decision = self._write(active.engine, session, request, decision)
                 if decision.effect in PERMITTING and request.action not in _ANSWERS:
                     session.calls += 1
@@ -69,19 +118,6 @@ class Guard(Closing):
         except Exception as error:  # noqa: BLE001 - what cannot be judged is not permitted, and on record
             return self._unjudged(active.engine, request, error)
         return decision
-
-    async def acheck(self, request: Request) -> Decision:
-        """As `check`, without blocking the event loop where a policy may wait or another thread is deciding."""
-        if not self._active.engine.waits(request):
-            session = self.sessions.in_memory(request.subject)
-            if session is None:
-                return self.check(request)
-            if session.lock.acquire(blocking=False):
-                try:
-                    return self.check(request)
-                finally:
-                    session.lock.release()
-        return await elsewhere(lambda: self.check(request), lambda late: self._unwanted(request, late))
 
     def require(self, request: Request) -> Decision:
         """As `check`; raises Denied, Halted or ApprovalPending where the act may not go on."""
@@ -189,12 +225,23 @@ class Guard(Closing):
         self.govern(adapter)
         return adapter.attach(self, agent)
 
-    def _decide(self, engine: Any, session: Session, request: Request) -> Decision:
+    def _decide(self, active: Active, session: Session, request: Request, manner: Manner) -> Decision | Waiting | None:
+        engine = active.engine
         if session.halt is not None:
             return outcome.halted(request, session.halt, engine.revision)
         decision: Decision = engine.decide(request, session.states)
+        granted: tuple[Put, ...] = ()
+        if decision.effect == "escalate" and active.bundle is not None and active.bundle.approvers:
+            found = self._to_people(active, session, request, decision, manner)
+            if not isinstance(found, Answered):
+                return found
+            decision, granted = found.decision, found.granted
         if decision.effect in PERMITTING and any(map(_CLAIMS, decision.verdicts)):
             decision = self._reserve(request, decision)
+        if granted and decision.effect in PERMITTING and not self._used(granted, request):
+            if decision.reservation is not None:
+                self._release(decision.reservation)
+            return self._decide(active, session, request, manner)  # somebody was faster: it stands otherwise now
         return decision
 
     def _reserve(self, request: Request, decision: Decision) -> Decision:
@@ -267,9 +314,9 @@ class Guard(Closing):
             self.recorder.decision(outcome.decided(request, decision, *self.recorder.keep(request.args)))
         return decision
 
-    def _unwanted(self, request: Request, decision: Decision) -> None:
+    def _unwanted(self, request: Request, decision: Decision | Waiting | None) -> None:
         """Take back a permission whose asker was cancelled before it came: the act did not start."""
-        if decision.permitted:
+        if isinstance(decision, Decision) and decision.permitted:
             self.abandon(request, decision, "its caller was cancelled before the answer came")
 
 

@@ -29,6 +29,7 @@ class Home:
         self.payloads = self.path / "payloads"
         self.ledger = self.path / "ledger"
         self.control = self.path / "control"
+        self.approvals = self.path / "approvals"
         self.sessions = self.path / "sessions"
         self.cache = self.path / "cache"
         self.registry = self.path / "registry.jsonl"

@@ -117,6 +117,8 @@ class Lifecycle:
         """Calls of a policy's `observe` that raised."""
         self.functions: dict[str, Tool] = {}
         """The plain functions that are governed, by tool name."""
+        self.refused_answers: set[tuple[str, str]] = set()
+        """Answers to approvals that do not count and are on record: the approval's id and the answer's file."""
         self._declared: set[tuple[str, str]] = set()
         self._workers = Workers(deadline=deadline)
         self._epoch = self.control.epoch

@@ -8,9 +8,9 @@ import re
 import textwrap
 from decimal import Decimal
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from jackline.wording import shown
@@ -159,3 +159,30 @@ Quantity = Annotated[Any, BeforeValidator(amount), WithJsonSchema(_AMOUNT_SCHEMA
 """An Amount, written `0.50 USD`, `200k tokens` or `40 calls`."""
 Names = Annotated[tuple[str, ...], BeforeValidator(listed), AfterValidator(non_empty), WithJsonSchema(_NAMES_SCHEMA)]
 """One name or a list of them."""
+
+
+class Gate(Options):
+    """How people are asked where a policy escalates."""
+
+    to: Names | None = None
+    """With `escalate`: who may answer, approvers or groups; without it, every approver of the bundle."""
+    expires: Duration | None = None
+    """With `escalate`: seconds until the question lapses, which is a no; 1h where nothing is said."""
+    approvals: Annotated[int, Field(ge=1, le=100)] | None = None
+    """With `escalate`: how many of them must agree; 1 where nothing is said."""
+    wait: Literal["tell", "block"] | None = None
+    """With `escalate`: `tell` the agent that it is pending (the default), or `block` the call until it is answered."""
+
+    def terms(self) -> dict[str, Any]:
+        """What is said, as an escalating verdict's detail has it."""
+        said = {"to": list(self.to) if self.to is not None else None, "expires": self.expires}
+        said |= {"approvals": self.approvals, "wait": self.wait}
+        return {name: value for name, value in said.items() if value is not None}
+
+    def widened(self, previous: Gate) -> list[str]:
+        """Say how this gate is easier to pass than an earlier one."""
+        added = sorted(set(self.to or ()) - set(previous.to or ())) if self.to is not None else ["anyone"]
+        found = [f"also answered by {', '.join(added)}"] if added and previous.to is not None else []
+        if (self.approvals or 1) < (previous.approvals or 1):
+            found.append(f"{self.approvals or 1} approvals instead of {previous.approvals}")
+        return found

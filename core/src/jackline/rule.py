@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from jackline.condition import EvaluationError
 from jackline.decision import SEVERITY, Verdict
 from jackline.facts import facts
-from jackline.options import Duration, Names, Options
+from jackline.options import Gate
 from jackline.policy import Phase, Reach
 from jackline.request import ACTIONS, Action
 from jackline.wording import shown
@@ -31,7 +31,7 @@ _TOOL_ACTIONS = ROOTS_OF["tool"]
 _ANY = frozenset(ACTIONS)
 
 
-class RuleOptions(Options):
+class RuleOptions(Gate):
     """What a rule says; `when`, `effect` and `reason` stand beside `with:`."""
 
     effect: Literal["allow", "escalate", "deny", "halt"]
@@ -40,10 +40,6 @@ class RuleOptions(Options):
     """The condition; without it the rule always applies."""
     reason: str = ""
     """What people and models are told; without it, the condition itself."""
-    to: Names | None = None
-    """With `escalate`: who may answer."""
-    expires: Duration | None = None
-    """With `escalate`: seconds until the question lapses."""
 
 
 class Rule:
@@ -81,16 +77,17 @@ class Rule:
             _check_roots(condition, reach, context)
             _check_reached(condition, context)
         if options.effect != "escalate":
-            for key in ("to", "expires"):
+            for key in Gate.model_fields:
                 if getattr(options, key) is not None:
                     context.problem(f"`{key}` belongs to `effect: escalate`", path=key, hint="leave it out")
+        context.check_gate(options)
         verdict = Verdict(
             effect=options.effect,
             reason=options.reason or options.when or f"always {options.effect}",
             rule="when" if options.when else "always",
             policy=name,
             mode=context.mode,
-            detail=_detail(options),
+            detail=options.terms(),
         )
         return cls(options, reach, condition, context.on_error, verdict)
 
@@ -176,15 +173,6 @@ def _check_reached(condition: Condition, context: BuildContext) -> None:
         )
 
 
-def _detail(options: RuleOptions) -> dict[str, Any]:
-    detail: dict[str, Any] = {}
-    if options.to is not None:
-        detail["to"] = list(options.to)
-    if options.expires is not None:
-        detail["expires"] = options.expires
-    return detail
-
-
 def _widened(new: Rule, old: Rule) -> list[str]:
     was, now = old.options, new.options
     if was.effect == "allow":
@@ -194,7 +182,4 @@ def _widened(new: Rule, old: Rule) -> list[str]:
         found.append(f"effect {now.effect} instead of {was.effect}")
     if now.when is not None and now.when != was.when:
         found.append(f"another condition: {now.when}")
-    if was.effect == now.effect == "escalate" and was.to is not None:
-        added = sorted(set(now.to or ()) - set(was.to)) if now.to is not None else ["anyone"]
-        found += [f"also answered by {', '.join(added)}"] if added else []
-    return found
+    return found + now.widened(was) if was.effect == now.effect == "escalate" else found

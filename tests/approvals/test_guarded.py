@@ -1,0 +1,359 @@
+"""A guard whose bundle escalates: plain Python, from the question to the act, with a counter of side effects."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+
+import pytest
+
+from jackline import ApprovalPending, Denied, Guard
+from jackline.answers import Answer, sign
+from jackline.journal import read
+
+NOW = 1_800_000_000.0
+
+
+class Bank:
+    """A guarded tool that moves money, on a home that outlives guards."""
+
+    def __init__(self, home, people):
+        self.home, self.people, self.now, self.paid, self.guards = home, people, NOW, [], []
+        self.bundle = home.parent / "jackline.yaml"
+        self.write()
+        self.guard = self.restart()
+
+    def write(self, *, with_="{to: [finance], expires: 30m}", more="", effect="escalate", when="args.amount > 500"):
+        pinned = "".join(
+            f"  {name}: {{key: '{one.key}'}}\n" for name, one in self.people.approvers("ana", "ben").items()
+        )
+        with_ = f"    with: {with_}\n" if effect == "escalate" else ""
+        self.bundle.write_text(
+            f"jackline: 1\napprovers:\n{pinned}groups: {{finance: [ana, ben]}}\npolicies:\n"
+            f"  - name: refunds\n    use: rule\n    on: tool.call\n    when: {when}\n    effect: {effect}\n{with_}{more}"
+        )
+
+    def restart(self):
+        guard = Guard.load(self.bundle, home=self.home, application="app", clock=lambda: self.now)
+        self.guards.append(guard)
+        self.guard = guard
+
+        @guard.tool
+        def refund(order: str, amount: int) -> str:
+            self.paid.append((order, amount))
+            return f"refunded {amount}"
+
+        self.refund = refund
+        return guard
+
+    def asked(self):
+        (asked,) = [one for one in self.guard.approvals.all() if one.ended() is None]
+        return asked
+
+    def says(self, who, say, *, key=None, asked=None, **more):
+        asked = asked or self.asked()
+        approval, question = asked.question.id, asked.fingerprint
+        answer = Answer(approval=approval, question=question, say=say, who=who, at=self.now, **more)
+        return asked.answer(sign(answer, self.people.keys[key or who]), say, self.now)
+
+    def events(self, *kinds):
+        lines = [line for path in sorted((self.home / "journals").glob("*.jsonl")) for line in read(path)]
+        return [line.event for line in lines if line.kind in kinds]
+
+
+@pytest.fixture
+def bank(tmp_path, people):
+    made = Bank(tmp_path / "home", people)
+    with made.guard.session(id="job-1", user="u-9"):
+        yield made
+    for guard in made.guards:
+        guard.close()
+
+
+def pending(bank, *args):
+    with pytest.raises(ApprovalPending) as raised:
+        bank.refund(*args)
+    return raised.value
+
+
+def denied(bank, *args):
+    with pytest.raises(Denied) as raised:
+        bank.refund(*args)
+    return str(raised.value)
+
+
+def test_an_approved_act_is_done_once_and_on_record(bank):
+    """P25: the approved call runs exactly once, and the same act is asked about again afterwards."""
+    told = pending(bank, "A-1", 900)
+    (approval,) = told.decision.approvals
+    expected = (
+        f"Approval needed by policy 'refunds': args.amount > 500 (approval {approval[:12]} is pending; it was not"
+    )
+    assert str(told).startswith(expected)
+    assert pending(bank, "A-1", 900).decision.approvals == (approval,)
+    bank.says("ana", "approve", why="known customer")
+    assert bank.paid == []
+    assert bank.refund("A-1", 900) == "refunded 900"
+    assert bank.paid == [("A-1", 900)]
+    assert pending(bank, "A-1", 900).decision.approvals != (approval,)
+    decided = [event for event in bank.events("decided") if event.effect == "allow"]
+    assert [(one.approvals, one.reason) for one in decided] == [((approval,), "approved by ana: known customer")]
+    (used,) = bank.events("approval_consumed")
+    assert (used.approval, used.by, used.span) == (approval, ("ana",), decided[0].span)
+    first, second = bank.events("approval_requested")
+    assert (first.approval, first.to, first.expires, first.needed) == (approval, ("finance",), NOW + 1800, 1)
+    assert second.approval != approval
+
+
+def test_a_denied_act_is_not_done_and_not_asked_again(bank):
+    """P58: a no is enforced again at every further try."""
+    pending(bank, "A-1", 900)
+    bank.says("ben", "deny", why="no receipt")
+    for _ in range(3):
+        assert denied(bank, "A-1", 900) == "Not permitted by policy 'refunds': ben denied it: no receipt"
+    assert bank.paid == []
+
+
+def test_a_response_takes_the_place_of_the_act(bank):
+    pending(bank, "A-1", 900)
+    bank.says("ben", "respond", why="offer a voucher instead")
+    assert denied(bank, "A-1", 900) == "Not permitted by policy 'refunds': ben answers: offer a voucher instead"
+    assert bank.paid == []
+
+
+def test_an_edited_act_is_done_with_the_approved_arguments(bank):
+    pending(bank, "A-1", 900)
+    bank.says("ana", "edit", args={"order": "A-1", "amount": 450})
+    assert bank.refund("A-1", 900) == "refunded 450"
+    assert bank.paid == [("A-1", 450)]
+    (used,) = bank.events("approval_consumed")
+    assert used.edited
+
+
+def test_edited_arguments_are_judged_again(bank):
+    cap = "  - {name: cap, use: rule, on: tool.call, when: args.amount > 5000, effect: deny, reason: over the cap}\n"
+    bank.write(more=cap)
+    bank.restart()
+    pending(bank, "A-1", 900)
+    bank.says("ana", "edit", args={"order": "A-1", "amount": 9000})
+    assert denied(bank, "A-1", 900) == "Not permitted by policy 'cap': over the cap"
+    assert bank.paid == []
+
+
+def test_silence_is_a_no(bank):
+    """P26: nobody answers until it lapses; what is approved but not used in time lapses as well."""
+    pending(bank, "A-1", 900)
+    asked = bank.asked()
+    bank.says("ana", "approve")
+    bank.now += 1801
+    name = asked.question.id[:12]
+    expected = f"Not permitted by policy 'refunds': nobody approved it in time (approval {name}): args.amount > 500"
+    assert denied(bank, "A-1", 900) == expected
+    assert bank.paid == []
+    assert [event.approval for event in bank.events("approval_expired")] == [asked.question.id]
+
+
+def test_other_arguments_are_another_question(bank):
+    pending(bank, "A-1", 900)
+    bank.says("ana", "approve")
+    pending(bank, "A-1", 901)
+    pending(bank, "A-2", 900)
+    assert bank.paid == []
+
+
+def test_an_approval_survives_restarts(bank):
+    """P52: asked by one process, answered while none runs, used by another, once."""
+    pending(bank, "A-1", 900)
+    bank.guard.close()
+    bank.says("ana", "approve")
+    bank.restart()
+    with bank.guard.session(id="job-1", user="u-9"):
+        assert bank.refund("A-1", 900) == "refunded 900"
+        pending(bank, "A-1", 900)
+    assert bank.paid == [("A-1", 900)]
+
+
+def test_it_is_decided_again_under_the_revision_in_force(bank):
+    pending(bank, "A-1", 900)
+    bank.says("ana", "approve")
+    bank.write(effect="deny")
+    bank.restart()
+    with bank.guard.session(id="job-1", user="u-9"):
+        assert denied(bank, "A-1", 900) == "Not permitted by policy 'refunds': args.amount > 500"
+    bank.write(with_="{to: [ben]}")
+    bank.restart()
+    with bank.guard.session(id="job-1", user="u-9"):
+        pending(bank, "A-1", 900)
+    assert bank.paid == []
+
+
+def test_two_of_two_distinct_approvers(bank):
+    bank.write(with_="{approvals: 2}")
+    bank.restart()
+    pending(bank, "A-1", 900)
+    bank.says("ana", "approve")
+    bank.says("ana", "approve", why="again")
+    pending(bank, "A-1", 900)
+    bank.says("ben", "approve")
+    bank.refund("A-1", 900)
+    assert bank.paid == [("A-1", 900)]
+
+
+def test_nobody_approves_what_is_done_for_himself(bank):
+    with bank.guard.session(id="job-2", user="ana"):
+        pending(bank, "A-1", 900)
+        bank.says("ana", "approve")
+        pending(bank, "A-1", 900)
+        (refused,) = bank.events("approval_answer_refused")
+        assert refused.why == "'ana' may not answer this, expected ben"
+        bank.says("ben", "approve")
+        bank.refund("A-1", 900)
+    bank.write(with_="{to: [ana]}")
+    bank.restart()
+    with bank.guard.session(id="job-3", user="ana"):
+        told = denied(bank, "A-1", 900)
+    assert told == "Not permitted by policy 'refunds': args.amount > 500 (1 of nobody would have to approve it)"
+    assert bank.paid == [("A-1", 900)]
+
+
+def test_a_forged_answer_is_refused_and_on_record_once(bank):
+    pending(bank, "A-1", 900)
+    bank.says("ana", "approve", key="eve")
+    for _ in range(3):
+        pending(bank, "A-1", 900)
+    (refused,) = bank.events("approval_answer_refused")
+    assert refused.why == "its signature is not of the key that the bundle pins for 'ana'"
+    assert bank.paid == []
+
+
+def test_two_policies_that_ask_are_two_questions(bank):
+    bank.write(more="  - {name: risk, use: rule, on: tool.call, effect: escalate, with: {to: ben}}\n")
+    bank.restart()
+    both = pending(bank, "A-1", 900).decision.approvals
+    assert len(set(both)) == 2
+    first, second = map(bank.guard.approvals.named, both)
+    bank.says("ana", "approve", asked=first)
+    assert set(pending(bank, "A-1", 900).decision.approvals) == set(both)
+    bank.says("ben", "approve", asked=second)
+    bank.refund("A-1", 900)
+    assert bank.paid == [("A-1", 900)]
+
+
+def test_an_act_that_the_ledger_or_journal_refuses_uses_nothing_up(bank, monkeypatch):
+    pending(bank, "A-1", 900)
+    asked = bank.asked()
+    bank.says("ana", "approve")
+    bank.write(more="  - {name: calls, use: budget, with: {limit: 1 call, per: session}}\n")
+    bank.restart()
+    with bank.guard.session(id="job-1", user="u-9"):
+        bank.refund("A-2", 1)
+        assert "calls" in denied(bank, "A-1", 900)
+    assert asked.ended() is None
+
+
+@pytest.mark.parametrize("say", ["approve", "deny"])
+def test_a_call_waits_where_the_policy_says_so(bank, say):
+    bank.write(with_="{wait: block}")
+    bank.restart()
+    done = []
+
+    def call():
+        with bank.guard.session(id="job-1", user="u-9"):
+            try:
+                done.append(bank.refund("A-1", 900))
+            except Denied as error:
+                done.append(error.decision.rule)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    answered = threading.Event()
+    while not bank.events("approval_requested"):
+        answered.wait(0.01)
+    bank.says("ana", say)
+    thread.join(20)
+    assert (done, len(bank.paid)) == ((["refunded 900"], 1) if say == "approve" else (["denied"], 0))
+    assert [event.effect for event in bank.events("decided")] == [{"approve": "allow"}.get(say, say)]
+
+
+async def test_an_event_loop_goes_on_while_a_call_waits(bank):
+    bank.write(with_="{wait: block, expires: 10m}")
+    bank.restart()
+    paid = []
+
+    @bank.guard.tool
+    async def transfer(amount: int) -> str:
+        paid.append(amount)
+        return "sent"
+
+    async def answer(say):
+        while not any(one.ended() is None for one in bank.guard.approvals.all()):  # noqa: ASYNC110 - files
+            await asyncio.sleep(0)
+        if say:
+            bank.says("ana", say)
+        else:
+            bank.now += 601
+
+    assert (await asyncio.gather(transfer(900), answer("approve")))[0] == "sent"
+    with pytest.raises(Denied, match="nobody approved it in time"):
+        await asyncio.gather(transfer(901), answer(None))
+    assert paid == [900]
+
+
+async def test_a_plain_call_on_an_event_loop_is_told_instead_of_blocking_it(bank):
+    bank.write(with_="{wait: block}")
+    bank.restart()
+    pending(bank, "A-1", 900)
+
+
+def test_a_stopped_session_stops_waiting(bank):
+    bank.write(with_="{wait: block}")
+    bank.restart()
+    ended = []
+
+    def call(session):
+        try:
+            with session:
+                bank.refund("A-1", 900)
+        except Exception as error:
+            ended.append(str(error))
+
+    thread = threading.Thread(target=call, args=(bank.guard.session(id="job-7"),))
+    thread.start()
+    while not (asked := bank.events("approval_requested")):
+        thread.join(0.01)
+    bank.guard.control.stop(asked[0].session, "ana", "enough")
+    thread.join(20)
+    assert ended == ["Session ended by policy 'control': stopped by ana: enough"]
+
+
+def test_a_kill_between_approval_and_act_never_gives_two_acts(bank, tmp_path):
+    """Killed before the approval is used: it is done once, later. Killed in the act: never again under its name."""
+    pending(bank, "A-1", 900)
+    bank.says("ana", "approve")
+    log = tmp_path / "paid"
+    child = os.fork()
+    if not child:
+        bank.restart()
+
+        @bank.guard.tool(name="refund")
+        def dying(order: str, amount: int) -> None:
+            log.write_text(order)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        with bank.guard.session(id="job-1", user="u-9"):
+            dying("A-1", 900)
+    os.waitpid(child, 0)
+    assert log.read_text() == "A-1"
+    pending(bank, "A-1", 900)
+    assert bank.paid == []
+
+
+def test_without_approvers_nobody_can_answer(bank):
+    bank.bundle.write_text(
+        "jackline: 1\npolicies:\n  - {name: refunds, use: rule, on: tool.call, effect: escalate, with: {to: finance}}\n"
+    )
+    bank.restart()
+    assert "(nobody can answer yet; it was not done)" in str(pending(bank, "A-1", 900))
+    assert list(bank.guard.approvals.all()) == []
