@@ -246,7 +246,7 @@ def test_a_crash_between_hold_and_settle_keeps_the_hold(home: Path) -> None:
 
         with guard.session(id="job-10", user="u"):
             assert (step(), step()) == ("done", "done")
-            with pytest.raises(jackline.Denied, match="0.03 USD per user: 0.03 USD spent"):
+            with pytest.raises(jackline.Denied, match=r"0\.03 USD per user: 0\.03 USD spent"):
                 step()
     ledger.close()
     (booked,) = [event for event in events(home) if isinstance(event, HoldBooked)]
