@@ -11,6 +11,7 @@ import pytest
 from jackline.policy import State
 from jackline.testing.policies import Context, request
 from jackline_pii import Pii
+from jackline_pii.detectors import names
 from jackline_pii.detectors.names import Person
 from jackline_pii.options import PiiOptions
 
@@ -68,15 +69,17 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
         vars(module).update(members)
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    for cached in (names._presidio_engine, names._gliner_engine):
+        cached.cache_clear()
 
 
 def made(**options: Any) -> Pii:
     return Pii.build("names", PiiOptions.model_validate(options), Context())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("names", [None, {"engine": "presidio"}, {"engine": "gliner", "model": "./small"}])
-def test_names_are_found_by_either_library(names: Any, installed: None) -> None:
-    policy = made(entities=["PERSON"], names=names)
+@pytest.mark.parametrize("given", [None, {"engine": "presidio"}, {"engine": "gliner", "model": "./small"}])
+def test_names_are_found_by_either_library(given: Any, installed: None) -> None:
+    policy = made(entities=["PERSON"], names=given)
     verdict = policy.evaluate(request("tool.call", args={"text": TEXT, "n": 5}), State())
     assert verdict is not None
     assert verdict.args == {"text": "please ask [PERSON] about it", "n": 5}

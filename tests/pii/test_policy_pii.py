@@ -157,6 +157,11 @@ def test_a_custom_pattern_may_need_a_word() -> None:
     assert asked(policy, {"x": "badge B-123456"}).args == {"x": "badge [BADGE]"}
 
 
+def test_a_custom_pattern_may_be_of_letters_alone() -> None:
+    policy = made(custom=[{"name": "PROJECT", "pattern": "(?i)project [a-z]{4,9}"}])
+    assert asked(policy, {"x": "about Project Falcon"}).args == {"x": "about [PROJECT]"}
+
+
 def test_what_is_allowed_passes() -> None:
     policy = made(allow=["support@example.org", "*@partner.example", "4111 1111 1111 1111"])
     text = f"Support@Example.org, x.y@partner.example, {CARD}"
@@ -172,6 +177,30 @@ def test_private_addresses_count_only_where_they_are_asked_for() -> None:
 def test_a_request_keeps_its_credentials_where_they_belong() -> None:
     args = {"headers": {"Authorization": "Bearer sk-ant-api03-" + "aB3dE5fG7h" * 6, "X-Note": MAIL}}
     assert asked(made(), args, "http.request").args == {"headers": {**args["headers"], "X-Note": "[EMAIL]"}}
+
+
+def test_a_place_in_two_numbers_is_found() -> None:
+    verdict = asked(made(), {"lat": 48.8584, "lng": 2.2945, "latitude": 98.12345, "size": 2.29451})
+    assert verdict.args == {
+        "lat": "[GEO_COORDINATES]",
+        "lng": "[GEO_COORDINATES]",
+        "latitude": 98.12345,
+        "size": 2.29451,
+    }
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["version 8.8.4.4", "release 12.34.56.78 is out", "see RFC 4291", "x = a[1::2]", "f(a@b)", "4111-2024-01-15"],
+)
+def test_what_is_something_else_is_left_alone(text: str) -> None:
+    assert asked(made(), {"text": text}) is None
+
+
+def test_an_address_that_is_written_around_is_found() -> None:
+    """P19: also with the sign itself in brackets."""
+    for value in ("jane [@] example.org", "jane [at] example [dot] org", "jane{at}example.org"):
+        assert asked(made(), {"text": f"write to {value} now"}).args == {"text": "write to [EMAIL] now"}, value
 
 
 def test_many_findings_are_counted() -> None:
@@ -239,6 +268,11 @@ def test_phones_need_their_numbering_plans(monkeypatch: pytest.MonkeyPatch) -> N
         ({"entities": ["EMAIL", "IBAN"]}, {"entities": ["EMAIL"]}, ("entities: IBAN is not looked for any more",)),
         ({"action": "deny"}, {"action": "redact"}, ("action: was deny, is redact",)),
         ({"action": "redact"}, {"action": "deny"}, ()),
+        (
+            {"action": "tokenise", "vault": {"key_env": "K"}},
+            {"action": "tokenise", "vault": {"key_env": "K", "tools": ["x"], "output": True}},
+            ("vault: tool x is given originals", "vault: the final answer has the originals"),
+        ),
         ({}, {"allow": ["a@b.com"]}, ("allow: 1 further value may pass",)),
         ({}, {"confidence": 0.8}, ("confidence: raised from 0.5 to 0.8",)),
         (
@@ -254,7 +288,10 @@ def test_phones_need_their_numbering_plans(monkeypatch: pytest.MonkeyPatch) -> N
         ),
     ],
 )
-def test_a_reload_that_lets_more_pass_says_how(old: dict[str, Any], new: dict[str, Any], told: tuple[str, ...]) -> None:
+def test_a_reload_that_lets_more_pass_says_how(
+    old: dict[str, Any], new: dict[str, Any], told: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("K", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
     assert made(**new).widens(made(**old)) == told
 
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jackline_pii.catalogue import DEFAULT
+from jackline_pii.detectors.devices import IpAddress
 from jackline_pii.folding import fold, percent_decoded
-from jackline_pii.loading import scanner
+from jackline_pii.loading import detectors, scanner
 from jackline_pii.scanning import Scanner, Span, resolved
 
 FOUND = scanner(DEFAULT)
@@ -71,6 +72,20 @@ def test_places_lead_back() -> None:
     assert decoded is not None
     assert decoded.text == "ae \x1az"
     assert decoded.span(1, 2) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "value"),
+    [
+        ("bank code DEUTDEFF please", "BIC", "DEUTDEFF"),
+        ("at dead:beef:cafe::babe:feed now", "IP_ADDRESS", "dead:beef:cafe::babe:feed"),
+        ("password: Kor!rekt#Horse now", "SECRET", "Kor!rekt#Horse"),
+        ("m[at]example.org", "EMAIL", "m[at]example.org"),
+    ],
+)
+def test_the_quick_look_misses_nothing_in_letters(text: str, kind: str, value: str) -> None:
+    found = Scanner(detectors([kind]) if kind != "IP_ADDRESS" else {"IP_ADDRESS": IpAddress(everything=True)})
+    assert [(span.kind, text[span.start : span.end]) for span in found.scan(text)] == [(kind, value)]
 
 
 def test_of_what_overlaps_the_surer_one_stays_and_covers_both() -> None:

@@ -88,6 +88,7 @@ class PiiOptions(options.Options):
     entities: Annotated[list[Kind], Field(min_length=1)] | None = None
     """What is looked for, and nothing else; without it, everything that this pack can find but URL."""
     action: Action = "redact"
+    """What becomes of it: it is replaced in one of four ways, or the request is denied, held or only recorded."""
     custom: list[Custom] = Field(default=[])
     """Further patterns, found beside the entities."""
     allow: list[Text] = Field(default=[])

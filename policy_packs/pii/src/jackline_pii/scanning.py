@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import re2  # type: ignore[import-untyped]
 
 from jackline_pii.detectors.phone import Phone
-from jackline_pii.detectors.secret_rules import RULES
-from jackline_pii.detectors.secrets import Secret
 from jackline_pii.folding import Folded, encoded_parts, fold, percent_decoded
 from jackline_pii.numbers import Index, Number, find_kinds
 from jackline_pii.shapes import Shape, Text, linear, loosened, quiet
@@ -20,10 +18,12 @@ if TYPE_CHECKING:
 
 _ANY_NUMBER = r"[0-9](?:[ ./-]{0,3}[0-9]){6}"
 _ANY_ENCODED = r"[A-Za-z0-9+/_-]{16}"
-_INTERESTING = r"[0-9@%\x1a]|://|www\.|[A-Za-z0-9+/_-]{16}|[\[({] ?[aA][tT] ?[\])}]|-----BEGIN"
+_INTERESTING = (
+    r"[0-9@%\x1a]|://|www\.|[A-Za-z0-9+/_-]{16}|[\[({] ?[aA][tT] ?[\])}]|-----BEGIN|[A-Fa-f]{1,4}:[A-Fa-f]{0,4}:"
+)
 _NAMED = (
     r"(?i)(?:password|passwd|passphrase|pwd|secret|token|key|credential)s?[a-z0-9_]{0,20}[\"'\]]{0,2}"
-    r"\s{0,3}(?:=|:|\n| is )|bearer|basic|swift|\bbic\b"
+    r"\s{0,3}(?:=|:|\n| is )|bearer|basic"
 )
 
 
@@ -57,7 +57,7 @@ class Scanner:
             if type(number) not in asked:
                 self._numbers[number] = ""
         self._index = Index(self._numbers)
-        self._gate = linear(f"{_INTERESTING}|{_NAMED}")
+        self._gate = linear("|".join((_INTERESTING, f"(?:{_NAMED})", *self._in_letters())))
         self._set = re2.Set.SearchSet(quiet())
         self._members: list[Shape | None] = [None]
         self._set.Add(_ANY_NUMBER.encode())
@@ -75,8 +75,13 @@ class Scanner:
         else:
             self._others.append((kind, detector))
 
+    def _in_letters(self) -> list[str]:
+        """The patterns of those that find something where there is neither a digit nor a sign."""
+        shapes = [shape for _, shape in self._shapes if shape.in_letters]
+        return [f"(?:{loosened(pattern)})" for shape in shapes for pattern in shape.triggers()]
+
     def _add(self, shape: Shape) -> None:
-        for pattern in RULES.values() if isinstance(shape, Secret) else (shape.pattern,):
+        for pattern in shape.triggers():
             self._set.Add(loosened(pattern).encode())
             self._members.append(shape)
 

@@ -105,6 +105,8 @@ class Shape(Recogniser):
     """A detector by a pattern; group 1 is the value where there is one."""
 
     pattern: ClassVar[str] = ""
+    in_letters: ClassVar[bool] = True
+    """Whether a value may consist of few letters alone, without a digit, `@`, `%` or `://`: costs a little more."""
     alone: ClassVar[float] = 0.0
     """The confidence where none of its words is near; below a policy's threshold it counts only with them."""
 
@@ -112,6 +114,10 @@ class Shape(Recogniser):
     def compiled(self) -> Any:
         """The pattern, ready to search."""
         return linear(self.pattern)
+
+    def triggers(self) -> Iterable[str]:
+        """Give the patterns of which one matches wherever something can be found."""
+        return (self.pattern,)
 
     def find(self, text: str) -> Iterator[Match]:
         """Find every place in a normalised text."""

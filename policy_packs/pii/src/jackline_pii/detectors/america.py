@@ -79,6 +79,7 @@ class UsPassport(Shape):
     """Passports: nine digits, or a letter and eight digits, next to the word."""
 
     kind = "US_PASSPORT"
+    in_letters = False
     words = ("passport", "travel document")
     told = 0.85
     pattern = r"\b([A-Za-z][0-9]{8}|[0-9]{9})\b"
@@ -88,6 +89,7 @@ class UsDriverLicense(Shape):
     """Driving licences: the shapes that the states use, next to a word that tells it (AAMVA)."""
 
     kind = "US_DRIVER_LICENSE"
+    in_letters = False
     words = (
         "driver license",
         "drivers license",
@@ -129,6 +131,7 @@ class UsMbi(Shape):
     """Medicare numbers: 11 signs of which each has its own alphabet (CMS)."""
 
     kind = "US_MBI"
+    in_letters = False
     words = ("mbi", "medicare", "beneficiary")
     alone = 0.8
     pattern = (
@@ -140,6 +143,7 @@ class UsDea(Shape):
     """Prescribers' numbers: a registrant's letter, an initial or 9, and a check digit (DEA)."""
 
     kind = "US_DEA"
+    in_letters = False
     words = ("dea", "prescriber", "registration")
     alone = 0.4
     pattern = r"\b([ABCDEFGHJKLMPRSTUX][A-Z9][0-9]{7})\b"
@@ -180,6 +184,7 @@ class BrCnpj(Shape):
     """Companies' tax numbers, also with letters as issued since July 2026: two check digits mod 11."""
 
     kind = "BR_CNPJ"
+    in_letters = False
     words = ("cnpj", "cadastro nacional")
     alone = 0.9
     pattern = r"\b([0-9A-Z]{2}\.[0-9A-Z]{3}\.[0-9A-Z]{3}/[0-9A-Z]{4}-[0-9]{2}|[0-9]{14})\b"

@@ -65,6 +65,7 @@ class InPan(Shape):
     """Permanent account numbers: the fourth letter tells the holder's status (Income Tax Department)."""
 
     kind = "IN_PAN"
+    in_letters = False
     words = ("pan", "permanent account", "income tax")
     alone = 0.7
     pattern = r"\b([A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z])\b"

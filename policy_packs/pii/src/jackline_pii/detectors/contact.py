@@ -18,6 +18,7 @@ class Email(Shape):
     """Addresses with the lengths of RFC 5321, also those written with [at] and [dot]."""
 
     kind = "EMAIL"
+    in_letters = False
     alone = 0.98
     pattern = (
         r"(?i)([a-z0-9_][a-z0-9._%+'-]*"
@@ -56,6 +57,7 @@ class Url(Shape):
     """Web addresses: with a scheme, or from www."""
 
     kind = "URL"
+    in_letters = False
     alone = 0.9
     pattern = (
         r"(?i)\b((?:https?|ftp)://[^\s<>\"'`\\^{}|]+|www\.[a-z0-9-]+\.[a-z0-9.-]*[a-z]{2,}(?:[/?#][^\s<>\"'`\\^{}|]*)?)"
@@ -77,6 +79,7 @@ class UrlCredentials(Shape):
     """Addresses that carry a password: user information in front of the host (RFC 3986)."""
 
     kind = "URL_CREDENTIALS"
+    in_letters = False
     alone = 0.99
     pattern = r"\b([A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@:\"'<>]*:[^\s/?#@\"'<>]+@[^\s/?#\"'<>,;]+)"
 
@@ -92,6 +95,7 @@ class DateOfBirth(Shape):
     """Dates next to a word that tells that somebody was born then."""
 
     kind = "DATE_OF_BIRTH"
+    in_letters = False
     words = ("born", "birth", "dob", "birthday", "birthdate", "geboren", "date of birth", "geburtsdatum", "naissance")
     told: ClassVar[float] = 0.85
     pattern = (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import TYPE_CHECKING, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jackline.detector import Match
 from jackline_pii.checksums import luhn, repeated
@@ -12,7 +13,7 @@ from jackline_pii.numbers import Layout, Number
 from jackline_pii.shapes import Shape, Text, linear, words_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _VERSION = words_pattern(("version", "release", "ver"))
 _DEGREES = re.compile(r"[0-9]{1,3}\.[0-9]{3,10}")
@@ -23,6 +24,7 @@ class IpAddress(Shape):
     """Addresses of versions 4 and 6; unless made with `everything`, only those that are one machine's in the world."""
 
     kind = "IP_ADDRESS"
+    in_letters = False
     alone = 0.95
     pattern = (
         r"\b[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\b"
@@ -61,6 +63,7 @@ class MacAddress(Shape):
     """Hardware addresses: EUI-48 in its three notations."""
 
     kind = "MAC_ADDRESS"
+    in_letters = False
     words = ("mac", "hardware", "ethernet", "bssid")
     alone = 0.9
     pattern = (
@@ -101,6 +104,7 @@ class Vin(Shape):
     """Vehicles' numbers: 17 signs, the ninth is the check (ISO 3779, 49 CFR 565)."""
 
     kind = "VIN"
+    in_letters = False
     words = ("vin", "vehicle", "chassis")
     alone = 0.6
     pattern = r"\b([A-HJ-NPR-Z0-9]{17})\b"
@@ -112,18 +116,31 @@ class Vin(Shape):
         return mixed and value[8] == "0123456789X"[rest]
 
 
+_NAMED = r"(?i)\b(lat|latitude|lon|lng|long|longitude)[\"']?\s?[:=\n]\s?(-?[0-9]{1,3}\.[0-9]{3,15})\b"
+
+
 class Geo(Shape):
     """Places: a pair of decimal degrees, or a part of one that says which it is."""
 
     kind = "GEO_COORDINATES"
+    in_letters = False
     words = ("lat", "lon", "lng", "gps", "latitude", "longitude", "coordinates", "location", "position", "geo")
     alone = 0.3
     pattern = r"(-?[0-9]{1,2}\.[0-9]{3,10}\s?[NS]?\s?[,;/ ]\s?-?[0-9]{1,3}\.[0-9]{3,10})\b"
 
+    @cached_property
+    def named(self) -> Any:
+        """A single number and which it is, ready to search."""
+        return linear(_NAMED)
+
+    def triggers(self) -> Iterable[str]:
+        """A pair, or a single number."""
+        return (self.pattern, _NAMED)
+
     def found(self, text: Text) -> Iterator[Match]:
         """A pair next to a word, and a single number right behind one."""
         yield from super().found(text)
-        for match in _NAMED.finditer(text.data):
+        for match in self.named.finditer(text.data):
             limit = 90 if match.group(1)[:2].lower() == b"la" else 180
             if abs(float(match.group(2))) <= limit:
                 start, end = match.span(2)
@@ -133,8 +150,3 @@ class Geo(Shape):
         """At most 90 and 180 degrees."""
         latitude, longitude = (abs(float(part)) for part in _DEGREES.findall(value))
         return latitude <= 90 and longitude <= 180 and bool(latitude or longitude)  # noqa: PLR2004 - degrees
-
-
-_NAMED = linear(
-    r"\b(lat|latitude|lon|lng|long|longitude)[\"']?\s?[:=\n]\s?(-?[0-9]{1,3}\.[0-9]{3,15})\b", ignore_case=True
-)

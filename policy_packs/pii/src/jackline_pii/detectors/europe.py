@@ -48,6 +48,7 @@ class UkNino(Shape):
     """National insurance numbers: the prefixes that HMRC allots."""
 
     kind = "UK_NINO"
+    in_letters = False
     words = ("nino", "national insurance", "ni number", "insurance number")
     alone = 0.8
     pattern = r"(?i)\b([A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D])\b"
@@ -79,6 +80,7 @@ class EsDni(Shape):
     """Identity cards: the letter is the number mod 23."""
 
     kind = "ES_DNI"
+    in_letters = False
     words = ("dni", "nif", "identidad")
     alone = 0.6
     pattern = r"\b([0-9]{8}[ -]?[A-HJ-NP-TV-Z])\b"
@@ -92,6 +94,7 @@ class EsNie(Shape):
     """Foreigners' numbers: X, Y and Z count as 0, 1 and 2."""
 
     kind = "ES_NIE"
+    in_letters = False
     words = ("nie", "extranjero")
     alone = 0.8
     pattern = r"\b([XYZ][ -]?[0-9]{7}[ -]?[A-HJ-NP-TV-Z])\b"
@@ -106,6 +109,7 @@ class ItCodiceFiscale(Shape):
     """Tax codes of 16 signs with a check letter (DM 12/03/1974)."""
 
     kind = "IT_CODICE_FISCALE"
+    in_letters = False
     words = ("codice fiscale", "fiscal code")
     alone = 0.95
     pattern = r"(?i)\b([A-Z]{6}[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[A-Z][0-9LMNP-V]{3}[A-Z])\b"
@@ -122,6 +126,7 @@ class FrNir(Shape):
     """Social security numbers of 13 digits and a key: 97 less the number mod 97 (INSEE)."""
 
     kind = "FR_NIR"
+    in_letters = False
     words = ("nir", "securite sociale", "insee", "carte vitale")
     alone = 0.9
     pattern = r"\b([12] ?[0-9]{2} ?(?:0[1-9]|1[0-2]|[2-9][0-9]) ?(?:[0-9]{2}|2[AB]) ?[0-9]{3} ?[0-9]{3} ?[0-9]{2})\b"
@@ -165,6 +170,7 @@ class SePersonnummer(Shape):
     """Personal numbers: a date of birth, or one with 60 added to its day, and Luhn over ten digits."""
 
     kind = "SE_PERSONNUMMER"
+    in_letters = False
     words = ("personnummer", "personal number", "samordningsnummer")
     alone = 0.7
     pattern = r"\b((?:[12][0-9])?[0-9]{6}[-+][0-9]{4}|[12][0-9]{11})\b"

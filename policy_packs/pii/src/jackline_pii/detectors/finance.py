@@ -88,6 +88,7 @@ class Iban(Shape):
     """International bank account numbers: the country's length and mod 97-10 (ISO 13616)."""
 
     kind = "IBAN"
+    in_letters = False
     words = ("iban", "account", "konto", "bank")
     alone = 0.99
     pattern = r"\b([A-Za-z]{2}[0-9]{2}(?:[ -]?[A-Za-z0-9]){11,40})"
@@ -132,6 +133,7 @@ class CryptoWallet(Shape):
     """Wallets of Bitcoin and Litecoin (base58check, bech32) and of Ethereum (EIP-55)."""
 
     kind = "CRYPTO_WALLET"
+    in_letters = False
     words = ("wallet", "bitcoin", "btc", "ethereum", "eth", "crypto", "address", "litecoin")
     alone = 0.97
     pattern = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -59,14 +60,17 @@ class Location(Named):
     label = "LOCATION"
 
 
-def _presidio(model: str, label: str, threshold: float) -> Recognise:
-    """Load Presidio with one spaCy model for English."""
+@functools.cache
+def _presidio_engine(model: str) -> Any:
+    """Load Presidio with one spaCy model for English, once a process."""
     provider = importlib.import_module("presidio_analyzer.nlp_engine").NlpEngineProvider
     models = [{"lang_code": "en", "model_name": model}]
     made = provider(nlp_configuration={"nlp_engine_name": "spacy", "models": models}).create_engine()
-    engine: Any = importlib.import_module("presidio_analyzer").AnalyzerEngine(
-        nlp_engine=made, supported_languages=["en"]
-    )
+    return importlib.import_module("presidio_analyzer").AnalyzerEngine(nlp_engine=made, supported_languages=["en"])
+
+
+def _presidio(model: str, label: str, threshold: float) -> Recognise:
+    engine = _presidio_engine(model)
 
     def recognise(text: str) -> Iterator[Match]:
         for result in engine.analyze(text=text, language="en", entities=[label], score_threshold=threshold):
@@ -75,9 +79,14 @@ def _presidio(model: str, label: str, threshold: float) -> Recognise:
     return recognise
 
 
-def _gliner(model: str, label: str, threshold: float) -> Recognise:
+@functools.cache
+def _gliner_engine(model: str) -> Any:
     """Load a GLiNER model from a folder or from what was fetched before: nothing is fetched on the agent's path."""
-    engine: Any = importlib.import_module("gliner").GLiNER.from_pretrained(model, local_files_only=True)
+    return importlib.import_module("gliner").GLiNER.from_pretrained(model, local_files_only=True)
+
+
+def _gliner(model: str, label: str, threshold: float) -> Recognise:
+    engine = _gliner_engine(model)
 
     def recognise(text: str) -> Iterator[Match]:
         for result in engine.predict_entities(text, [label.lower()], threshold=threshold):

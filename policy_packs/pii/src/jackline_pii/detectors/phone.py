@@ -74,6 +74,7 @@ class Phone(Shape):
     """Numbers of 7 to 15 digits that a numbering plan has, or that a word nearby calls so."""
 
     kind = "PHONE"
+    in_letters = False
     words = (
         "phone",
         "telephone",

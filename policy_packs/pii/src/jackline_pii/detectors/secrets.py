@@ -17,7 +17,7 @@ from jackline_pii.placeholders import entropy, is_placeholder
 from jackline_pii.shapes import Shape, Text, linear, loosened, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _LEAST_ENTROPY = 2.8
 """Bits a sign: eight different signs have 3, English words about 2.5 to 3."""
@@ -35,6 +35,7 @@ class Secret(Shape):
     """Every rule of `secret_rules`; a match's note is the rule's name."""
 
     kind = "SECRET"
+    in_letters = False
 
     @cached_property
     def rules(self) -> list[tuple[str, Any]]:
@@ -49,6 +50,10 @@ class Secret(Shape):
             found.Add(loosened(pattern).encode())
         found.Compile()
         return found
+
+    def triggers(self) -> Iterable[str]:
+        """Give every rule's pattern."""
+        return RULES.values()
 
     def found(self, text: Text) -> Iterator[Match]:
         """Find every place."""
