@@ -125,6 +125,12 @@ UNITS = [
     "GB82 ",
     "1.1.",
     "born ",
+    "curl -u ",
+    "curl x --user a",
+    "basic ",
+    "authorization: ",
+    "aws_secret_key ",
+    "lat=1.",
 ]
 
 

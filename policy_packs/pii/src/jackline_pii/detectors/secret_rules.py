@@ -25,7 +25,7 @@ RULES: dict[str, str] = {
     "stripe-key": r"\b([rs]k_(?:live|test|prod)_[0-9A-Za-z]{16,})\b",
     "stripe-webhook": r"\b(whsec_[0-9A-Za-z+/]{32,64}={0,2})",
     "openai-key": r"\b(sk-(?:(?:proj|svcacct|admin|None)-[0-9A-Za-z_-]{20,}|[0-9A-Za-z]{48}))(?:[^0-9A-Za-z_-]|$)",
-    "anthropic-key": r"\b(sk-ant-(?:api|admin|sid|oat|ort)[0-9]{2}-[0-9A-Za-z_-]{40,})",
+    "anthropic-key": r"\b(sk-ant-(?:api|admin|sid|oat|ort)[0-9]{2}-[0-9A-Za-z_-]{80,})",
     "openrouter-key": r"\b(sk-or-v1-[0-9a-f]{64})\b",
     "huggingface-token": r"\b((?:hf|api_org)_[A-Za-z0-9]{34,40})\b",
     "groq-key": r"\b(gsk_[0-9A-Za-z]{52})\b",
@@ -76,7 +76,7 @@ RULES: dict[str, str] = {
     "connection-string": r"\b([a-z][a-z0-9+.-]{2,30}://[^\s/?#@:\"'<>]{0,80}:[^\s/?#@\"'<>]{3,}@[^\s/?#\"'<>,;]{2,})",
     "bearer-token": r"(?i)\bbearer\s+([0-9a-z._~+/-]{20,}=*)",
     "basic-credentials": r"(?i)\bbasic\s+([0-9a-z+/]{12,}={0,2})(?:[^0-9a-z+/=]|$)",
-    "curl-user": r"\bcurl\b[^\n]{0,400}?\s(?:-u|--user)[ =]{0,4}[\"']?[^\s:\"']{0,80}:([^\s\"']{6,200})",
+    "curl-user": r"\bcurl\b(?:[^\n\\]|\\[^\n]|\\\n){0,400}?\s(?:-u|--user)[ =]{0,4}[\"']?[^\s:\"']{0,80}:[\"']?([^\s\"'\[\]<>]{6,200})",
     "authorization-header": r"(?i)(?:authorization|x-[a-z-]{0,20}(?:key|token)|apikey)[\"']?:\s{0,4}[\"']?(?:(?:token|api-token|apikey|key|digest|apitoken)[ =])?([0-9a-z._~+/=-]{20,400})",
     "assigned": (
         r"(?i)(?:passw(?:or)?d|passphrase|passwd|pwd|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key"

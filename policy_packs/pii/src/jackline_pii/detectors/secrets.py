@@ -121,7 +121,7 @@ def _is_token(value: str) -> bool:
 def _is_pair(value: str) -> bool:
     """Whether it decodes to a name, a colon and a password (RFC 7617)."""
     try:
-        decoded = base64.b64decode(value + "=" * (-len(value) % 4)).decode()
+        decoded = base64.b64decode(value + "=" * (-len(value) % 4)).decode().strip()
     except (ValueError, binascii.Error):
         return False
     _, colon, password = decoded.partition(":")
