@@ -124,6 +124,16 @@ def verified(data: bytes, *, approval: str, question: str, approvers: Mapping[st
     return answer
 
 
+def claimed(data: bytes) -> dict[str, Any] | None:
+    """What an answer's file says of itself, whoever wrote it: who, what, when and why. None where it is none."""
+    try:
+        answer = _decode(_decode_signed(data).body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    said = {"who": answer.who, "say": answer.say, "at": answer.at, "why": answer.why}
+    return said if answer.args is None else {**said, "args": answer.args}
+
+
 def public_key(text: str) -> Any:
     """Read `ed25519:...`; raises ValueError that says what is wrong."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415 - as above

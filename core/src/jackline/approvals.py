@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from jackline.answers import REFUSING, Answer, AnswerError, Say, verified
+from jackline.answers import REFUSING, Answer, AnswerError, Say, claimed, verified
 from jackline.errors import JacklineError
 from jackline.plain import canonical
 from jackline.request import Action  # noqa: TC001 - msgspec reads it
@@ -255,6 +255,13 @@ class Asked:
             args=most[0].args if most else None,
             refused=tuple(refused),
         )
+
+    def claims(self) -> list[dict[str, Any]]:
+        """What the answers here say of themselves (`who`, `say`, `why`, `args`): a guard looks at the signatures."""
+        closed = self._closed()
+        found = [data for _, data in self._answers()]
+        found += [closed.answer.encode()] if closed is not None and closed.answer else []
+        return [answer for answer in map(claimed, found) if answer is not None]
 
     def answer(self, data: bytes, say: Say, now: float) -> End | None:
         """Keep a signed answer; a refusing one ends the question. How it had ended, where it came too late."""

@@ -331,7 +331,6 @@ class ApprovalRequested(Event, frozen=True, kw_only=True, omit_defaults=True, ta
     """A policy escalated an act: people are asked, and it is not done before they agree."""
 
     approval: str
-    """SHA-256 over the exact action, 64 hex digits."""
     session: str
     run: str
     span: str
@@ -342,11 +341,8 @@ class ApprovalRequested(Event, frozen=True, kw_only=True, omit_defaults=True, ta
     rule: str = ""
     reason: str = ""
     to: tuple[str, ...] = ()
-    """The approvers and groups that the bundle names; empty for all."""
     needed: int = 1
-    """How many approvers must agree."""
     expires: float
-    """From then on (Unix seconds) the answer is no."""
     args: str = ""
     """Keyed digest of the arguments: 32 hex digits."""
 

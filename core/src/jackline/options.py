@@ -175,7 +175,7 @@ class Gate(Options):
 
     def terms(self) -> dict[str, Any]:
         """What is said, as an escalating verdict's detail has it."""
-        said = {"to": list(self.to) if self.to is not None else None, "expires": self.expires}
+        said: dict[str, Any] = {"to": list(self.to) if self.to is not None else None, "expires": self.expires}
         said |= {"approvals": self.approvals, "wait": self.wait}
         return {name: value for name, value in said.items() if value is not None}
 

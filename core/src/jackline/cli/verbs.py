@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from jackline.cli import agents, apply, bundles, control, demo, doctor, plugins, proof, sessions, status, trace
+from jackline.cli import (
+    agents,
+    apply,
+    approvals,
+    bundles,
+    control,
+    demo,
+    doctor,
+    plugins,
+    proof,
+    sessions,
+    status,
+    trace,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,3 +47,8 @@ def register(cli: typer.Typer) -> None:
     family.command("set")(agents.set_)
     family.command("apply")(apply.apply)
     cli.add_typer(family, name="agents", rich_help_panel=_AGENTS)
+    family = typer.Typer(no_args_is_help=True, help="What waits for people, and what they say to it.")
+    family.command("list")(approvals.list_)
+    for name in ("show", "approve", "deny", "edit", "respond", "key"):
+        family.command(name)(getattr(approvals, name))
+    cli.add_typer(family, name="approvals", rich_help_panel=_AGENTS)

@@ -1,0 +1,217 @@
+"""`approvals`: what agents want to do and may not before people agree, and what people say to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import typer
+
+from jackline.cli import output, state
+from jackline.errors import JacklineError
+
+if TYPE_CHECKING:
+    from jackline.answers import Say
+    from jackline.approvals import Approvals, Asked
+    from jackline.home import Home
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="An approval's id, or at least six digits of its beginning.")]
+Why = Annotated[str, typer.Option(help="The reason, for the record; the agent is told it.")]
+As = Annotated[str, typer.Option("--as", help="The approver whose key signs; needed where you have several.")]
+
+_COLUMNS = ("approval", "state", "agent", "wants to", "policy", "asked", "lapses in", "answers")
+_STYLES = {"pending": "yellow", "denied": "red", "expired": "red", "consumed": "green"}
+_DONE = {"approve": "approved", "deny": "denied", "edit": "approved with other arguments", "respond": "answered"}
+
+
+def list_(
+    ctx: typer.Context,
+    all_: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    as_json: output.Json = False,
+) -> None:
+    """List what waits for people, the oldest first.
+
+    For example: jackline approvals list
+    """
+    now = time.time()
+    rows = [(one, _state(one, now)) for one in sorted(_approvals(ctx.obj).all(), key=lambda one: one.question.asked)]
+    rows = [(one, how) for one, how in rows if all_ or how == "pending"]
+    if as_json:
+        output.answer({"approvals": [_plain(one, how) for one, how in rows]})
+        return
+    if not rows:
+        output.say("nothing waits for people")
+        return
+    output.show(output.table(_COLUMNS, [_row(one, how, now) for one, how in rows]))
+
+
+def show(ctx: typer.Context, approval: Id, as_json: output.Json = False) -> None:
+    """Show one question in full: the exact arguments, who may answer, and what was answered.
+
+    For example: jackline approvals show 4f1c2a
+    """
+    one = _approvals(ctx.obj).named(approval)
+    told = _plain(one, _state(one, time.time()))
+    if as_json:
+        output.answer(told)
+        return
+    question = one.question
+    lines = {
+        "approval": question.id,
+        "state": told["state"],
+        "agent": question.agent,
+        "wants": f"{question.action} '{question.resource}'",
+        "because": f"policy '{question.policy}' asks: {question.reason}",
+        "session": question.session,
+        "for": question.user or "nobody named",
+        "asked": output.moment(question.asked),
+        "lapses": output.moment(question.expires),
+        "needs": f"{question.needed} of {', '.join(question.to) or 'all approvers'}",
+        "arguments": json.dumps(question.args, indent=2, ensure_ascii=False),
+    }
+    for said in told["answers"]:
+        lines[f"{said['who']} says"] = f"{said['say']}: {said['why'] or 'no reason given'} (not verified here)"
+    output.show(output.table(("", ""), list(lines.items())))
+
+
+def approve(ctx: typer.Context, approval: Id, why: Why = "", as_: As = "", as_json: output.Json = False) -> None:
+    """Agree to an act exactly as it was asked about. It may be done once, until the question lapses.
+
+    For example: jackline approvals approve 4f1c2a --why "known customer"
+    """
+    _answer(ctx.obj, approval, "approve", why, as_, as_json=as_json)
+
+
+def deny(ctx: typer.Context, approval: Id, why: Why, as_: As = "", as_json: output.Json = False) -> None:
+    """Refuse an act: one no is enough.
+
+    For example: jackline approvals deny 4f1c2a --why "no receipt"
+    """
+    _answer(ctx.obj, approval, "deny", why, as_, as_json=as_json)
+
+
+def edit(
+    ctx: typer.Context,
+    approval: Id,
+    args: Annotated[str, typer.Option(help="All arguments, as JSON: those to use in place of the agent's.")],
+    why: Why = "",
+    as_: As = "",
+    as_json: output.Json = False,
+) -> None:
+    """Agree to the act with other arguments. They are judged again like any others.
+
+    For example: jackline approvals edit 4f1c2a --args '{"order": "A-1", "amount": 450}'
+    """
+    try:
+        given = json.loads(args)
+    except ValueError as error:
+        raise typer.BadParameter(f"--args is no JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise typer.BadParameter('--args is no map: write all arguments by name, such as {"amount": 450}')
+    _answer(ctx.obj, approval, "edit", why, as_, as_json=as_json, args=given)
+
+
+def respond(
+    ctx: typer.Context,
+    approval: Id,
+    text: Annotated[str, typer.Option(help="What the agent is told in place of a result.")],
+    as_: As = "",
+    as_json: output.Json = False,
+) -> None:
+    """Answer the agent in the act's place: the act is not done.
+
+    For example: jackline approvals respond 4f1c2a --text "offer a voucher instead"
+    """
+    _answer(ctx.obj, approval, "respond", text, as_, as_json=as_json)
+
+
+def key(
+    name: Annotated[str, typer.Argument(help="The approver's name, as the bundle will have it.")],
+    as_json: output.Json = False,
+) -> None:
+    """Make your key, and print the line that the bundle pins. The private half stays in your configuration folder.
+
+    For example: jackline approvals key ana
+    """
+    from jackline.cli import keys  # noqa: PLC0415 - only approvers have keys
+
+    path, public, new = keys.made(name)
+    if as_json:
+        output.answer({"name": name, "key": public, "file": str(path), "new": new})
+        return
+    output.note(f"{'made' if new else 'found'} {path}; keep it to yourself. Under `approvers:` of the bundle:")
+    output.say(f'  {name}: {{key: "{public}"}}')
+
+
+def _answer(
+    home: Home, approval: str, say: Say, why: str, as_: str, *, as_json: bool, args: dict[str, Any] | None = None
+) -> None:
+    from jackline.answers import REFUSING, Answer, sign  # noqa: PLC0415 - only where somebody answers
+    from jackline.cli import keys  # noqa: PLC0415
+    from jackline.events import ApprovalApproved, ApprovalDenied, Event  # noqa: PLC0415
+
+    if say in REFUSING and not why.strip():
+        raise JacklineError("say why: the agent is told it, and it stands in the record")
+    one, now = _approvals(home).named(approval), time.time()
+    question = one.question
+    _refuse_late(one, _state(one, now))
+    who, private = keys.load(as_)
+    answer = Answer(approval=question.id, question=one.fingerprint, say=say, who=who, at=now, why=why, args=args)
+    before = one.answer(sign(answer, private), say, now)
+    if before is not None:
+        _refuse_late(one, before)
+    session = question.session
+    event: Event = (
+        ApprovalDenied(at=now, approval=question.id, session=session, who=who, why=why, responded=say == "respond")
+        if say in REFUSING
+        else ApprovalApproved(at=now, approval=question.id, session=session, who=who, why=why, edited=say == "edit")
+    )
+    state.record(home, event)
+    alone = (one.folder / "question.json").stat().st_uid == os.getuid() if hasattr(os, "getuid") else True
+    if as_json:
+        output.answer({"approval": question.id, "done": say, "who": who, "why": why, "self_approval_possible": alone})
+        return
+    output.say(f"approval {question.id[:12]} {_DONE[say]} by {who}{f': {why}' if why else ''}")
+    if alone:
+        output.note(
+            "self-approval possible: the agent runs as the same user as you, and can read your key; "
+            "run agents as a user of their own"
+        )
+
+
+def _refuse_late(one: Asked, how: str) -> None:
+    if how != "pending":
+        raise JacklineError(f"approval {one.question.id[:12]} is {how}: it is too late for an answer")
+
+
+def _approvals(home: Home) -> Approvals:
+    from jackline.approvals import Approvals  # noqa: PLC0415 - only these verbs read them
+
+    return Approvals(home.approvals)
+
+
+def _state(one: Asked, now: float) -> str:
+    """How it stands without a bundle: whether enough have agreed, a guard tells, which knows whose answers count."""
+    return one.ended() or ("expired" if now > one.question.expires else "pending")
+
+
+def _plain(one: Asked, how: str) -> dict[str, Any]:
+    return {"state": how, **msgspec.to_builtins(one.question), "answers": one.claims()}
+
+
+def _row(one: Asked, how: str, now: float) -> tuple[Any, ...]:
+    question = one.question
+    answers = ", ".join(f"{said['who']}: {said['say']}" for said in one.claims())
+    return (
+        question.id[:12],
+        output.text(how, _STYLES.get(how, "")),
+        question.agent,
+        f"{question.action} {question.resource}",
+        question.policy,
+        output.moment(question.asked),
+        output.span(question.expires - now) if how == "pending" else "",
+        answers,
+    )
