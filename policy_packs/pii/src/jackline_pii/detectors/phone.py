@@ -70,6 +70,11 @@ _OTHERS = words_pattern(
 _CLOSE = 22
 
 
+_LABELS = words_pattern(("office", "desk", "work", "home", "direct"))
+_BESIDE = 10
+"""Characters in which a label stands beside its number: further away these words tell of places."""
+
+
 class Phone(Shape):
     """Numbers of 7 to 15 digits that a numbering plan has, or that a word nearby calls so."""
 
@@ -109,17 +114,9 @@ class Phone(Shape):
         "msisdn",
         "texted",
         "cellphone",
-        "answer",
-        "answering",
-        "pick up",
-        "hung up",
         "pager",
-        "office",
-        "desk",
         "direct line",
         "switchboard",
-        "message to",
-        "messages to",
     )
     told: ClassVar[float] = 0.8
     pattern = (
@@ -144,6 +141,11 @@ class Phone(Shape):
             confidence = self._confidence(text, start, end, value)
             if confidence:
                 yield Match(start, end, confidence)
+
+    def is_told(self, text: Text, start: int, end: int) -> bool:
+        """Whether a word that is about telephoning stands near, or a label beside it."""
+        beside = text.data[max(0, start - _BESIDE) : start] + b" " + text.data[end : end + _BESIDE]
+        return super().is_told(text, start, end) or _LABELS.search(beside) is not None
 
     def _confidence(self, text: Text, start: int, end: int, value: str) -> float:
         plain = _EXTENSION.sub("", value)
