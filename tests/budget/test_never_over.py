@@ -11,7 +11,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -162,7 +161,7 @@ def spend(ledger: Ledger, subject: Engine, seed: int) -> None:
         if isinstance(made, Refusal):
             if made.outstanding == 0 or made.spent > CAP * 0.95:
                 return
-            time.sleep(0.002 * chance.random())  # others hold what is left; what they give back can be had
+            threading.Event().wait(0.002 * chance.random())  # others hold what is left; what they give back can be had
             continue
         most = made.holds[0].held
         ledger.settle(made, {"usd": chance.randint(most // 10, most)}, AT)

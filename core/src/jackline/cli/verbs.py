@@ -14,6 +14,7 @@ from jackline.cli import (
     control,
     demo,
     doctor,
+    new_pack,
     plugins,
     proof,
     sessions,
@@ -33,6 +34,7 @@ def register(cli: typer.Typer) -> None:
     """Add every verb of the core to the command line."""
     panels: list[tuple[str, dict[str, Callable[..., None]]]] = [
         (_POLICIES, {"check": bundles.check, "test": bundles.cases, "schema": bundles.schema}),
+        (_POLICIES, {"new-pack": new_pack.new_pack}),
         (_AGENTS, {"sessions": sessions.sessions, "trace": trace.trace}),
         (_AGENTS, {"stop": control.stop, "pause": control.pause, "reopen": control.reopen}),
         (_RECORD, {"status": status.status, "doctor": doctor.doctor, "plugins": plugins.plugins}),
