@@ -258,7 +258,7 @@ def test_phones_need_their_numbering_plans(monkeypatch: pytest.MonkeyPatch) -> N
         made(entities=["PHONE"])
     assert str(raised.value) == (
         "entities.0: PHONE needs the numbering plans of phonenumbers; "
-        "pip install 'jackline-pii[phone]', or list the entities without PHONE"
+        "pip install phonenumbers, or list the entities without PHONE"
     )
 
 

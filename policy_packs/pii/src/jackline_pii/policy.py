@@ -168,7 +168,7 @@ def _detector(kind: str, options: PiiOptions, context: BuildContext, path: tuple
         return IpAddress(everything=options.addresses == "all")
     if found is Phone:
         if importlib.util.find_spec("phonenumbers") is None:
-            hint = "pip install 'jackline-pii[phone]', or list the entities without PHONE"
+            hint = "pip install phonenumbers, or list the entities without PHONE"
             context.problem("PHONE needs the numbering plans of phonenumbers", path=path, hint=hint)
             return None
         return Phone(options.regions)
