@@ -9,6 +9,8 @@ from jackline.plugins import installed_plugins
 from jackline_pii.catalogue import DEFAULT, TARGETS
 from jackline_pii.loading import scanner
 
+BESIDE = scanner(DEFAULT)
+
 # Entity, a word that tells it ("" where none is needed), valid values, values that only look like one.
 VECTORS: list[tuple[str, str, list[str], list[str]]] = [
     (
@@ -212,3 +214,13 @@ def test_a_number_that_is_something_else_is_no_telephone_number() -> None:
     found = scanner(["PHONE"])
     for text in ("call me, my card is 4111 1111 1111 1111", "call about SSN 460-89-9847"):
         assert found.scan(text) == [], text
+
+
+@pytest.mark.parametrize("before", ["", "(", "/", "order 12 ", "x,", "\n", "a=", '"', "2024-01-15 ", "é "])
+@pytest.mark.parametrize("after", ["", " 7x", " ok", ".", ",", '"', "\n", ";", "?", "]", " 100 units"])
+@pytest.mark.parametrize("value", ["4111 1111 1111 1111", "460-89-9847", "+44 20 7946 0958", "529.982.247-25"])
+def test_what_stands_beside_a_value_does_not_hide_it(before: str, after: str, value: str) -> None:
+    """P19: other numbers, signs and words before it and after it."""
+    text = before + value + after
+    at = len(before)
+    assert any(s.start <= at and at + len(value) <= s.end for s in BESIDE.scan(text)), text

@@ -103,11 +103,13 @@ def find_kinds(text: Text, index: Index) -> Iterator[tuple[Number, Match]]:
     whole = text.text
     for run in _RUNS.finditer(whole):
         start, end = run.span()
-        if end - start < FEWEST or _is_part(whole, start, end):
+        if end - start < FEWEST:
             continue
         spans = [(start, end)] if run[0].isdigit() else _groups(whole, start, end)
+        if _is_open_after(whole, end):
+            spans = spans[: _last_space(whole, spans)]
         sizes = tuple([end - start for start, end in spans])
-        after = 0
+        after = 1 if _is_open_before(whole, start) else 0
         while after < len(spans):
             after = yield from _read(text, spans, sizes, after, index)
 
@@ -133,6 +135,14 @@ def _read(
     return first + 1
 
 
+def _last_space(text: str, spans: list[tuple[int, int]]) -> int:
+    """How many groups stand before the last one that a space parts from them."""
+    for place in range(len(spans) - 1, 0, -1):
+        if text[spans[place - 1][1] : spans[place][0]] == " ":
+            return place
+    return 0
+
+
 def _groups(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return [match.span() for match in _GROUPS.finditer(text, start, end)]
 
@@ -143,13 +153,20 @@ def _grouped(text: str, spans: list[tuple[int, int]], layout: Layout) -> Grouped
     return Grouped(spans[0][0], spans[-1][1], digits, layout, "".join(gaps))
 
 
-def _is_part(text: str, start: int, end: int) -> bool:
-    """Whether the run is a part of something longer: of a name, a fraction, a longer number."""
+def _is_open_before(text: str, start: int) -> bool:
+    """Whether the first group is the end of something longer: of a name, of a fraction."""
     before = text[start - 1] if start else " "
-    after = text[end] if end < len(text) else " "
-    if before.isalnum() or before == "_" or after.isalnum() or after == "_":
-        return not (after in "xX" and end + 1 < len(text) and text[end + 1].isdigit())
+    if before.isalnum() or before == "_":
+        return True
     return before in ".," and start > 1 and text[start - 2].isdigit()
+
+
+def _is_open_after(text: str, end: int) -> bool:
+    """Whether the last group is the beginning of something longer; an extension (`x123`) is none."""
+    after = text[end] if end < len(text) else " "
+    if after.isalnum() or after == "_":
+        return not (after in "xX" and end + 1 < len(text) and text[end + 1].isdigit())
+    return False
 
 
 def _readings(text: str, spans: list[tuple[int, int]], sizes: Layout, first: int) -> list[tuple[int, int]]:

@@ -75,6 +75,13 @@ _BESIDE = 10
 """Characters in which a label stands beside its number: further away these words tell of places."""
 
 
+_START = r"(?:\+ ?|\(\+)?(?:\([0-9]{1,6}\)[ .-]?[0-9]{1,12}|[0-9]{1,15}\)?)"
+_REST = (
+    r"(?:[ .-]?\([0-9]{1,6}\)[ .-]?[0-9]{1,12}| ?[./-] ?[0-9]{1,12}| [0-9]{1,12}){0,7}"
+    r"(?: ?(?:x|ext\.? ?)[0-9]{1,6})?"
+)
+
+
 class Phone(Shape):
     """Numbers of 7 to 15 digits that a numbering plan has, or that a word nearby calls so."""
 
@@ -119,12 +126,7 @@ class Phone(Shape):
         "switchboard",
     )
     told: ClassVar[float] = 0.8
-    pattern = (
-        r"(?:^|[^0-9A-Za-z_./#$+(-])"
-        r"((?:\+ ?|\(\+)?(?:\([0-9]{1,6}\)[ .-]?[0-9]{1,12}|[0-9]{1,15}\)?)"
-        r"(?:[ .-]?\([0-9]{1,6}\)[ .-]?[0-9]{1,12}| ?[./-] ?[0-9]{1,12}| [0-9]{1,12}){0,7}"
-        r"(?: ?(?:x|ext\.? ?)[0-9]{1,6})?)"
-    )
+    pattern = rf"(?:^|[^0-9A-Za-z_./#$+(-])({_START}{_REST})|[/(#.,=]((?:\+ ?){_START}{_REST})"
 
     def __init__(self, regions: Sequence[str] = REGIONS) -> None:
         self._regions = tuple(regions)
@@ -132,15 +134,12 @@ class Phone(Shape):
     def found(self, text: Text) -> Iterator[Match]:
         """Find every place that is nothing else."""
         for match in self.compiled.finditer(text.data):
-            start, end = match.span(1)
-            if end - start < _LEAST:
-                continue
-            value = text.text[start:end]
-            if not _is_number(text, start, end, value):
-                continue
-            confidence = self._confidence(text, start, end, value)
-            if confidence:
-                yield Match(start, end, confidence)
+            whole = match.span(1 if match.span(1)[0] >= 0 else 2)
+            for start, end in _readings(text.text, *whole):
+                confidence = self._confidence(text, start, end, text.text[start:end])
+                if confidence:
+                    yield Match(start, end, confidence)
+                    break
 
     def is_told(self, text: Text, start: int, end: int) -> bool:
         """Whether a word that is about telephoning stands near, or a label beside it."""
@@ -148,6 +147,8 @@ class Phone(Shape):
         return super().is_told(text, start, end) or _LABELS.search(beside) is not None
 
     def _confidence(self, text: Text, start: int, end: int, value: str) -> float:
+        if end - start < _LEAST or not _is_number(text, start, end, value):
+            return 0.0
         plain = _EXTENSION.sub("", value)
         groups = _DIGITS.findall(plain)
         count = sum(map(len, groups))
@@ -180,6 +181,23 @@ class Phone(Shape):
         if plain[0] == "+" and len(_DIGITS.findall(plain)) > 1:
             return 0.7
         return 0.75 if plain.startswith("001") and "-" in plain else 0.0
+
+
+def _readings(text: str, start: int, end: int) -> list[tuple[int, int]]:
+    """Give what a run of groups can be read as: all of it, then without what a space parts from it at either end."""
+    if text[start] == "(" and text.find(")", start, end) < 0:
+        start += 1
+    readings = [(start, end)]
+    last, first = text.rfind(" ", start, end), text.find(" ", start, end)
+    if last < 0:
+        return readings
+    readings.append((start, last))
+    if text[start] != "+":
+        readings.append((first + 1, end))
+    before = text.rfind(" ", start, last)
+    if before > 0:
+        readings.append((start, before))
+    return readings
 
 
 @functools.cache
