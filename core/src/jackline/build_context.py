@@ -118,21 +118,24 @@ class BuildContext:
         """Refuse the bundle for something at `path` of the options."""
         self.problems.append(self._document.problem(self._around(_path(path)), message, hint))
 
-    def check_gate(self, gate: Gate) -> None:
-        """Refuse a gate that nobody could open: an unknown approver or group, or fewer people than must agree."""
+    def check_gate(self, gate: Gate, *, path: Sequence[str | int] = ()) -> None:
+        """Refuse a gate that nobody could open: an unknown approver or group, or fewer people than must agree.
+
+        It stands at `path` of the options.
+        """
         if not self.approvers:
             return
         known = {*self.approvers.people, *self.approvers.groups}
         unknown = [(place, name) for place, name in enumerate(gate.to or ()) if name not in known]
         for place, name in unknown:
-            listed = self._document.has(self._around(("to", place)))
-            path = ("to", place) if listed else ("to",)
-            self.problem(f"'{name}' is no approver and no group", path=path, hint=nearest(name, known))
+            listed = self._document.has(self._around((*path, "to", place)))
+            where = (*path, "to", place) if listed else (*path, "to")
+            self.problem(f"'{name}' is no approver and no group", path=where, hint=nearest(name, known))
         able = self.approvers.named(gate.to or ())
         if not unknown and len(able) < (gate.approvals or 1):
             asked = counted(len(able), "approver")
             message = f"{gate.approvals} approvals are needed, and {asked} may answer: {', '.join(able)}"
-            self.problem(message, path="approvals", hint="ask for fewer, or name more in `to`")
+            self.problem(message, path=(*path, "approvals"), hint="ask for fewer, or name more in `to`")
 
     def _check_args(self, source: str, condition: Condition) -> None:
         """Check `args` against the schema of each known tool that the condition is about."""
