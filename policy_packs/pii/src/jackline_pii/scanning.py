@@ -12,7 +12,7 @@ from jackline_pii.numbers import Index, Number, find_kinds
 from jackline_pii.shapes import Shape, Text, linear, loosened, quiet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from jackline.detector import Detector
 
@@ -94,7 +94,7 @@ class Scanner:
         if self.is_silent(text):
             return []
         folded = fold(text)
-        spans = [*self._mapped(folded)]
+        spans = self._mapped(folded)
         decoded = percent_decoded(folded)
         if decoded is not None:
             known = {(span.start, span.end, span.kind) for span in spans}
@@ -107,9 +107,11 @@ class Scanner:
                 spans.append(Span(first, last, best.kind, best.confidence, "base64"))
         return resolved(spans)
 
-    def _mapped(self, folded: Folded) -> Iterator[Span]:
-        for start, end, kind, confidence, note in self._found(Text(folded.text)):
-            yield Span(*folded.span(start, end), kind, confidence, note)
+    def _mapped(self, folded: Folded) -> list[Span]:
+        found = self._found(Text(folded.text))
+        if folded.starts is None:
+            return found
+        return [span._replace(start=start, end=end) for span in found for start, end in [folded.span(*span[:2])]]
 
     def _found(self, text: Text) -> list[Span]:
         """Find everything in a normalised text; overlapping ones too."""

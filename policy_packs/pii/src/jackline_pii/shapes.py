@@ -19,7 +19,9 @@ _SUBSTRING = 6
 """Words of so many letters are also found inside others, as in `customerpassport`."""
 _FEW = 12
 """Up to so many words are first looked for as they are, which is faster than the search."""
-_COUNT = re.compile(r"\{([0-9]+)(?:,[0-9]*)?\}\??")
+_COUNT = re.compile(r"\{([0-9]+)(,[0-9]*)?\}\??")
+_KEPT = 17
+"""Signs of a vehicle's number: larger counts would make the automaton that looks for all patterns at once too large."""
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 
@@ -44,8 +46,14 @@ def words_pattern(words: Iterable[str]) -> Any:
 
 
 def loosened(pattern: str) -> str:
-    """Give a small pattern that matches wherever this one does: how often something is repeated does not count."""
-    return _COUNT.sub(lambda count: "*" if count[1] == "0" else "+", pattern)
+    """Give a small pattern that matches wherever this one does: only low exact counts are kept."""
+    return _COUNT.sub(_loosened, pattern)
+
+
+def _loosened(count: re.Match[str]) -> str:
+    if count[2] is None and int(count[1]) <= _KEPT:
+        return count[0]
+    return "*" if count[1] == "0" else "+"
 
 
 class Text:

@@ -135,6 +135,8 @@ class Phone(Shape):
         """Find every place that is nothing else."""
         for match in self.compiled.finditer(text.data):
             whole = match.span(1 if match.span(1)[0] >= 0 else 2)
+            if whole[1] - whole[0] < _LEAST:
+                continue
             for start, end in _readings(text.text, *whole):
                 confidence = self._confidence(text, start, end, text.text[start:end])
                 if confidence:
