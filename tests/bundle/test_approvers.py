@@ -8,7 +8,7 @@ import pytest
 
 from jackline.bundle import load_bundle
 from jackline.errors import BundleError
-
+from jackline.widening import widened
 
 KEY = "ed25519: and the base64 of 32 bytes; make one with: jackline approvals key NAME"
 
@@ -85,3 +85,16 @@ def test_fewer_approvals_and_other_people_are_wider():
     assert new.entries[0].policy.widens(old.entries[0].policy) == ("also answered by finance",)
     old, new = (load_bundle(bundle(with_=text)) for text in ("{approvals: 2}", "{}"))
     assert new.entries[0].policy.widens(old.entries[0].policy) == ("1 approvals instead of 2",)
+
+
+def test_who_may_answer_that_could_not_before_is_told():
+    old = load_bundle(bundle(groups="  finance: [ana]\n"))
+    cat = f"  ana: {{key: '{key(1)}', user: u-1}}\n  ben: {{key: '{key(4)}', user: u-2}}\n  cat: {{key: '{key(3)}'}}\n"
+    new = load_bundle(bundle(people=cat, groups="  finance: [ana, cat]\n  board: [cat]\n"))
+    assert widened(old, new) == (
+        "approver 'ana' is another user",
+        "approver 'ben' has another key",
+        "approver 'cat' is new",
+        "group 'finance' has cat as well",
+    )
+    assert widened(old, old) == ()

@@ -37,6 +37,7 @@ def _widened(old: Bundle, new: Bundle) -> Iterator[str]:
         yield "agents that are not registered may act"
     if (old.unmanaged, new.unmanaged) == ("deny", "allow"):
         yield "agents that only report may act"
+    yield from _answering(old, new)
     after = {entry.name: entry for entry in new.entries}
     for before in old.entries:
         if before.mode == "enforce":
@@ -46,6 +47,23 @@ def _widened(old: Bundle, new: Bundle) -> Iterator[str]:
         for entry in new.entries:
             if entry.name not in before_names and isinstance(entry.policy, Granting):
                 yield f"policy '{entry.name}': new, and can permit what the others do not"
+
+
+def _answering(old: Bundle, new: Bundle) -> Iterator[str]:
+    """Who may answer what is escalated, that could not before."""
+    was, now = old.approvers, new.approvers
+    for name, one in now.people.items():
+        before = was.people.get(name)
+        if before is None:
+            yield f"approver '{name}' is new"
+        elif before.key != one.key:
+            yield f"approver '{name}' has another key"
+        elif before.user != one.user:
+            yield f"approver '{name}' is another user"
+    for group, members in now.groups.items():
+        added = sorted(set(members) - set(was.groups.get(group, ())))
+        if group in was.groups and added:
+            yield f"group '{group}' has {', '.join(added)} as well"
 
 
 def _entry(old: Entry, new: Entry | None) -> Iterator[str]:
