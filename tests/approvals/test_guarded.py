@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ from jackline import ApprovalPending, Denied, Guard
 from jackline.answers import Answer, sign
 from jackline.journal import read
 
+FORK = multiprocessing.get_context("fork")
 NOW = 1_800_000_000.0
 
 
@@ -110,9 +112,11 @@ def test_an_approved_act_is_done_once_and_on_record(bank):
 def test_a_denied_act_is_not_done_and_not_asked_again(bank):
     """P58: a no is enforced again at every further try."""
     pending(bank, "A-1", 900)
+    asked = bank.asked()
     bank.says("ben", "deny", why="no receipt")
     for _ in range(3):
         assert denied(bank, "A-1", 900) == "Not permitted by policy 'refunds': ben denied it: no receipt"
+    assert {event.approvals for event in bank.events("decided")} == {(asked.question.id,)}
     assert bank.paid == []
 
 
@@ -235,7 +239,7 @@ def test_two_policies_that_ask_are_two_questions(bank):
     assert len(set(both)) == 2
     first, second = map(bank.guard.approvals.named, both)
     bank.says("ana", "approve", asked=first)
-    assert set(pending(bank, "A-1", 900).decision.approvals) == set(both)
+    assert pending(bank, "A-1", 900).decision.approvals == (both[1],)
     bank.says("ben", "approve", asked=second)
     bank.refund("A-1", 900)
     assert bank.paid == [("A-1", 900)]
@@ -347,6 +351,60 @@ def test_a_kill_between_approval_and_act_never_gives_two_acts(bank, tmp_path):
     os.waitpid(child, 0)
     assert log.read_text() == "A-1"
     pending(bank, "A-1", 900)
+    assert bank.paid == []
+
+
+def test_eight_processes_do_an_approved_act_once(bank, tmp_path):
+    """Each process has its guard and sees the approval; one act is done, the others are asked about anew."""
+    pending(bank, "A-1", 900)
+    bank.says("ana", "approve")
+    log, barrier = tmp_path / "log", FORK.Barrier(8)
+    log.touch()
+
+    def racer():
+        bank.restart()
+
+        def note(what):
+            with log.open("a") as file:
+                file.write(what)
+
+        @bank.guard.tool(name="refund")
+        def refund(order: str, amount: int) -> None:
+            note("R")
+
+        barrier.wait(60)
+        with bank.guard.session(id="job-1", user="u-9"):
+            try:
+                refund("A-1", 900)
+            except ApprovalPending:
+                note("p")
+
+    processes = [FORK.Process(target=racer) for _ in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert sorted(log.read_text()) == ["R", *"ppppppp"]
+    assert len(bank.events("approval_consumed")) == 1
+    assert len(bank.events("approval_requested")) == 2
+
+
+def test_arguments_that_are_changed_again_and_again_are_refused(bank):
+    extra = "".join(
+        f"  - {{name: more-{turn}, use: rule, on: tool.call, when: args.amount == {turn}, effect: escalate}}\n"
+        for turn in range(1, 5)
+    )
+    bank.write(more=extra)
+    bank.restart()
+    for turn in range(4):
+        (waits,) = pending(bank, "A-1", 900).decision.approvals
+        asked = bank.guard.approvals.named(waits)
+        bank.says("ana", "edit", asked=asked, args={"order": "A-1", "amount": turn + 1})
+    told = denied(bank, "A-1", 900)
+    assert (
+        told
+        == "Not permitted by policy 'jackline': its arguments were changed by approvers 4 times, and a policy still asks"
+    )
     assert bank.paid == []
 
 

@@ -151,6 +151,7 @@ class _Round:
         self.following, self.patient = following, patient
         self.granted: dict[str, Put] = {}
         self.pending: list[Put] = []
+        self.refused: list[Put] = []
         self.block = False
 
     def answered(self, request: Request, decision: Decision) -> Answered:
@@ -173,7 +174,7 @@ class _Round:
             verdicts = [edit, *verdicts]
         args = decision.args if decision.args is not None else (edit.args if edit is not None else None)
         made = combine(verdicts, decision.evaluated, request, revision=decision.revision, mode=decision.mode, args=args)
-        asked = (*self.granted.values(), *self.pending)
+        asked = tuple(self.refused or self.pending or self.granted.values())
         made = replace(made, approvals=tuple(each.asked.question.id for each in asked))
         return Answered(made, tuple(self.granted.values()), tuple(self.pending), self.block)
 
@@ -190,6 +191,8 @@ class _Round:
                 continue
             answer, put = self._asked(judged, verdict)
             found.append(answer)
+            if answer.effect == "deny" and put is not None:
+                self.refused.append(put)
             if answer.effect == "allow" and put is not None:
                 self.granted[verdict.policy] = put
                 if put.standing.args is not None:
