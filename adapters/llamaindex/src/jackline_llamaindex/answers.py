@@ -36,7 +36,8 @@ class Answer:
         self.acts = acts
         self.step = step
         self.chat = chat
-        self._holding = any(act.holds for act in acts)
+        held = [act.holds for act in acts]
+        self._holding = any(held)
         self.traces = Traces(llm, model=True) if self._holding or step is not None else None
         """What tracers are told of the answer when it was judged."""
         self._held: list[Any] = []
@@ -121,7 +122,8 @@ class Answer:
         for act in self.acts:
             if act.request is None:
                 continue
-            native, before = _after(act, native, before, act.guard.returned(act.request, before))
+            if act.looked:
+                native, before = _after(act, native, before, act.guard.returned(act.request, before))
             word = self._last_word(native, selections)
             for asked in act.outputs(word[0]) if word is not None else ():
                 if word is not None and act.guard.judges(asked):
@@ -134,7 +136,8 @@ class Answer:
         for act in self.acts:
             if act.request is None:
                 continue
-            native, before = _after(act, native, before, await act.guard.areturned(act.request, before))
+            if act.looked:
+                native, before = _after(act, native, before, await act.guard.areturned(act.request, before))
             word = self._last_word(native, selections)
             for asked in act.outputs(word[0]) if word is not None else ():
                 if word is not None and act.guard.judges(asked):
@@ -146,7 +149,8 @@ class Answer:
     def _begun(self, response: Any) -> tuple[Any, Any, Sequence[ToolSelection]]:
         """Record the answer; its native and its plain form, and the calls in it."""
         native = response.message if self.chat else response.text
-        selections = self._selections(response) if self.chat else []
+        asks = self.step is not None or (self.chat and (native.additional_kwargs or len(native.blocks) > 1))
+        selections = self._selections(response) if self.chat and asks else []
         before = translate.message(native, selections or None) if self.chat else native
         for act in self.acts:
             act.finished(response, before, self._told)
