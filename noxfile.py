@@ -31,7 +31,16 @@ FRAMEWORKS = {
     "http": ["newest", "oldest"],
 }
 """Each adapter's sets of versions: the files of `constraints/`."""
-EVERY_FRAMEWORK = ["langchain>=1.2,<2", "crewai", "llama-index-core", "httpx", "requests", "urllib3", "aiohttp"]
+EVERY_FRAMEWORK = [
+    "langchain>=1.2,<2",
+    "crewai",
+    "llama-index-core",
+    "httpx",
+    "httpx2",
+    "requests",
+    "urllib3",
+    "aiohttp",
+]
 """All of them, in one environment: pip finds versions that go together."""
 ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "docs", "together"]]
 ELSEWHERE += [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/transparency*"))]
