@@ -41,6 +41,7 @@ EVERY_FRAMEWORK = [
     "urllib3",
     "aiohttp",
 ]
+EVERY_FRAMEWORK += ["-c", "constraints/crewai-newest.txt", "-c", "constraints/llamaindex-newest.txt"]
 """All of them, in one environment: pip finds versions that go together."""
 ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "docs", "together"]]
 ELSEWHERE += [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/transparency*"))]
@@ -177,7 +178,7 @@ def adapter_http(session: nox.Session, versions: str) -> None:
 def together(session: nox.Session) -> None:
     """Agents of one framework that call those of another, all of them in one environment."""
     install(session, DISTRIBUTIONS, *EVERY_FRAMEWORK)
-    session.run("python", "-m", "pytest", "tests/together", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "2", "tests/together", *session.posargs)
 
 
 @nox.session
