@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -52,8 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _watched() -> Iterator[None]:
-    faulthandler.dump_traceback_later(WATCHDOG_S, exit=True)
+def _watched(pytestconfig: pytest.Config) -> Iterator[None]:
+    place = pytestconfig.stash[fault_handler_stderr_fd_key]  # where pytest captures nothing
+    faulthandler.dump_traceback_later(WATCHDOG_S, exit=True, file=place)
     yield
     faulthandler.cancel_dump_traceback_later()
 
