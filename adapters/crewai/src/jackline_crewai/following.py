@@ -117,6 +117,12 @@ class Following:
             follower.attached[key] = weakref.ref(native, lambda _gone: follower.attached.pop(key, None))
             self._sort()
 
+    def inherit(self, native: Any, made: Any) -> None:
+        """Follow what was made of an object as that is followed: its copy, or what a checkpoint had of it."""
+        for follower in tuple(self._followers.values()):
+            if made is not None and made is not native and follower.has(native):
+                self.attach(follower.guard, made)
+
     def leave(self, guard: Guard) -> None:
         """Follow nothing for this guard any more."""
         from jackline_crewai.wraps import WRAPS  # noqa: PLC0415 - the wraps stand on this module

@@ -19,7 +19,7 @@ from jackline.request import Tool
 from jackline.session import CURRENT, joined
 from jackline_crewai import translate
 from jackline_crewai.enforce import ModelAct, ModelCall, ToolAct, abandon
-from jackline_crewai.places import PLACE, Place
+from jackline_crewai.places import PLACE, Place, restore
 from jackline_crewai.signals import ended
 
 if TYPE_CHECKING:
@@ -136,8 +136,7 @@ class Calling:
 
     def leave(self) -> None:
         """End the body."""
-        for token in reversed(self._tokens):
-            token.var.reset(token)
+        restore(self._tokens)
         model = self.call.model
         if model is not self.original:
             _copied_back(self._before, model, self.original)

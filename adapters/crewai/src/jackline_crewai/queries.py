@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jackline.session import CURRENT, joined
 from jackline_crewai.enforce import QueryAct, abandon
 from jackline_crewai.following import FOLLOWING
+from jackline_crewai.places import restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +31,7 @@ class Query:
         key = "texts" if action == "embedding" else "query"
         self.acts = [QueryAct(item, action, resource, key) for item in followers]
         self.sent = sent
-        self._tokens: tuple[Any, Any] = (None, None)
+        self._tokens: tuple[Any, ...] = ()
 
     def open(self) -> Any:
         """Ask every guard; what is sent then."""
@@ -59,8 +60,7 @@ class Query:
         self._tokens = CURRENT.set(joined([act.inner for act in self.acts])), EMBEDDING.set(embeds or EMBEDDING.get())
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        CURRENT.reset(self._tokens[0])
-        EMBEDDING.reset(self._tokens[1])
+        restore(self._tokens)
         if error is not None:
             for act in self.acts:
                 act.fail(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from chromadb.api.types import EmbeddingFunction as ChromaEmbeddingFunction
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     Body = Callable[..., Any]
 
 _FRAMEWORK = ("crewai.tools.base_tool", "crewai.tools.structured_tool")
+_RESTORING = tuple(import_module(name) for name in ("crewai.agent.core", "crewai.crew", "crewai.flow.runtime"))
+"""The modules that took CrewAI's way to what a checkpoint has."""
+
 active = FOLLOWING.active
 
 
@@ -151,11 +155,31 @@ def _emit(body: Body) -> Body:
     return emit
 
 
+def _copying(body: Body) -> Body:
+    def copy(self: Any) -> Any:
+        made = body(self)
+        FOLLOWING.inherit(self, made)
+        for name in ("llm", "function_calling_llm", "manager_llm"):  # models are copied with what has them
+            FOLLOWING.inherit(getattr(self, name, None), getattr(made, name, None))
+        return made
+
+    return copy
+
+
+def _restoring(body: Body) -> Body:
+    def restored(instance: Any, from_checkpoint: Any) -> Any:
+        made = body(instance, from_checkpoint)
+        FOLLOWING.inherit(instance, made)
+        return made
+
+    return restored
+
+
 _TOOL = {"run": _tool, "arun": _tool, "_validate_kwargs": _parsing, "_claim_usage": _claiming}
 _STRUCTURED = {"invoke": _tool, "ainvoke": _tool, "_parse_args": _parsing}
 _MODEL = {"call": _call, "acall": _acall, "_track_token_usage_internal": _usage}
 _EMBEDDER = {"__call__": queries.embedder, "embed_query": queries.embedder}
-_AGENT = {"execute_task": entrances.task, "aexecute_task": entrances.atask}
+_AGENT = {"execute_task": entrances.task, "aexecute_task": entrances.atask, "copy": _copying}
 
 
 def _embedding() -> Iterator[tuple[Any, str]]:
@@ -205,6 +229,9 @@ class CrewWraps(Wraps):
         self.wrap(Crew, "kickoff", entrances.crew)
         self.wrap(Crew, "akickoff", entrances.acrew)
         self.wrap(Crew, "replay", entrances.replay)
+        self.wrap(Crew, "copy", _copying)
+        for module in _RESTORING:
+            self.wrap(module, "apply_checkpoint", _restoring)
         self.wrap(Flow, "kickoff_async", entrances.flow)
         self.wrap(Flow, "resume_async", entrances.resume)
         self.wrap(Agent, "kickoff", functools.partial(entrances.kickoff, elsewhere=is_inside_event_loop))
