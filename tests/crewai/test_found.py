@@ -8,13 +8,21 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from crew_fakes import Bodies, agent, asking, crew, fake
-from crew_harness import Policy, acts, assert_accounted, deny, on_record, refuse
+from crew_fakes import MODES, Bodies, agent, asking, crew, fake, final, run
+from crew_harness import Policy, acts, assert_accounted, deny, on_record, redact, refuse
+from crewai import Crew, Task
+from crewai.events.event_bus import CrewAIEventsBus
 from crewai.flow.flow import Flow, listen, start
+from crewai.lite_agent import LiteAgent
+from crewai.llms.providers.openai.completion import OpenAICompletion
 from crewai.tools import BaseTool
+from crewai.utilities.internal_instructor import InternalInstructor
+from pydantic import BaseModel
 
 import jackline_crewai
+from jackline.decision import Verdict
 from jackline.errors import Denied, Halted
+from jackline_crewai.following import FOLLOWING
 
 if TYPE_CHECKING:
     from crew_harness import Guards
@@ -107,3 +115,156 @@ def test_what_nobody_awaits_any_more_is_closed(guards: Guards) -> None:
     assert_accounted(guard)
     (outcome,) = on_record(guard, "failed")
     assert outcome.error == "abandoned"
+
+
+class Out(BaseModel):
+    text: str
+
+
+class Client:
+    """What `instructor` makes of a provider."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+        self.chat = self.completions = self
+
+    def create(self, **given: Any) -> Out:
+        self.got.append(given)
+        return Out(text="KEY=abc")
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Client:
+    made = Client()
+    monkeypatch.setattr(InternalInstructor, "_create_instructor_client", lambda _self: made)
+    return made
+
+
+def shaped(kind: str, *script: Any) -> Crew:
+    made = agent(fake(*script))
+    task = Task(description="do it", expected_output="x", agent=made, **{kind: Out})
+    return Crew(agents=[made], tasks=[task])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_model_that_is_asked_for_json_through_instructor_is_judged(guards: Guards, client: Client, mode: str) -> None:
+    guard = guards(redact("model.call", old="plain", new="[gone]"), redact("model.return"))
+    jackline_crewai.enable(guard)
+    result = run(shaped("output_json", "plain words"), mode)
+    assert result.json_dict == {"text": "KEY=[gone]"}
+    assert client.got[0]["messages"][0]["content"] == "[gone] words"
+    assert [action for action, _, _ in acts(guard)].count("model.call") == 2
+    assert_accounted(guard)
+
+
+def test_a_model_that_may_not_be_asked_is_not_asked_through_instructor(guards: Guards, client: Client) -> None:
+    jackline_crewai.enable(guards(Policy(_second_call_denied(), "model.call")))
+    with pytest.raises(Denied, match="one is enough"):
+        run(shaped("output_json", "plain words"))
+    assert client.got == []
+
+
+def _second_call_denied() -> Any:
+    asked: list[Any] = []
+
+    def answer(request: Any) -> Verdict | None:
+        asked.append(request)
+        return Verdict(effect="deny", reason="one is enough") if len(asked) > 1 else None
+
+    return answer
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["output_pydantic", "output_json"])
+def test_a_structure_that_a_model_makes_of_an_answer_is_an_output(
+    guards: Guards, client: Client, kind: str, mode: str
+) -> None:
+    guard = guards(redact("output"))
+    jackline_crewai.enable(guard)
+    result = run(shaped(kind, "plain words", Out(text="KEY=abc")), mode)
+    assert (result.pydantic or Out(**result.json_dict)).text == "KEY=[gone]"
+    assert "abc" not in str(result.tasks_output[0].model_dump())
+
+
+def test_a_structure_that_an_answer_says_is_judged_once(guards: Guards) -> None:
+    guard = guards(Policy(lambda _: None, "output"))
+    jackline_crewai.enable(guard)
+    assert run(shaped("output_pydantic", '{"text": "x"}')).pydantic == Out(text="x")
+    assert [action for action, _, _ in acts(guard)].count("output") == 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_structure_that_a_started_agent_makes_is_an_output(guards: Guards, asynchronous: bool) -> None:
+    jackline_crewai.enable(guards(redact("output")))
+    made = agent(fake("plain words", "plain words", Out(text="KEY=abc"), Out(text="KEY=abc")))
+    found = (
+        asyncio.run(made.kickoff_async("hi", response_format=Out))
+        if asynchronous
+        else made.kickoff("hi", response_format=Out)
+    )
+    assert found.pydantic == Out(text="KEY=[gone]")
+
+
+def test_tools_of_a_models_own_settings_are_offered(guards: Guards) -> None:
+    guard = guards(Policy(lambda _: None, "model.call"))
+    jackline_crewai.enable(guard)
+    asked = Policy(lambda _: Verdict(effect="deny", reason="no"), "model.call")
+    jackline_crewai.enable(guards(asked))
+    model = OpenAICompletion(model="gpt-4o", api="responses", builtin_tools=["web_search"])
+    model.additional_params["tools"] = [{"type": "image_generation"}]
+    with pytest.raises(Denied):
+        model.call("hi")
+    offered = asked.asked[0].model.tools
+    assert [(one.name, one.provider) for one in offered] == [("web_search_preview", True), ("image_generation", True)]
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What events say of answers, in the order in which they are emitted."""
+    seen: list[tuple[str, str]] = []
+    emit = CrewAIEventsBus.emit
+
+    def kept(self: Any, source: Any, event: Any) -> Any:
+        told = [str(getattr(event, name, "")) for name in ("output", "response", "chunk", "formatted_answer", "result")]
+        seen.append((type(event).__name__, " ".join(told)))
+        return emit(self, source, event)
+
+    monkeypatch.setattr(CrewAIEventsBus, "emit", kept)
+    return seen
+
+
+@pytest.mark.parametrize("native", [True, False])
+@pytest.mark.parametrize("shape", ["crew", "agent", "lite"])
+@pytest.mark.parametrize("word", ["KEY=abc", "Thought: one more\nAction: look\nAction Input: abc"])
+def test_a_last_word_when_steps_run_out_is_changed_before_events_show_it(
+    shown: list[tuple[str, str]], guards: Guards, native: bool, shape: str, word: str
+) -> None:
+    bodies = Bodies()
+    guard = guards(redact("output"))
+    jackline_crewai.enable(guard)
+    last = word if native or word.startswith("Thought") else final(word)
+    llm = fake(*(asking(native, "look", {"what": what}) for what in "xy"), last, native=native)
+    if shape == "lite":
+        llm.script[:2] = [asking(False, "look", {"what": what}) for what in "xy"]
+        result = LiteAgent(role="w", goal="g", backstory="b", llm=llm, tools=[bodies.look()], max_iterations=2).kickoff(
+            "hi"
+        )
+    else:
+        made = agent(llm, bodies.look(), max_iter=2)
+        task = Task(description="do it", expected_output="x", agent=made)
+        result = made.kickoff("hi") if shape == "agent" else Crew(agents=[made], tasks=[task]).kickoff()
+    assert "[gone]" in result.raw
+    assert [name for name, text in shown if "abc" in text] == []
+    assert [action for action, _, _ in acts(guard)].count("output") == 1
+    assert ("tool.call", "look", "allow") not in acts(guard)[-2:]
+
+
+def test_agents_that_were_not_seen_for_long_are_forgotten(guards: Guards, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jackline_crewai.tools._CAPACITY", 2)
+    guard = guards()
+    jackline_crewai.enable(guard)
+    follower = FOLLOWING.of(guard)
+    assert follower is not None
+    for role in ("first", "second", "first", "third"):
+        agent(fake(), Bodies().look(), role=role).kickoff("hi")
+    assert list(follower.tools._named) == ["first", "third"]

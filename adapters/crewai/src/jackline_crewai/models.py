@@ -203,7 +203,7 @@ class Calling:
 
     def _unknown(self, result: Any) -> Iterator[tuple[ToolAct, dict[str, Any]]]:
         """What the answer asks of tools that its agent does not have: attempts, which are asked about and on record."""
-        if self.turn is None:
+        if self.turn is None or self.call.last:
             return
         for name, args in translate.asked_tools(result, native_tools=bool(self.call.tools)):
             for act in self.acts:

@@ -56,6 +56,9 @@ class Place:
 
 PLACE: ContextVar[Place | None] = ContextVar("jackline_crewai_place", default=None)
 
+LAST: ContextVar[Place | None] = ContextVar("jackline_crewai_last", default=None)
+"""The agent's run whose last word is asked for: its steps have run out, or its plan is done."""
+
 
 def restore(tokens: Iterable[Token[Any]]) -> None:
     """Put contextvars back; what ends in another context, such as a coroutine that nobody awaits, leaves none there."""

@@ -231,6 +231,12 @@ class AgentRun(Run):
             native = self.released(native, request.args["result"], await part.follower.guard.acheck(request))
         return native
 
+    def parsed_as(self, said: Any, native: Any) -> bool:
+        """Whether a structure is what an answer's text says, which was judged; a model may have made another one."""
+        if native is None or not self.place.speaks:
+            return True
+        return isinstance(said, str) and translate.arguments(said) == translate.value(native)
+
 
 def name_of(native: Any) -> str:
     """An agent's name: its role, which is what CrewAI's tasks and delegations go by."""

@@ -29,10 +29,11 @@ from crewai.tools.base_tool import BaseTool
 from crewai.tools.structured_tool import CrewStructuredTool
 from crewai.utilities.agent_utils import is_inside_event_loop
 from crewai.utilities.exceptions.context_window_exceeding_exception import LLMContextLengthExceededError
+from crewai.utilities.internal_instructor import InternalInstructor
 
 from jackline.errors import Signal
 from jackline.wrapping import Wraps
-from jackline_crewai import bodies, entrances, models, queries, references
+from jackline_crewai import bodies, entrances, models, queries, references, structured
 from jackline_crewai.following import FOLLOWING
 from jackline_crewai.tools import original
 
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 _FRAMEWORK = ("crewai.tools.base_tool", "crewai.tools.structured_tool")
 _RESTORING = tuple(import_module(name) for name in ("crewai.agent.core", "crewai.crew", "crewai.flow.runtime"))
 """The modules that took CrewAI's way to what a checkpoint has."""
+
+_EXECUTING = tuple(import_module(name) for name in ("crewai.agents.agent_executor", "crewai.lite_agent"))
+"""The modules that ask for a last word."""
 
 active = FOLLOWING.active
 
@@ -223,9 +227,12 @@ class CrewWraps(Wraps):
         self.wrap(Memory, "recall", queries.memory)
         self.wrap(CacheHandler, "read", _cache)
         self.wrap(LLMContextLengthExceededError, "_is_context_length_exceeded_error", _context_length)
+        self.wrap(InternalInstructor, "to_pydantic", structured.instructed)
         self.wrap(CrewAIEventsBus, "emit", _emit)
         self.wrap(Task, "_execute_core", entrances.task_core)
         self.wrap(Task, "_aexecute_core", entrances.atask_core)
+        self.wrap(Task, "_export_output", entrances.exported)
+        self.wrap(Task, "_aexport_output", entrances.aexported)
         self.wrap(Crew, "kickoff", entrances.crew)
         self.wrap(Crew, "akickoff", entrances.acrew)
         self.wrap(Crew, "replay", entrances.replay)
@@ -237,6 +244,9 @@ class CrewWraps(Wraps):
         self.wrap(Agent, "kickoff", functools.partial(entrances.kickoff, elsewhere=is_inside_event_loop))
         self.wrap(Agent, "kickoff_async", entrances.akickoff)
         self.wrap(LiteAgent, "kickoff", functools.partial(entrances.kickoff, elsewhere=lambda: False))
+        self.wrap(AgentExecutor, "_synthesize_final_answer_from_todos", entrances.last_word)
+        for module in _EXECUTING:
+            self.wrap(module, "handle_max_iterations_exceeded", entrances.last_word)
         self.wrap(AgentExecutor, "invoke", entrances.executor)
         self.wrap(AgentExecutor, "invoke_async", entrances.aexecutor)
 
