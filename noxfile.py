@@ -216,7 +216,8 @@ def transparency_langchain(session: nox.Session) -> None:
 def transparency_crewai(session: nox.Session) -> None:
     """CrewAI's own tests of hooks, tools, events, agents, crews and flows: the same without and with Jackline."""
     install_framework(session, "crewai", "newest", "-r", "tests/transparency_crewai/requirements.txt", group="")
-    session.run("python", "tests/transparency_crewai/compare.py", str(unpacked_sdist(session, "crewai")))
+    folder = str(unpacked_sdist(session, "crewai"))
+    session.run("python", "tests/transparency_crewai/compare.py", folder, *session.posargs)
 
 
 @nox.session(name="transparency-llamaindex")
