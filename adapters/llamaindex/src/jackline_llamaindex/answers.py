@@ -31,11 +31,15 @@ _ANSWER = "Answer:"
 class Answer:
     """One answer, whole or in parts."""
 
-    def __init__(self, llm: Any, acts: Sequence[ModelAct], step: Step | None, *, chat: bool) -> None:
+    def __init__(
+        self, llm: Any, acts: Sequence[ModelAct], step: Step | None, *, chat: bool, counted: bool = False
+    ) -> None:
+        """`counted`: a stream's tokens were asked for, which its caller did not: their own part is kept back."""
         self.llm = llm
         self.acts = acts
         self.step = step
         self.chat = chat
+        self._counted = counted
         held = [act.holds for act in acts]
         self._holding = any(held)
         self.traces = Traces(llm, model=True) if self._holding or step is not None else None
@@ -48,8 +52,10 @@ class Answer:
     def flows(self, part: Any) -> bool:
         """Whether a part may be handed out now; what may not comes from `rest` or `arest`."""
         delta = part.delta or ""
-        self._last = part
         self._told = offers.usage(part) or self._told
+        if self._counted and not delta and offers.is_count(part):
+            return False
+        self._last = part
         for act in self.acts:
             act.received += len(delta.encode(errors="replace"))
         if not self._holding and self.step is not None and self._asks(part):
@@ -119,6 +125,7 @@ class Answer:
 
     def _released(self, response: Any) -> Any:
         native, before, selections = self._begun(response)
+        word = None
         for act in self.acts:
             if act.request is None:
                 continue
@@ -129,10 +136,12 @@ class Answer:
                 if word is not None and act.guard.judges(asked):
                     asked.args = {"result": word[0]}
                     native, before, word = self._worded(act, native, before, word, act.guard.check(asked))
+        self._said(native, word)
         return self._with(response, native)
 
     async def _areleased(self, response: Any) -> Any:
         native, before, selections = self._begun(response)
+        word = None
         for act in self.acts:
             if act.request is None:
                 continue
@@ -143,6 +152,7 @@ class Answer:
                 if word is not None and act.guard.judges(asked):
                     asked.args = {"result": word[0]}
                     native, before, word = self._worded(act, native, before, word, await act.guard.acheck(asked))
+        self._said(native, word)
         response = self._with(response, native)
         return await self._acalled(response) if self.step is not None and self.chat else response
 
@@ -165,6 +175,11 @@ class Answer:
             return native, before, word
         after = {**before, "content": word[1](text)}
         return translate.rewrite(native, before, after), after, (text, word[1])
+
+    def _said(self, native: Any, word: Any) -> None:
+        """Note what was judged as the agent's last word."""
+        if self.step is not None and word is not None:
+            self.step.said = translate.content(native) if self.chat else native
 
     def _with(self, response: Any, native: Any) -> Any:
         if self.chat:

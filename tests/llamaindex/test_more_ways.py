@@ -1,0 +1,191 @@
+"""Ways round that a review found: agents that start themselves, agents that are resumed, tools of a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from llama_fakes import Boss, Provider, raw
+from llama_harness import acts, agent, job_of, process, run
+from llama_index.core.agent.workflow import FunctionAgent
+from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
+from llama_index.core.llms import ChatMessage, ChatResponse
+from llama_index.core.tools import FunctionTool
+from llama_index.core.workflow import (
+    StartEvent,
+    StopEvent,
+    Workflow,
+    step,
+)
+
+from jackline.testing.paths import Step
+from jackline.testing.records import assert_accounted
+from jackline.testing.scripted import on_record, refusing
+from jackline.testing.story import NO
+from jackline_llamaindex import offers
+from jackline_llamaindex.tools import _KNOWN, known
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from jackline.testing.scripted import Guards
+
+
+def starting(job: Any, run_it: Any) -> Any:
+    """An agent whose only tool starts something."""
+
+    async def delegate(task: str) -> str:
+        """Start it."""
+        return str(await run_it(task))
+
+    return FunctionAgent(name="boss", llm=Boss(job), tools=[FunctionTool.from_defaults(async_fn=delegate)])
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_an_agent_that_starts_itself_is_asked_for(guards: Guards, allowed: int) -> None:
+    guard = process(guards, refusing("agent.spawn", NO, agent="boss" if not allowed else "nobody"))
+    job = job_of(guard)
+    begun: list[str] = []
+
+    async def again(task: str) -> str:
+        begun.append(task)
+        return "enough" if len(begun) > 1 else str(await made.run(user_msg=task))
+
+    made = starting(job, again)
+    run(made)
+    assert len(begun) == 1 + allowed
+    asked = [act for act in acts(guard) if act[0] == "agent.spawn"]
+    assert asked == [("agent.spawn", "boss", "allow" if allowed else "deny")]
+    runs = {event.run for event in on_record(guard, "decided") if event.action == "model.call"}
+    assert len(runs) == 1 + allowed
+    guard.close()
+    assert_accounted(guard)
+
+
+class Flow(Workflow):
+    """A workflow with a step that is called like one of an agent's."""
+
+    ran = 0
+
+    @step
+    async def init_run(self, ev: StartEvent) -> StopEvent:
+        type(self).ran += 1
+        return StopEvent("done")
+
+
+def test_a_step_that_is_called_like_an_agents_first_one_is_none(guards: Guards) -> None:
+    guard = process(guards, refusing("agent.spawn", NO, agent=""))
+    Flow.ran = 0
+
+    async def flow(_: str) -> Any:
+        return await Flow().run()
+
+    run(starting(job_of(guard), flow))
+    assert ("agent.spawn", "Flow", "deny") in acts(guard)
+    assert not Flow.ran
+
+
+def test_an_agent_that_is_resumed_by_another_one_is_asked_for(guards: Guards, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that goes on in a context that was kept has no first step, where its start is asked for else."""
+    guard = process(guards, refusing("agent.spawn", NO, agent=""))
+    job = job_of(guard, (Step("done"),))
+    worker = FunctionAgent(name="worker", llm=Provider(job), tools=[])
+
+    async def resumed(task: str) -> Any:
+        return await worker.run(user_msg=task)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseWorkflowAgent, "init_run", inspect.unwrap(BaseWorkflowAgent.init_run))
+        run(starting(job_of(guard), resumed))
+    assert ("agent.spawn", "worker", "deny") in acts(guard)
+    assert not job.bodies.sent
+    guard.close()
+    assert_accounted(guard)
+
+
+def test_tools_of_a_moment_leave_nothing_behind(guards: Guards) -> None:
+    guard = process(guards)
+    run(agent(job_of(guard, (Step("done"),))))
+    gc.collect()
+    before = len(_KNOWN)
+    for _ in range(3):
+        run(agent(job_of(guard, (Step("done"),))))
+    gc.collect()
+    assert len(_KNOWN) <= before
+
+
+def test_a_tool_whose_parameters_have_no_schema_can_be_called(guards: Guards) -> None:
+    guard = process(guards)
+
+    def called(how: Callable[[], int]) -> int:
+        """Call it."""
+        return how()
+
+    tool = FunctionTool.from_defaults(called)
+    assert tool(how=lambda: 3).raw_output == 3
+    assert acts(guard) == [("tool.call", "called", "allow")]
+    assert known(tool).tool.parameters == {}
+
+
+class Counting(Provider):
+    """A model as OpenAI's: where a stream's tokens are asked for, they come in a part of their own."""
+
+    additional_kwargs: dict[str, Any] = {}
+
+    def _pieces(self, kwargs: dict[str, Any]) -> Iterator[ChatResponse]:
+        choice = SimpleNamespace(choices=[1], model="m", usage=None)
+        yield ChatResponse(message=ChatMessage("done", role="assistant"), delta="done", raw=choice)
+        if kwargs.get("stream_options"):
+            counts = SimpleNamespace(choices=[], model="m", usage=raw()["usage"])
+            yield ChatResponse(message=ChatMessage("done", role="assistant"), delta="", raw=counts)
+
+    def stream_chat(self, messages: Any, **kwargs: Any) -> Iterator[ChatResponse]:
+        return self._pieces(kwargs)
+
+    async def astream_chat(self, messages: Any, **kwargs: Any) -> AsyncIterator[ChatResponse]:
+        async def pieces() -> AsyncIterator[ChatResponse]:
+            for piece in self._pieces(kwargs):
+                yield piece
+
+        return pieces()
+
+
+Counting.__module__ = "llama_index.llms.openai.base"
+
+
+class Likewise(Counting):
+    """A model of somebody's own, of OpenAI's kind, whose server may know no such option."""
+
+
+Likewise.__bases__ = (type("OpenAILike", (Counting,), {"__module__": "llama_index.llms.openai_like.base"}),)
+
+
+def streamed(llm: Any, asynchronous: bool, **kwargs: Any) -> list[str]:
+    async def gathered() -> list[str]:
+        return [part.delta async for part in await llm.astream_chat([ChatMessage("hi")], **kwargs)]
+
+    if asynchronous:
+        return asyncio.run(gathered())
+    return [part.delta for part in llm.stream_chat([ChatMessage("hi")], **kwargs)]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_part_that_tells_tokens_is_for_the_caller_who_asked_for_them_l22(
+    guards: Guards, asynchronous: bool
+) -> None:
+    guard = process(guards)
+    job = job_of(guard)
+    assert streamed(Counting(job), asynchronous) == ["done"]
+    assert streamed(Counting(job), asynchronous, stream_options={"include_usage": True}) == ["done", ""]
+    assert [(done.usage.input, done.usage.estimated) for done in on_record(guard, "completed")] == [
+        (raw()["usage"]["prompt_tokens"], False)
+    ] * 2
+
+
+def test_a_server_that_is_like_openais_is_not_asked_for_tokens_l22(guards: Guards) -> None:
+    assert offers.tells_usage_on_request(Counting(None))
+    assert not offers.tells_usage_on_request(Likewise(None))
