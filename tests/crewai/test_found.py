@@ -13,8 +13,11 @@ from crew_harness import Policy, acts, assert_accounted, deny, on_record, redact
 from crewai import Crew, Task
 from crewai.events.event_bus import CrewAIEventsBus
 from crewai.flow.flow import Flow, listen, start
+from crewai.knowledge.knowledge import Knowledge
+from crewai.knowledge.storage.base_knowledge_storage import BaseKnowledgeStorage
 from crewai.lite_agent import LiteAgent
 from crewai.llms.providers.openai.completion import OpenAICompletion
+from crewai.memory.unified_memory import Memory
 from crewai.tools import BaseTool
 from crewai.utilities.internal_instructor import InternalInstructor
 from pydantic import BaseModel
@@ -25,6 +28,8 @@ from jackline.errors import Denied, Halted
 from jackline_crewai.following import FOLLOWING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from crew_harness import Guards
 
 COPIES = {
@@ -268,3 +273,52 @@ def test_agents_that_were_not_seen_for_long_are_forgotten(guards: Guards, monkey
     for role in ("first", "second", "first", "third"):
         agent(fake(), Bodies().look(), role=role).kickoff("hi")
     assert list(follower.tools._named) == ["first", "third"]
+
+
+class OwnKnowledge(Knowledge):
+    """Looks things up by itself, or has its base do it."""
+
+    own: bool = True
+
+    def query(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+        return [] if self.own else super().query(query, *args, **kwargs)
+
+    async def aquery(self, query: Any, *args: Any, **kwargs: Any) -> Any:
+        return [] if self.own else await super().aquery(query, *args, **kwargs)
+
+
+class OwnMemory(Memory):
+    """Recalls in a way of its own."""
+
+    def recall(self, query: str, *args: Any, **kwargs: Any) -> Any:
+        return []
+
+
+class Nothing(BaseKnowledgeStorage):
+    """Finds nothing."""
+
+    collection_name: str = "facts"
+
+    def search(self, *_: Any, **__: Any) -> Any:
+        return []
+
+    async def asearch(self, *_: Any, **__: Any) -> Any:
+        return []
+
+    def save(self, documents: Any) -> None: ...
+    async def asave(self, documents: Any) -> None: ...
+    def reset(self) -> None: ...
+    async def areset(self) -> None: ...
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_queries_of_classes_of_ones_own_are_asked_about_once(guards: Guards, own: bool, tmp_path: Path) -> None:
+    guard = guards(Policy(lambda _: None, "retrieval"))
+    knowledge = OwnKnowledge(collection_name="facts", sources=[], storage=Nothing(), own=own)
+    jackline_crewai.enable(guard)
+    knowledge.query(["who"])
+    asyncio.run(knowledge.aquery(["who"]))
+    OwnMemory(storage=str(tmp_path), llm=fake()).recall("who")
+    resources = [resource for action, resource, _ in acts(guard) if action == "retrieval"]
+    assert resources == ["facts", "facts", "memory"]
+    assert_accounted(guard)

@@ -183,6 +183,8 @@ _TOOL = {"run": _tool, "arun": _tool, "_validate_kwargs": _parsing, "_claim_usag
 _STRUCTURED = {"invoke": _tool, "ainvoke": _tool, "_parse_args": _parsing}
 _MODEL = {"call": _call, "acall": _acall, "_track_token_usage_internal": _usage}
 _EMBEDDER = {"__call__": queries.embedder, "embed_query": queries.embedder}
+_KNOWLEDGE = {"query": queries.knowledge, "aquery": queries.knowledge}
+_EXECUTOR = {"invoke": entrances.executor, "invoke_async": entrances.aexecutor}
 _AGENT = {"execute_task": entrances.task, "aexecute_task": entrances.atask, "copy": _copying}
 
 
@@ -222,9 +224,8 @@ class CrewWraps(Wraps):
             self.cover_family(base, functools.partial(self.cover, wrappers=_EMBEDDER))
         for module, name in _embedding():
             self.wrap(module, name, queries.embed_with)
-        self.wrap(Knowledge, "query", queries.knowledge)
-        self.wrap(Knowledge, "aquery", queries.knowledge)
-        self.wrap(Memory, "recall", queries.memory)
+        self.cover_family(Knowledge, functools.partial(self.cover, wrappers=_KNOWLEDGE))
+        self.cover_family(Memory, functools.partial(self.cover, wrappers={"recall": queries.memory}))
         self.wrap(CacheHandler, "read", _cache)
         self.wrap(LLMContextLengthExceededError, "_is_context_length_exceeded_error", _context_length)
         self.wrap(InternalInstructor, "to_pydantic", structured.instructed)
@@ -247,8 +248,7 @@ class CrewWraps(Wraps):
         self.wrap(AgentExecutor, "_synthesize_final_answer_from_todos", entrances.last_word)
         for module in _EXECUTING:
             self.wrap(module, "handle_max_iterations_exceeded", entrances.last_word)
-        self.wrap(AgentExecutor, "invoke", entrances.executor)
-        self.wrap(AgentExecutor, "invoke_async", entrances.aexecutor)
+        self.cover_family(AgentExecutor, functools.partial(self.cover, wrappers=_EXECUTOR))
 
 
 WRAPS = CrewWraps()
