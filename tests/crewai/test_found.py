@@ -8,10 +8,11 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from crew_fakes import MODES, Bodies, agent, asking, crew, fake, final, run
+from crew_fakes import MODES, Bodies, Scripted, agent, asking, crew, fake, final, run
 from crew_harness import Policy, acts, assert_accounted, deny, on_record, redact, refuse
 from crewai import Crew, Task
-from crewai.events.event_bus import CrewAIEventsBus
+from crewai.events.event_bus import CrewAIEventsBus, crewai_event_bus
+from crewai.events.types.llm_events import LLMCallCompletedEvent, LLMCallType
 from crewai.flow.flow import Flow, listen, start
 from crewai.knowledge.knowledge import Knowledge
 from crewai.knowledge.storage.base_knowledge_storage import BaseKnowledgeStorage
@@ -234,7 +235,11 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
         seen.append((type(event).__name__, " ".join(told)))
         return emit(self, source, event)
 
+    async def akept(self: Any, source: Any, event: Any) -> None:
+        kept(self, source, event)
+
     monkeypatch.setattr(CrewAIEventsBus, "emit", kept)
+    monkeypatch.setattr(CrewAIEventsBus, "aemit", akept)
     return seen
 
 
@@ -322,3 +327,21 @@ def test_queries_of_classes_of_ones_own_are_asked_about_once(guards: Guards, own
     resources = [resource for action, resource, _ in acts(guard) if action == "retrieval"]
     assert resources == ["facts", "facts", "memory"]
     assert_accounted(guard)
+
+
+class Telling(Scripted):
+    """Says of itself what it answers, and awaits that."""
+
+    async def acall(self, messages: Any, *args: Any, **kwargs: Any) -> Any:
+        answer = await super().acall(messages, *args, **kwargs)
+        told = LLMCallCompletedEvent(call_id="1", model=self.model, response=answer, call_type=LLMCallType.LLM_CALL)
+        await crewai_event_bus.aemit(self, event=told)
+        return answer
+
+
+def test_an_answer_that_is_told_by_an_awaited_event_is_changed_before(
+    shown: list[tuple[str, str]], guards: Guards
+) -> None:
+    jackline_crewai.enable(guards(redact("model.return")))
+    assert asyncio.run(fake("KEY=abc", kind=Telling).acall("hi")) == "KEY=[gone]"
+    assert [text for name, text in shown if name == "LLMCallCompletedEvent"] == [" KEY=[gone]   "]

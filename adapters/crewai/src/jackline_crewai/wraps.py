@@ -159,6 +159,13 @@ def _emit(body: Body) -> Body:
     return emit
 
 
+def _aemit(body: Body) -> Body:
+    async def aemit(self: Any, source: Any, event: Any) -> Any:
+        return None if models.withheld(self, source, event) else await body(self, source, event)
+
+    return aemit
+
+
 def _copying(body: Body) -> Body:
     def copy(self: Any) -> Any:
         made = body(self)
@@ -230,6 +237,7 @@ class CrewWraps(Wraps):
         self.wrap(LLMContextLengthExceededError, "_is_context_length_exceeded_error", _context_length)
         self.wrap(InternalInstructor, "to_pydantic", structured.instructed)
         self.wrap(CrewAIEventsBus, "emit", _emit)
+        self.wrap(CrewAIEventsBus, "aemit", _aemit)
         self.wrap(Task, "_execute_core", entrances.task_core)
         self.wrap(Task, "_aexecute_core", entrances.atask_core)
         self.wrap(Task, "_export_output", entrances.exported)
