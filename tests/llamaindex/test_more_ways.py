@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from llama_fakes import Boss, Provider, raw
-from llama_harness import acts, agent, job_of, process, run
-from llama_index.core.agent.workflow import FunctionAgent
+from llama_fakes import Boss, Provider, async_tools, raw
+from llama_harness import acts, agent, everything, job_of, process, run
+from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent
 from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
 from llama_index.core.llms import ChatMessage, ChatResponse
 from llama_index.core.tools import FunctionTool
@@ -22,10 +22,10 @@ from llama_index.core.workflow import (
     step,
 )
 
-from jackline.testing.paths import Step
+from jackline.testing.paths import Call, Step
 from jackline.testing.records import assert_accounted
-from jackline.testing.scripted import on_record, refusing
-from jackline.testing.story import NO
+from jackline.testing.scripted import on_record, refusing, replacing
+from jackline.testing.story import FIND, HIDDEN, LEAK, NO
 from jackline_llamaindex import offers
 from jackline_llamaindex.tools import _KNOWN, known
 
@@ -105,6 +105,59 @@ def test_an_agent_that_is_resumed_by_another_one_is_asked_for(guards: Guards, mo
     assert not job.bodies.sent
     guard.close()
     assert_accounted(guard)
+
+
+class Slow(Provider):
+    """A model that takes its time."""
+
+    async def astream_chat(self, messages: Any, **kwargs: Any) -> Any:
+        await asyncio.sleep(0.2)
+        return await super().astream_chat(messages, **kwargs)
+
+
+@pytest.mark.parametrize("kind", ["FunctionAgent", "AgentWorkflow"])
+def test_what_a_step_asks_for_when_its_run_was_cancelled_is_accounted_for(guards: Guards, kind: str) -> None:
+    """LlamaIndex lets a step go on when the task that awaits the run is cancelled."""
+    guard = process(guards)
+    calls = (FIND, Call("handoff", {"to_agent": "other", "reason": "so"})) if kind == "AgentWorkflow" else (FIND, FIND)
+    job = job_of(guard, (Step(calls=calls), Step("done")))
+    made = FunctionAgent(name="worker", description="Works.", llm=Slow(job), tools=async_tools(job))
+    if kind == "AgentWorkflow":
+        other = FunctionAgent(name="other", description="Another.", llm=Slow(job), tools=[])
+        made = AgentWorkflow(agents=[made, other], root_agent="worker")
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(made.run(user_msg="go"), 0.1)
+        await asyncio.sleep(0.6)
+
+    asyncio.run(main())
+    guard.close()
+    assert_accounted(guard)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_what_a_provider_says_beside_a_changed_answer_goes_with_it(guards: Guards, streaming: bool) -> None:
+    class Thinking(Provider):
+        def _thought(self) -> ChatResponse:
+            message = ChatMessage(f"it is {LEAK}", role="assistant")
+            beside = {"thinking_delta": f"{LEAK} is it", "prompt_tokens": 1, "completion_tokens": 2}
+            return ChatResponse(message=message, delta=message.content, additional_kwargs=beside)
+
+        async def achat(self, messages: Any, **kwargs: Any) -> ChatResponse:
+            return self._thought()
+
+        async def astream_chat(self, messages: Any, **kwargs: Any) -> AsyncIterator[ChatResponse]:
+            async def pieces() -> AsyncIterator[ChatResponse]:
+                yield self._thought()
+
+            return pieces()
+
+    guard = process(guards, replacing("model.return", LEAK, HIDDEN))
+    made = FunctionAgent(name="worker", llm=Thinking(job_of(guard)), tools=[], streaming=streaming)
+    seen, answer = asyncio.run(everything(made))
+    assert answer == f"it is {HIDDEN}"
+    assert not [text for text in seen if LEAK in text]
 
 
 def test_tools_of_a_moment_leave_nothing_behind(guards: Guards) -> None:

@@ -72,6 +72,12 @@ class Step:
             raise call.refusal
         return call
 
+    async def aforeseen(self, name: str, kwargs: Mapping[str, Any], call_id: str) -> JudgedCall | None:
+        """As `ajudged`, for a call that a later step makes: where its run has ended meanwhile, none does."""
+        call = await self.ajudged(name, kwargs, call_id)
+        self.running.tidy()
+        return call
+
 
 STEP: ContextVar[Step | None] = ContextVar("jackline_llamaindex_step", default=None)
 """The agent's step that the caller is in."""
@@ -243,7 +249,7 @@ async def _selected(step: Step, selection: ToolSelection) -> ToolSelection:
         if not call.call_id and call.is_for(selection.tool_name, selection.tool_kwargs, ""):
             call.call_id = selection.tool_id  # the model gave none, the agent did
             return selection
-    judged = await step.ajudged(selection.tool_name, selection.tool_kwargs, selection.tool_id)
+    judged = await step.aforeseen(selection.tool_name, selection.tool_kwargs, selection.tool_id)
     if judged is None or judged.kwargs == selection.tool_kwargs:
         return selection
     return selection.model_copy(update={"tool_kwargs": judged.kwargs})

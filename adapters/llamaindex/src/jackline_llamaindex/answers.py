@@ -188,7 +188,8 @@ class Answer:
             return translate.with_answer(response, native, native.content)
         if native == response.text:
             return response
-        return response.model_copy(update={"text": native, "raw": None, "delta": native, "logprobs": None})
+        update = {"text": native, "raw": None, "delta": native, "logprobs": None, "additional_kwargs": {}}
+        return response.model_copy(update=update)
 
     def _whole(self) -> Any:
         """All parts together: models repeat in each part what came before."""
@@ -266,7 +267,7 @@ class Answer:
             action = _reasoned(step.agent, text)
             if not isinstance(action, ActionReasoningStep):
                 return response
-            call = await step.ajudged(action.action, action.action_input, "")
+            call = await step.aforeseen(action.action, action.action_input, "")
             if call is None or call.kwargs == action.action_input or _INPUT not in text:
                 return response
             before = translate.message(message)
@@ -274,7 +275,7 @@ class Answer:
             return translate.with_answer(response, translate.rewrite(message, before, after), response.delta)
         changes = []
         for selection in self._selections(response):
-            call = await step.ajudged(selection.tool_name, selection.tool_kwargs, selection.tool_id)
+            call = await step.aforeseen(selection.tool_name, selection.tool_kwargs, selection.tool_id)
             if call is not None and call.kwargs != selection.tool_kwargs:
                 changes.append((selection.tool_kwargs, call.kwargs))
         if not changes:

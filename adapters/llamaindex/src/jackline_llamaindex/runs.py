@@ -182,6 +182,7 @@ class Running:
         self.runs: list[AgentRun] = []
         self.pending: list[JudgedCall] = []
         """Calls that were judged when the model asked for them."""
+        self.ended = False
         self._lock = asyncio.Lock()
 
     def of(self, guard: Guard) -> AgentRun | None:
@@ -203,6 +204,7 @@ class Running:
             for run in self.runs:
                 if run.scope is None:
                     await run.aspawn()
+        self.tidy()
 
     def start(self) -> None:
         """As `astart`, for workflows that have no first step of their own."""
@@ -216,9 +218,11 @@ class Running:
         for run in self.runs:
             if run.scope is not None and run.scope.agent.name != agent.name:
                 await run.atake_over(identify(run.guard, agent))
+        self.tidy()
 
     def end(self, error: BaseException | None) -> None:
         """The workflow is done, cancelled or broken."""
+        self.ended = True
         for call in self.pending:
             call.close("its run had ended")
         self.pending.clear()
@@ -227,6 +231,11 @@ class Running:
                 run.end(error)
             except Exception as broken:  # noqa: BLE001 - what is left is ended
                 run.guard.recorder.lose(broken)
+
+    def tidy(self) -> None:
+        """Close what a step has opened that was still going when its run ended: LlamaIndex leaves it alone."""
+        if self.ended:
+            self.end(asyncio.CancelledError())
 
 
 def identify(guard: Guard, native: Any) -> Agent:
