@@ -22,9 +22,10 @@ from llama_index.core.workflow import (
     step,
 )
 
+from jackline.errors import Denied
 from jackline.testing.paths import Call, Step
 from jackline.testing.records import assert_accounted
-from jackline.testing.scripted import on_record, refusing, replacing
+from jackline.testing.scripted import at_most, on_record, refusing, replacing
 from jackline.testing.story import FIND, HIDDEN, LEAK, NO
 from jackline_llamaindex import offers
 from jackline_llamaindex.tools import _KNOWN, known
@@ -242,3 +243,33 @@ def test_the_part_that_tells_tokens_is_for_the_caller_who_asked_for_them_l22(
 def test_a_server_that_is_like_openais_is_not_asked_for_tokens_l22(guards: Guards) -> None:
     assert offers.tells_usage_on_request(Counting(None))
     assert not offers.tells_usage_on_request(Likewise(None))
+
+
+class Persistent(FunctionTool):
+    """Tries its body again, with the same arguments."""
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        super().call(*args, **kwargs)
+        return super().call(*args, **kwargs)
+
+    async def acall(self, *args: Any, **kwargs: Any) -> Any:
+        await super().acall(*args, **kwargs)
+        return await super().acall(*args, **kwargs)
+
+
+@pytest.mark.parametrize("mode", ["sync", "async"])
+def test_each_run_of_a_body_that_a_class_tries_again_is_a_call(guards: Guards, mode: str) -> None:
+    guard = process(guards, at_most(1, "tool.call", "pay"))
+    ran: list[str] = []
+
+    def pay(order: str) -> str:
+        """Pay."""
+        ran.append(order)
+        return "paid"
+
+    tool = Persistent.from_defaults(fn=pay)
+    with guard.session(id="job"), pytest.raises(Denied, match="1 calls per session"):
+        tool.call(order="o-1") if mode == "sync" else asyncio.run(tool.acall(order="o-1"))
+    assert ran == ["o-1"]
+    guard.close()
+    assert_accounted(guard)
