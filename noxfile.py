@@ -46,7 +46,7 @@ EVERY_FRAMEWORK += ["-c", "constraints/crewai-newest.txt", "-c", "constraints/ll
 ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "docs", "together"]]
 ELSEWHERE += [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/transparency*"))]
 """Tests that need a framework: the sessions below run them in environments that have it."""
-RESULTS = ROOT / ".nox" / "matrix"
+RESULTS = ROOT / ".nox" / "proven"
 """What the conformance suites proved, a file for each adapter and set of versions."""
 PEERS = ["agentfirewall==1.2.0", "agentguard47==2.0.0", "agent-governance-toolkit-core==5.0.0"]
 """What `bench` compares with."""
