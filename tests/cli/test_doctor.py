@@ -250,7 +250,9 @@ def test_adapters_are_held_to_what_they_support(supports, level, message, ask, m
 
 
 def test_each_library_of_an_adapter_is_held_to_its_own_bounds(monkeypatch):
-    plugins = load_plugins([("fitting", Fitting("msgspec>=0.1,<900, pluggy>=900, no-such-library>=1"))], installed=False)
+    plugins = load_plugins(
+        [("fitting", Fitting("msgspec>=0.1,<900, pluggy>=900, no-such-library>=1"))], installed=False
+    )
     monkeypatch.setattr("jackline.plugins.installed_plugins", lambda: plugins)
     told = [remark for remark in diagnosis.plugins(None) if remark.message.startswith("testing")]
     assert [remark.level for remark in told] == ["ok", "problem", "note"]
