@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -50,6 +51,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """CrewAI's own warnings are not ours to mend."""
     for line in UNAVOIDABLE:
         config.addinivalue_line("filterwarnings", line)
+
+
+def pytest_unconfigure() -> None:
+    """Nothing stays behind."""
+    shutil.rmtree(_HOME, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -74,7 +74,7 @@ class LlamaIndexAdapter:
         """Undo `enable`, and every `attach` of this guard."""
         follower = FOLLOWERS.of(guard)
         if follower is not None:
-            follower.disable(guard)
+            follower.end()
 
     def gaps(self) -> Mapping[str, str]:
         """What cannot be guaranteed, by path."""
@@ -90,4 +90,4 @@ def disable(guard: Guard | None = None) -> None:
     """Undo `enable` of this guard, or of every guard."""
     for follower in FOLLOWERS.all() if guard is None else [FOLLOWERS.of(guard)]:
         if follower is not None:
-            follower.disable(follower.guard)
+            follower.end()
