@@ -31,12 +31,22 @@ FRAMEWORKS = {
     "http": ["newest", "oldest"],
 }
 """Each adapter's sets of versions: the files of `constraints/`."""
-EVERY_FRAMEWORK = ["langchain>=1.2,<2", "crewai", "llama-index-core", "httpx", "requests", "urllib3", "aiohttp"]
+EVERY_FRAMEWORK = [
+    "langchain>=1.2,<2",
+    "crewai",
+    "llama-index-core",
+    "httpx",
+    "httpx2",
+    "requests",
+    "urllib3",
+    "aiohttp",
+]
+EVERY_FRAMEWORK += ["-c", "constraints/crewai-newest.txt", "-c", "constraints/llamaindex-newest.txt"]
 """All of them, in one environment: pip finds versions that go together."""
 ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "docs", "together"]]
 ELSEWHERE += [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/transparency*"))]
 """Tests that need a framework: the sessions below run them in environments that have it."""
-RESULTS = ROOT / ".nox" / "matrix"
+RESULTS = ROOT / ".nox" / "proven"
 """What the conformance suites proved, a file for each adapter and set of versions."""
 PEERS = ["agentfirewall==1.2.0", "agentguard47==2.0.0", "agent-governance-toolkit-core==5.0.0"]
 """What `bench` compares with."""
@@ -168,7 +178,7 @@ def adapter_http(session: nox.Session, versions: str) -> None:
 def together(session: nox.Session) -> None:
     """Agents of one framework that call those of another, all of them in one environment."""
     install(session, DISTRIBUTIONS, *EVERY_FRAMEWORK)
-    session.run("python", "-m", "pytest", "tests/together", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "2", "tests/together", *session.posargs)
 
 
 @nox.session
@@ -206,7 +216,8 @@ def transparency_langchain(session: nox.Session) -> None:
 def transparency_crewai(session: nox.Session) -> None:
     """CrewAI's own tests of hooks, tools, events, agents, crews and flows: the same without and with Jackline."""
     install_framework(session, "crewai", "newest", "-r", "tests/transparency_crewai/requirements.txt", group="")
-    session.run("python", "tests/transparency_crewai/compare.py", str(unpacked_sdist(session, "crewai")))
+    folder = str(unpacked_sdist(session, "crewai"))
+    session.run("python", "tests/transparency_crewai/compare.py", folder, *session.posargs)
 
 
 @nox.session(name="transparency-llamaindex")

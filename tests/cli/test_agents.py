@@ -88,6 +88,16 @@ def test_what_an_agent_did_and_cost_is_counted(story, ask, run):
     assert {tool["name"]: (tool["calls"], tool["denials"]) for tool in answer["tools"]}["refund"] == (1, 1)
 
 
+def test_a_tool_of_which_policies_let_nothing_through_is_not_called_permitted(guard, run, ask):
+    """The registry knows it from the first; what is shown is what happened."""
+    refund = guard.tool(lambda amount: amount, name="refund")
+    with guard.session(agent="clerk"), pytest.raises(jackline.Denied):
+        refund(900)
+    guard.close()
+    assert "registered, every call was denied" in run("agents", "show", "clerk").stdout
+    assert [tool["denials"] for tool in ask("agents", "show", "clerk")["tools"]] == [1]
+
+
 def test_a_changed_tool_is_said_with_what_is_permitted(team, run):
     team.registry.tool(Agent(name="support"), Tool(name="crm_get", fingerprint="c" * 16))
     shown = run("agents", "show", "support").stdout

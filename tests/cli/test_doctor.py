@@ -249,6 +249,17 @@ def test_adapters_are_held_to_what_they_support(supports, level, message, ask, m
     assert message in remark.message
 
 
+def test_each_library_of_an_adapter_is_held_to_its_own_bounds(monkeypatch):
+    plugins = load_plugins(
+        [("fitting", Fitting("msgspec>=0.1,<900, pluggy>=900, no-such-library>=1"))], installed=False
+    )
+    monkeypatch.setattr("jackline.plugins.installed_plugins", lambda: plugins)
+    told = [remark for remark in diagnosis.plugins(None) if remark.message.startswith("testing")]
+    assert [remark.level for remark in told] == ["ok", "problem", "note"]
+    assert told[0].message.endswith("(msgspec>=0.1,<900)")
+    assert told[1].message.endswith("is installed, pluggy>=900 is supported")
+
+
 def test_a_framework_without_its_adapter_is_a_warning(monkeypatch):
     plugins = load_plugins(installed=False)
     monkeypatch.setattr("jackline.plugins.installed_plugins", lambda: plugins)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -51,9 +53,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", line)
 
 
+def pytest_unconfigure() -> None:
+    """Nothing stays behind."""
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
 @pytest.fixture(autouse=True)
-def _watched() -> Iterator[None]:
-    faulthandler.dump_traceback_later(WATCHDOG_S, exit=True)
+def _watched(pytestconfig: pytest.Config) -> Iterator[None]:
+    place = pytestconfig.stash[fault_handler_stderr_fd_key]  # where pytest captures nothing
+    faulthandler.dump_traceback_later(WATCHDOG_S, exit=True, file=place)
     yield
     faulthandler.cancel_dump_traceback_later()
 

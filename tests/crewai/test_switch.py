@@ -89,6 +89,17 @@ def test_closing_the_guard_is_disabling(guards: Guards) -> None:
     assert left_on() == []
 
 
+def test_closing_a_guard_that_was_enabled_and_attached_leaves_nothing_on(guards: Guards) -> None:
+    guard = guards(deny("look"))
+    jackline_crewai.enable(guard)
+    tool = guard.attach(Bodies().look())
+    with pytest.raises(Denied):
+        tool.run(what="y")
+    guard.close()
+    assert tool.run(what="y") == "y it is"
+    assert left_on() == []
+
+
 def test_disable_of_a_guard_that_was_not_enabled_changes_nothing(guards: Guards) -> None:
     first, second = guards(deny("look")), guards()
     jackline_crewai.enable(first)

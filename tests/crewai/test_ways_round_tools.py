@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from crew_fakes import MODES, Bodies, asking, calling, crew, delegating, fake, run
+from crew_fakes import MODES, Bodies, agent, asking, calling, crew, delegating, fake, run
 from crew_harness import Policy, acts, assert_accounted, deny, on_record, redact
 from crewai.flow.flow import Flow, start
 from crewai.flow.flow_definition import FlowToolActionDefinition
@@ -233,3 +233,45 @@ def test_c9_what_is_beneath_every_layer_is_named_as_a_gap(guards: Guards) -> Non
     gaps = str(jackline_crewai.CrewAIAdapter().gaps())
     assert "_run" in gaps
     assert "func" in gaps
+
+
+class Both(BaseTool):
+    name: str = "both"
+    description: str = "Has both bodies."
+    ran: Any = None
+
+    def _run(self, to: str) -> str:
+        self.ran.append(("run", to))
+        return "sent"
+
+    async def _arun(self, to: str) -> str:
+        self.ran.append(("arun", to))
+        return "sent"
+
+
+@MODE
+def test_p2_both_entrances_are_gated_and_so_is_a_real_agents_run(guards: Guards, mode: str) -> None:
+    ran: list[Any] = []
+    guard = governing(guards, deny("both"))
+    item = Both(ran=ran)
+    for call in (lambda: item.run(to="x"), lambda: asyncio.run(item.arun(to="x"))):
+        with pytest.raises(Denied):
+            call()
+    llm = fake(calling(("both", {"to": "x"})))
+    assert run(crew(llm, item), mode).raw == "done"
+    assert ran == []
+    assert [effect for action, _, effect in acts(guard) if action == "tool.call"] == ["deny"] * 3
+
+
+@pytest.mark.parametrize("mode", ["kickoff", "kickoff_async"])
+def test_p44_tools_inside_of_what_is_attached_are_gated_whoever_holds_it(guards: Guards, mode: str) -> None:
+    """No proxy stands for the agent: the object itself is governed, also where the program kept the one it had."""
+    bodies = Bodies()
+    guard = guards(deny("send_mail"))
+    llm = fake(*[calling(("send_mail", {"to": "x"})), "done"] * 2)
+    made = agent(llm, bodies.mail())
+    attached = guard.attach(made)
+    for each in (made, attached):
+        each.kickoff("go") if mode == "kickoff" else asyncio.run(each.kickoff_async("go"))
+    assert bodies.ran == {}
+    assert [effect for action, _, effect in acts(guard) if action == "tool.call"] == ["deny"] * 2

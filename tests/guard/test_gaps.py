@@ -57,6 +57,16 @@ def test_a_policy_about_what_is_never_judged_is_refused(bench):
     assert adapter.enabled == []
 
 
+def test_what_an_adapter_keeps_of_a_guard_is_ended_with_it_and_before_what_came_earlier(bench):
+    guard, ended = bench.guard(), []
+    guard.at_close(lambda: ended.append("first"))
+    guard.enable(Half(x="else"))
+    guard.at_close(lambda: ended.append("last"))
+    guard.close()
+    guard.close()
+    assert ended == ["last", "first"]
+
+
 def test_attaching_is_refused_likewise(bench, monkeypatch):
     adapter = Half()
     monkeypatch.setattr("jackline.adapters.adapter_for", lambda agent: agent)

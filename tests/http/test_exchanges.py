@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from http_server import Server
 
     from jackline.guard import Guard
+    from jackline.testing.scripted import Guards
 
     Governing = Callable[..., Guard]
 
@@ -496,7 +497,7 @@ def test_fifty_threads_at_once(good: Server, bad: Server, governing: Governing) 
     assert_accounted(guard)
 
 
-def test_disable_restores_everything() -> None:
+def test_disable_restores_everything(guards: Guards) -> None:
     """P50: off means off."""
     places = [
         (httpx.Client, "_send_single_request"),
@@ -510,12 +511,12 @@ def test_disable_restores_everything() -> None:
         (aiohttp.ClientResponse, "start"),
     ]
     before = [owner.__dict__[name] for owner, name in places]
-    guard = object()
+    guard = guards()
     adapter = jackline_http.HttpAdapter()
-    adapter.enable(guard)  # type: ignore[arg-type]
+    adapter.enable(guard)
     try:
         assert not any(owner.__dict__[name] is was for (owner, name), was in zip(places, before, strict=True))
     finally:
-        adapter.disable(guard)  # type: ignore[arg-type]
+        adapter.disable(guard)
     assert [owner.__dict__[name] for owner, name in places] == before
-    adapter.disable(guard)  # type: ignore[arg-type]
+    adapter.disable(guard)

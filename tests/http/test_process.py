@@ -124,7 +124,7 @@ def test_the_adapter_is_registered() -> None:
     assert target.load() is jackline_http.HttpAdapter
 
 
-def test_a_version_that_is_built_otherwise_is_an_error_not_a_gap(monkeypatch: Any) -> None:
+def test_a_version_that_is_built_otherwise_is_an_error_not_a_gap(guards: Any, monkeypatch: Any) -> None:
     def put_on(library: Library, module: Any) -> None:
         library.wrap(module.Missing, "send", lambda original: original)
 
@@ -133,7 +133,7 @@ def test_a_version_that_is_built_otherwise_is_an_error_not_a_gap(monkeypatch: An
         JacklineError,
         match=r"requests 2\.\S+ cannot be governed: .*'Missing' is not where .* It knows requests >= 2\.31",
     ):
-        jackline_http.HttpAdapter().enable(object())  # type: ignore[arg-type]
+        jackline_http.HttpAdapter().enable(guards())
     assert GOVERNING.guards == ()
 
 

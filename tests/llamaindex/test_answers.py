@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from llama_fakes import Provider, Shelf, async_tools
 from llama_harness import acts, agent, everything, job_of, process, run
-from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent
+from llama_index.core.agent.workflow import AgentOutput, AgentWorkflow, FunctionAgent
 from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent
-from llama_index.core.llms import MockLLM
+from llama_index.core.llms import ChatMessage, MockLLM
 from llama_index.core.prompts import PromptTemplate
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import get_response_synthesizer
@@ -73,6 +73,41 @@ def test_what_is_said_when_steps_run_out_is_an_output(guards: Guards, kind: str)
     assert [act for act in acts(guard) if act[0] == "output"] == [("output", "worker", "modify")]
     guard.close()
     assert_accounted(guard)
+
+
+class Speaking(FunctionAgent):
+    """An agent of somebody's own that says what its model did not."""
+
+    async def take_step(self, *_: Any) -> AgentOutput:
+        return AgentOutput(response=ChatMessage(f"it is {LEAK} indeed", role="assistant"), current_agent_name=self.name)
+
+
+class Adding(FunctionAgent):
+    """One that says more than its model."""
+
+    async def take_step(self, *args: Any) -> AgentOutput:
+        output = await super().take_step(*args)
+        output.response = ChatMessage(f"{output.response.content}: it is {LEAK} indeed", role="assistant")
+        return output
+
+
+@pytest.mark.parametrize(("kind", "said"), [(Speaking, "it is"), (Adding, "done: it is")])
+@pytest.mark.parametrize("within", [False, True])
+def test_what_an_agent_says_without_its_model_is_an_output(guards: Guards, kind: Any, said: str, within: bool) -> None:
+    guard = process(guards, replacing("output", LEAK, HIDDEN))
+    job = job_of(guard, (Step("done"),))
+    made = kind(name="worker", llm=Provider(job), tools=[])
+    _, answer = asyncio.run(everything(AgentWorkflow(agents=[made]) if within else made))
+    assert answer == f"{said} {HIDDEN} indeed"
+    assert ("output", "worker", "modify") in acts(guard)
+    guard.close()
+    assert_accounted(guard)
+
+
+def test_what_an_agent_says_without_its_model_can_be_refused(guards: Guards) -> None:
+    guard = process(guards, refusing("output", NO, agent=""))
+    with pytest.raises(Denied, match=NO):
+        run(Speaking(name="worker", llm=Provider(job_of(guard)), tools=[]))
 
 
 class Person(BaseModel):

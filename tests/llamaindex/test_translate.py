@@ -401,8 +401,8 @@ def test_tokens_as_providers_tell_them(response: Any, expected: Usage | None) ->
     ("fields", "kwargs", "tokens", "changeable"),
     [
         ({}, {}, None, True),
-        ({"max_tokens": 100}, {}, 100, True),
-        ({"max_tokens": 100}, {"max_tokens": 50}, 100, True),
+        ({"max_tokens": 100}, {}, 100, False),
+        ({"max_tokens": 100}, {"max_tokens": 50}, 100, False),
         ({}, {"max_completion_tokens": 50}, 50, True),
         ({}, {"max_tokens": 0}, None, True),
         ({}, {"extra_body": {"max_tokens": 50}}, 50, False),

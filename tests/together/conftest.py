@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -14,13 +15,14 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+_HOME = tempfile.mkdtemp(prefix="jackline-together-")
 os.environ.update(
     CREWAI_DISABLE_TELEMETRY="true",
     CREWAI_DISABLE_TRACKING="true",
     CREWAI_DISABLE_VERSION_CHECK="true",
     CREWAI_TRACING_ENABLED="false",
     CREWAI_TESTING="true",
-    CREWAI_STORAGE_DIR=tempfile.mkdtemp(prefix="jackline-together-"),
+    CREWAI_STORAGE_DIR=_HOME,
     OPENAI_API_KEY="none",
     OTEL_SDK_DISABLED="true",
 )
@@ -46,6 +48,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """CrewAI's own warnings are not ours to mend."""
     for line in UNAVOIDABLE:
         config.addinivalue_line("filterwarnings", line)
+
+
+def pytest_unconfigure() -> None:
+    """Nothing stays behind."""
+    shutil.rmtree(_HOME, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,6 +46,16 @@ class Signal(JacklineError):
     def __init__(self, decision: Decision, message: str | None = None) -> None:
         self.decision = decision
         super().__init__(message if message is not None else describe(decision))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and sent to other processes as it is, whatever an adapter's own signals are made with."""
+        return _remade, (type(self), self.args, self.__dict__)
+
+
+def _remade(kind: type[Signal], args: tuple[Any, ...], state: dict[str, Any]) -> Signal:
+    signal = kind.__new__(kind, *args)
+    signal.__dict__.update(state)
+    return signal
 
 
 class Denied(Signal):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import os
 import sys
 import threading
@@ -128,7 +129,7 @@ class Lifecycle:
         self._implicit: Scope | None = None
         self._pid = os.getpid()
         self._closed = False
-        self._adapters: list[Adapter] = []
+        self._ends: list[Callable[[], None]] = []
         self._gaps = Gaps()
         self._activate(bundle)
         self._watcher = self._watch(path) if path is not None else None
@@ -196,7 +197,11 @@ class Lifecycle:
         """
         self.govern(adapter)
         adapter.enable(self)  # type: ignore[arg-type]
-        self._adapters.append(adapter)
+        self.at_close(functools.partial(adapter.disable, self))  # type: ignore[arg-type]
+
+    def at_close(self, end: Callable[[], None]) -> None:
+        """Call `end` when the guard is closed, before its journal is; what was asked for last ends first."""
+        self._ends.append(end)
 
     def govern(self, adapter: Adapter) -> None:
         """Raises BundleError where a policy in force needs what an adapter that is about to be used cannot offer.
@@ -212,8 +217,8 @@ class Lifecycle:
             if self._closed:
                 return
             self._closed = True
-        for adapter in reversed(self._adapters):
-            adapter.disable(self)  # type: ignore[arg-type]
+        for end in reversed(self._ends):
+            end()
         if self._watcher is not None:
             self._watcher.stop()
         for session in self.sessions.live():

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GAPS: Mapping[str, str] = {
+    "Qdrant": "embedding functions of CrewAI's Qdrant client are not asked about; what is looked for by them is",
     "bodies": "`tool._run` and `tool.func`, called as such, are plain Python; decorate the function with guard.tool",
     "references": "the `run` of an own class that was taken from a tool before Jackline was on is not seen",
     "tool events": "CrewAI's events of tools show the arguments as the model gave them, before they are judged",

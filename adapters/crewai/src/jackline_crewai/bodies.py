@@ -19,7 +19,7 @@ from jackline.request import Tool
 from jackline.session import CURRENT, joined
 from jackline_crewai import translate
 from jackline_crewai.enforce import ToolAct, abandon
-from jackline_crewai.places import PLACE, Place, scope_of
+from jackline_crewai.places import PLACE, Place, restore, scope_of
 from jackline_crewai.references import OURS
 from jackline_crewai.tools import original
 
@@ -210,9 +210,7 @@ class ToolCall:
     @staticmethod
     def leave(tokens: tuple[Any, ...]) -> None:
         """End the body."""
-        CURRENT.reset(tokens[0])
-        PLACE.reset(tokens[1])
-        TICKET.reset(tokens[2])
+        restore(tokens)
 
     def failed(self, error: BaseException) -> None:
         """Close the call of a body that raised."""

@@ -13,7 +13,7 @@ from jackline.plain import canonical, converted, plain
 from jackline.request import Model
 from jackline.rewriting import UnchangeableError, rewrite
 from jackline_crewai import translate
-from jackline_crewai.places import PLACE, scope_of
+from jackline_crewai.places import LAST, PLACE, scope_of
 from jackline_crewai.signals import signal
 
 if TYPE_CHECKING:
@@ -120,13 +120,15 @@ class QueryAct(CrewAct):
 class ModelCall:
     """A model call as it is made: what its wraps pass on, and what is learned of it while it goes on."""
 
-    __slots__ = ("events", "holds", "keywords", "messages", "model", "place", "told", "tools")
+    __slots__ = ("events", "holds", "keywords", "last", "messages", "model", "place", "told", "tools")
 
     def __init__(self, model: Any, messages: Any, tools: Any, keywords: Mapping[str, Any]) -> None:
         self.model = model
         self.messages = messages
         self.tools = tools
         self.keywords = keywords
+        self.last = LAST.get() is not None and LAST.get() is PLACE.get()
+        """Whether its answer is an agent's last word, whatever it asks for."""
         self.place: Place | None = None
         self.told: list[Any] = []
         """What the provider told of its usage, in this call alone."""
@@ -139,6 +141,8 @@ class ModelCall:
         """The agent whose turn this call is: it does what the answer asks for, or it has answered."""
         place = PLACE.get()
         agent = place.agent if place is not None else None
+        if self.last:
+            return agent
         if agent is None or agent.executor is None or "available_functions" not in self.keywords:
             return None
         own = getattr(agent.executor, "callbacks", None)
@@ -194,8 +198,9 @@ class ModelAct(CrewAct):
         if self.speaker is None or translate.is_calls(result):
             return None, None
         text = translate.final_text(result, native_tools=bool(self.call.tools)) if isinstance(result, str) else result
-        if text is None:
+        if text is None and not self.call.last:
             return None, None
+        text = result if text is None else text
         before = translate.value(text)
         self.speaker.said = before
         asked = self.output(before)
@@ -238,7 +243,7 @@ class ModelAct(CrewAct):
             provider=str(getattr(model, "provider", "") or ""),
             max_tokens=settings,
             choices=translate.choices_of(model),
-            tools=tuple(follower.tools.offered(agent, translate.offered(call.tools))) if call.tools else (),
+            tools=tuple(follower.tools.offered(agent, [*translate.offered(call.tools), *translate.built_in(model)])),
             input_bytes=translate.input_of(self._messages, call.tools, call.keywords.get("response_model")),
             opaque_input=translate.is_opaque(self._messages),
             can_limit=translate.can_limit(model),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jackline_crewai import runs
 from jackline_crewai.following import FOLLOWING
-from jackline_crewai.places import PLACE
+from jackline_crewai.places import LAST, PLACE
 from jackline_crewai.runs import AgentRun, RootRun
 
 if TYPE_CHECKING:
@@ -189,6 +189,30 @@ def atask(body: Body) -> Body:
     return aexecute_task
 
 
+def exported(body: Body) -> Body:
+    """Around `Task._export_output`: structures of an answer that a model has made of it are answers as well."""
+
+    def export(self: Any, result: Any) -> Any:
+        made = body(self, result)
+        run = _speaking()
+        return made if run is None else tuple(one if run.parsed_as(result, one) else run.say(one) for one in made)
+
+    return export
+
+
+def aexported(body: Body) -> Body:
+    """Around `Task._aexport_output`."""
+
+    async def export(self: Any, result: Any) -> Any:
+        made = await body(self, result)
+        run = _speaking()
+        if run is None:
+            return made
+        return tuple([one if run.parsed_as(result, one) else await run.asay(one) for one in made])
+
+    return export
+
+
 def kickoff(body: Body, elsewhere: Callable[[], bool]) -> Body:
     """Around `Agent.kickoff` and `LiteAgent.kickoff`; `elsewhere`: it leads to `kickoff_async`, where it is judged."""
 
@@ -202,7 +226,11 @@ def kickoff(body: Body, elsewhere: Callable[[], bool]) -> Body:
 
         def work() -> Any:
             output = body(self, run.given, *args, **kwargs)
-            return output if run.said_as(output.pydantic) else _with_raw(output, run.say(output.raw))
+            if run.said_as(output.pydantic):
+                return output
+            output = _with_raw(output, run.say(output.raw))
+            parsed = run.parsed_as(output.raw, output.pydantic)
+            return output if parsed else _with_pydantic(output, run.say(output.pydantic))
 
         return _run_agent(run, work)
 
@@ -221,7 +249,11 @@ def akickoff(body: Body) -> Body:
 
         async def work() -> Any:
             output = await body(self, run.given, *args, **kwargs)
-            return output if run.said_as(output.pydantic) else _with_raw(output, await run.asay(output.raw))
+            if run.said_as(output.pydantic):
+                return output
+            output = _with_raw(output, await run.asay(output.raw))
+            parsed = run.parsed_as(output.raw, output.pydantic)
+            return output if parsed else _with_pydantic(output, await run.asay(output.pydantic))
 
         return await _arun_agent(run, work)
 
@@ -248,6 +280,19 @@ def aexecutor(body: Body) -> Body:
     return invoke_async
 
 
+def last_word(body: Body) -> Body:
+    """Around what asks a model for an agent's answer when its steps have run out, or when its plan is done."""
+
+    def ask(*args: Any, **kwargs: Any) -> Any:
+        token = LAST.set(PLACE.get())
+        try:
+            return body(*args, **kwargs)
+        finally:
+            LAST.reset(token)
+
+    return ask
+
+
 def _works_for(executor: Any) -> None:
     place = PLACE.get()
     if place is not None and place.kind == "agent":
@@ -256,6 +301,16 @@ def _works_for(executor: Any) -> None:
 
 def _with_raw(output: Any, raw: Any) -> Any:
     return output if raw == output.raw else output.model_copy(update={"raw": raw, "pydantic": None})
+
+
+def _with_pydantic(output: Any, pydantic: Any) -> Any:
+    return output if pydantic is output.pydantic else output.model_copy(update={"pydantic": pydantic})
+
+
+def _speaking() -> AgentRun | None:
+    """The run whose answer goes outside from here."""
+    place = PLACE.get()
+    return place.run if place is not None and place.kind == "agent" and place.speaks else None
 
 
 def _current() -> AgentRun:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from jackline.session import CURRENT
 from jackline_crewai.places import PLACE
 from jackline_crewai.tools import Tools
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from jackline.guard import Guard
-
-T = TypeVar("T")
 
 
 class Follower:
     """What one guard has in CrewAI while it governs anything there."""
-
-    name = "crewai"
 
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
@@ -34,25 +29,6 @@ class Follower:
         """Whether this very object was attached."""
         found = self.attached.get(id(native))
         return found is not None and found() is native
-
-    def accepts(self, agent: object) -> bool:
-        """Nothing: agents are attached by the adapter."""
-        return False
-
-    def attach(self, guard: Guard, agent: T) -> T:
-        """Leave it as it is."""
-        return agent
-
-    def gaps(self) -> Mapping[str, str]:
-        """As the adapter says."""
-        return {}
-
-    def enable(self, guard: Guard) -> None:
-        """Nothing is governed by that alone."""
-
-    def disable(self, guard: Guard) -> None:
-        """The guard is closed: nothing of it stays."""
-        FOLLOWING.leave(guard)
 
 
 class Following:
@@ -109,13 +85,16 @@ class Following:
     def attach(self, guard: Guard, native: Any) -> None:
         """Follow the calls of one object, and what happens inside of them."""
         with self._lock:
-            known = self.of(guard)
             follower = self._join(guard)
-            if known is None:
-                guard.enable(follower)  # so that it is told when the guard is closed
             key = id(native)
             follower.attached[key] = weakref.ref(native, lambda _gone: follower.attached.pop(key, None))
             self._sort()
+
+    def inherit(self, native: Any, made: Any) -> None:
+        """Follow what was made of an object as that is followed: its copy, or what a checkpoint had of it."""
+        for follower in tuple(self._followers.values()):
+            if made is not None and made is not native and follower.has(native):
+                self.attach(follower.guard, made)
 
     def leave(self, guard: Guard) -> None:
         """Follow nothing for this guard any more."""
@@ -133,6 +112,7 @@ class Following:
         if found is None:
             WRAPS.install()
             found = self._followers[id(guard)] = Follower(guard)
+            guard.at_close(functools.partial(self.leave, guard))
         return found
 
     def _sort(self) -> None:

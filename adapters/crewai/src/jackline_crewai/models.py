@@ -19,7 +19,7 @@ from jackline.request import Tool
 from jackline.session import CURRENT, joined
 from jackline_crewai import translate
 from jackline_crewai.enforce import ModelAct, ModelCall, ToolAct, abandon
-from jackline_crewai.places import PLACE, Place
+from jackline_crewai.places import PLACE, Place, restore
 from jackline_crewai.signals import ended
 
 if TYPE_CHECKING:
@@ -136,8 +136,7 @@ class Calling:
 
     def leave(self) -> None:
         """End the body."""
-        for token in reversed(self._tokens):
-            token.var.reset(token)
+        restore(self._tokens)
         model = self.call.model
         if model is not self.original:
             _copied_back(self._before, model, self.original)
@@ -204,7 +203,7 @@ class Calling:
 
     def _unknown(self, result: Any) -> Iterator[tuple[ToolAct, dict[str, Any]]]:
         """What the answer asks of tools that its agent does not have: attempts, which are asked about and on record."""
-        if self.turn is None:
+        if self.turn is None or self.call.last:
             return
         for name, args in translate.asked_tools(result, native_tools=bool(self.call.tools)):
             for act in self.acts:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
 from jackline.session import scope_of as current
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from contextvars import Token
 
     from jackline.guard import Guard
     from jackline.session import Scope
@@ -53,6 +55,16 @@ class Place:
 
 
 PLACE: ContextVar[Place | None] = ContextVar("jackline_crewai_place", default=None)
+
+LAST: ContextVar[Place | None] = ContextVar("jackline_crewai_last", default=None)
+"""The agent's run whose last word is asked for: its steps have run out, or its plan is done."""
+
+
+def restore(tokens: Iterable[Token[Any]]) -> None:
+    """Put contextvars back; what ends in another context, such as a coroutine that nobody awaits, leaves none there."""
+    for token in reversed(tuple(tokens)):
+        with contextlib.suppress(ValueError):
+            token.var.reset(token)
 
 
 def scope_of(guard: Guard) -> Scope | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jackline.session import CURRENT, joined
 from jackline_crewai.enforce import QueryAct, abandon
 from jackline_crewai.following import FOLLOWING
+from jackline_crewai.places import restore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,17 +21,21 @@ if TYPE_CHECKING:
 EMBEDDING: ContextVar[bool] = ContextVar("jackline_crewai_embedding", default=False)
 """Whether what embeds was asked further out: a class calls its base, a function its embedder."""
 
+SEARCHING: ContextVar[Any] = ContextVar("jackline_crewai_searching", default=None)
+"""What was asked further out whether it may be looked in: a class calls its base."""
+
 active = FOLLOWING.active
 
 
 class Query:
     """One retrieval or embedding under every guard that follows it."""
 
-    def __init__(self, followers: Sequence[Follower], action: str, resource: str, sent: Any) -> None:
+    def __init__(self, followers: Sequence[Follower], action: str, native: Any, resource: str, sent: Any) -> None:
+        self.native = native
         key = "texts" if action == "embedding" else "query"
         self.acts = [QueryAct(item, action, resource, key) for item in followers]
         self.sent = sent
-        self._tokens: tuple[Any, Any] = (None, None)
+        self._tokens: tuple[Any, ...] = ()
 
     def open(self) -> Any:
         """Ask every guard; what is sent then."""
@@ -56,11 +61,14 @@ class Query:
 
     def __enter__(self) -> None:
         embeds = self.acts[0].action == "embedding"
-        self._tokens = CURRENT.set(joined([act.inner for act in self.acts])), EMBEDDING.set(embeds or EMBEDDING.get())
+        self._tokens = (
+            CURRENT.set(joined([act.inner for act in self.acts])),
+            EMBEDDING.set(embeds or EMBEDDING.get()),
+            SEARCHING.set(SEARCHING.get() if embeds else self.native),
+        )
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        CURRENT.reset(self._tokens[0])
-        EMBEDDING.reset(self._tokens[1])
+        restore(self._tokens)
         if error is not None:
             for act in self.acts:
                 act.fail(error)
@@ -78,10 +86,10 @@ def _retrieval(resource: Callable[[Any], str]) -> Callable[[Body], Body]:
         if inspect.iscoroutinefunction(body):
 
             async def asearch(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
-                followers = active(self)
+                followers = active(self) if SEARCHING.get() is not self else ()
                 if not followers:
                     return await body(self, query, *args, **kwargs)
-                asked = Query(followers, "retrieval", resource(self), query)
+                asked = Query(followers, "retrieval", self, resource(self), query)
                 query = await asked.aopen()
                 with asked:
                     found = await body(self, query, *args, **kwargs)
@@ -90,10 +98,10 @@ def _retrieval(resource: Callable[[Any], str]) -> Callable[[Body], Body]:
             return asearch
 
         def search(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
-            followers = active(self)
+            followers = active(self) if SEARCHING.get() is not self else ()
             if not followers:
                 return body(self, query, *args, **kwargs)
-            asked = Query(followers, "retrieval", resource(self), query)
+            asked = Query(followers, "retrieval", self, resource(self), query)
             query = asked.open()
             with asked:
                 found = body(self, query, *args, **kwargs)
@@ -131,7 +139,7 @@ def embedder(body: Body) -> Body:
         followers = active(self) if not EMBEDDING.get() else ()
         if not followers:
             return body(self, input)
-        asked = Query(followers, "embedding", _name(self), input)
+        asked = Query(followers, "embedding", self, _name(self), input)
         input = asked.open()  # noqa: A001 - as above
         with asked:
             found = body(self, input)
@@ -148,7 +156,7 @@ def embed_with(body: Body) -> Body:
         texts = args[0] if args else next(iter(kwargs.values()), None)
         if not followers or not texts:
             return body(embedder, *args, **kwargs)
-        asked = Query(followers, "embedding", _name(embedder), texts)
+        asked = Query(followers, "embedding", embedder, _name(embedder), texts)
         texts = asked.open()
         with asked:
             found = body(embedder, texts)

@@ -14,7 +14,7 @@ from jackline.rewriting import UnchangeableError, rewrite
 from jackline.session import CURRENT, Scope, joined
 from jackline_crewai import translate
 from jackline_crewai.enforce import SpawnAct, abandon
-from jackline_crewai.places import PLACE, Place, scope_of
+from jackline_crewai.places import PLACE, Place, restore, scope_of
 from jackline_crewai.signals import ended, signal
 
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ class Run:
 
     def leave(self, error: BaseException | None = None) -> None:
         """End the run, and the session that it opened."""
-        CURRENT.reset(self._tokens[0])
-        PLACE.reset(self._tokens[1])
+        restore(self._tokens)
         if isinstance(error, Signal):  # CrewAI leaves events open that a stop has ended, and 100 of them are too many
             event_context._event_id_stack.set(self._events)  # noqa: SLF001
         self.close(error)
@@ -231,6 +230,12 @@ class AgentRun(Run):
         for part, request in self.spoken(native):
             native = self.released(native, request.args["result"], await part.follower.guard.acheck(request))
         return native
+
+    def parsed_as(self, said: Any, native: Any) -> bool:
+        """Whether a structure is what an answer's text says, which was judged; a model may have made another one."""
+        if native is None or not self.place.speaks:
+            return True
+        return isinstance(said, str) and translate.arguments(said) == translate.value(native)
 
 
 def name_of(native: Any) -> str:

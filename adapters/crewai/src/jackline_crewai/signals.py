@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 class _Aborting(Signal):
     """CrewAI lets it through to the caller of the crew."""
 
+    _flow_listener_logged = True
+    """CrewAI's flows log an exception as an error unless they have logged it before; a refusal is none."""
+
     def __init__(self, decision: Decision, message: str | None = None) -> None:
         self.reason = message if message is not None else describe(decision)
         self.source: Any = f"jackline policy '{decision.policy}'"

@@ -23,7 +23,7 @@ _CLOSE = 0.85
 """How much alike two names are that CrewAI takes for the same where a model asks for tools in its text."""
 
 _CAPACITY = 4096
-"""Tool objects remembered; the memory is emptied when it is full."""
+"""Tool objects, and agents with theirs, that are remembered; the memory of objects is emptied when it is full."""
 
 
 def original(native: Any) -> Any:
@@ -148,7 +148,10 @@ class Tools:
     def declare(self, agent: Agent, natives: Iterable[Any]) -> None:
         """Take note of the tools that an agent has."""
         tools = [self.known(original(native)) for native in natives if hasattr(native, "args_schema")]
-        self._named.setdefault(agent.name, {}).update({sanitize_tool_name(known.tool.name): known for known in tools})
+        mine = self._named.pop(agent.name, {})
+        while len(self._named) >= _CAPACITY:
+            del self._named[next(iter(self._named))]  # the agent that was last seen longest ago
+        self._named[agent.name] = {**mine, **{sanitize_tool_name(known.tool.name): known for known in tools}}
         self._guard.registry.declare(agent, [known.tool for known in tools])
 
     def named(self, agent: Agent, name: str) -> KnownTool | None:

@@ -281,6 +281,13 @@ def offered(tools: Any) -> list[tuple[str, bool]]:
     return found
 
 
+def built_in(model: Any) -> list[tuple[str, bool]]:
+    """The tools of a model's own settings, as (name, runs at the provider): CrewAI is not asked for them."""
+    names = getattr(model, "builtin_tools", None) or ()
+    types = getattr(getattr(model, "_responses_delegate", None) or model, "BUILTIN_TOOL_TYPES", {})
+    return [*((str(types.get(name, name)), True) for name in names), *offered(_additional(model).get("tools"))]
+
+
 @functools.cache
 def _limits(kind: Any) -> tuple[str, ...]:
     """The fields of a class of models that are its output limit."""
@@ -306,7 +313,7 @@ def limit_of(model: Any) -> int | None:
 
 def can_limit(model: Any) -> bool:
     """Whether a smaller limit can be put where the model will look for it."""
-    return _HIDDEN.isdisjoint(_additional(model))
+    return not getattr(model, "limitless", False) and _HIDDEN.isdisjoint(_additional(model))
 
 
 def limited(model: Any, granted: int) -> dict[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from chromadb.api.types import EmbeddingFunction as ChromaEmbeddingFunction
@@ -28,10 +29,11 @@ from crewai.tools.base_tool import BaseTool
 from crewai.tools.structured_tool import CrewStructuredTool
 from crewai.utilities.agent_utils import is_inside_event_loop
 from crewai.utilities.exceptions.context_window_exceeding_exception import LLMContextLengthExceededError
+from crewai.utilities.internal_instructor import InternalInstructor
 
 from jackline.errors import Signal
 from jackline.wrapping import Wraps
-from jackline_crewai import bodies, entrances, models, queries, references
+from jackline_crewai import bodies, entrances, models, queries, references, structured
 from jackline_crewai.following import FOLLOWING
 from jackline_crewai.tools import original
 
@@ -41,6 +43,12 @@ if TYPE_CHECKING:
     Body = Callable[..., Any]
 
 _FRAMEWORK = ("crewai.tools.base_tool", "crewai.tools.structured_tool")
+_RESTORING = tuple(import_module(name) for name in ("crewai.agent.core", "crewai.crew", "crewai.flow.runtime"))
+"""The modules that took CrewAI's way to what a checkpoint has."""
+
+_EXECUTING = tuple(import_module(name) for name in ("crewai.agents.agent_executor", "crewai.lite_agent"))
+"""The modules that ask for a last word."""
+
 active = FOLLOWING.active
 
 
@@ -151,11 +159,40 @@ def _emit(body: Body) -> Body:
     return emit
 
 
+def _aemit(body: Body) -> Body:
+    async def aemit(self: Any, source: Any, event: Any) -> Any:
+        return None if models.withheld(self, source, event) else await body(self, source, event)
+
+    return aemit
+
+
+def _copying(body: Body) -> Body:
+    def copy(self: Any) -> Any:
+        made = body(self)
+        FOLLOWING.inherit(self, made)
+        for name in ("llm", "function_calling_llm", "manager_llm"):  # models are copied with what has them
+            FOLLOWING.inherit(getattr(self, name, None), getattr(made, name, None))
+        return made
+
+    return copy
+
+
+def _restoring(body: Body) -> Body:
+    def restored(instance: Any, from_checkpoint: Any) -> Any:
+        made = body(instance, from_checkpoint)
+        FOLLOWING.inherit(instance, made)
+        return made
+
+    return restored
+
+
 _TOOL = {"run": _tool, "arun": _tool, "_validate_kwargs": _parsing, "_claim_usage": _claiming}
 _STRUCTURED = {"invoke": _tool, "ainvoke": _tool, "_parse_args": _parsing}
 _MODEL = {"call": _call, "acall": _acall, "_track_token_usage_internal": _usage}
 _EMBEDDER = {"__call__": queries.embedder, "embed_query": queries.embedder}
-_AGENT = {"execute_task": entrances.task, "aexecute_task": entrances.atask}
+_KNOWLEDGE = {"query": queries.knowledge, "aquery": queries.knowledge}
+_EXECUTOR = {"invoke": entrances.executor, "invoke_async": entrances.aexecutor}
+_AGENT = {"execute_task": entrances.task, "aexecute_task": entrances.atask, "copy": _copying}
 
 
 def _embedding() -> Iterator[tuple[Any, str]]:
@@ -194,24 +231,32 @@ class CrewWraps(Wraps):
             self.cover_family(base, functools.partial(self.cover, wrappers=_EMBEDDER))
         for module, name in _embedding():
             self.wrap(module, name, queries.embed_with)
-        self.wrap(Knowledge, "query", queries.knowledge)
-        self.wrap(Knowledge, "aquery", queries.knowledge)
-        self.wrap(Memory, "recall", queries.memory)
+        self.cover_family(Knowledge, functools.partial(self.cover, wrappers=_KNOWLEDGE))
+        self.cover_family(Memory, functools.partial(self.cover, wrappers={"recall": queries.memory}))
         self.wrap(CacheHandler, "read", _cache)
         self.wrap(LLMContextLengthExceededError, "_is_context_length_exceeded_error", _context_length)
+        self.wrap(InternalInstructor, "to_pydantic", structured.instructed)
         self.wrap(CrewAIEventsBus, "emit", _emit)
+        self.wrap(CrewAIEventsBus, "aemit", _aemit)
         self.wrap(Task, "_execute_core", entrances.task_core)
         self.wrap(Task, "_aexecute_core", entrances.atask_core)
+        self.wrap(Task, "_export_output", entrances.exported)
+        self.wrap(Task, "_aexport_output", entrances.aexported)
         self.wrap(Crew, "kickoff", entrances.crew)
         self.wrap(Crew, "akickoff", entrances.acrew)
         self.wrap(Crew, "replay", entrances.replay)
+        self.wrap(Crew, "copy", _copying)
+        for module in _RESTORING:
+            self.wrap(module, "apply_checkpoint", _restoring)
         self.wrap(Flow, "kickoff_async", entrances.flow)
         self.wrap(Flow, "resume_async", entrances.resume)
         self.wrap(Agent, "kickoff", functools.partial(entrances.kickoff, elsewhere=is_inside_event_loop))
         self.wrap(Agent, "kickoff_async", entrances.akickoff)
         self.wrap(LiteAgent, "kickoff", functools.partial(entrances.kickoff, elsewhere=lambda: False))
-        self.wrap(AgentExecutor, "invoke", entrances.executor)
-        self.wrap(AgentExecutor, "invoke_async", entrances.aexecutor)
+        self.wrap(AgentExecutor, "_synthesize_final_answer_from_todos", entrances.last_word)
+        for module in _EXECUTING:
+            self.wrap(module, "handle_max_iterations_exceeded", entrances.last_word)
+        self.cover_family(AgentExecutor, functools.partial(self.cover, wrappers=_EXECUTOR))
 
 
 WRAPS = CrewWraps()

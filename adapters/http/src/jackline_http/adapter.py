@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
@@ -57,6 +58,8 @@ class HttpAdapter:
     def enable(self, guard: Guard) -> None:
         """Ask `guard` about every request of this process, by libraries that are loaded later too."""
         with _lock:
+            if guard not in _users:
+                guard.at_close(functools.partial(end_open, guard))
             _users.append(guard)
             GOVERNING.guards = tuple(dict.fromkeys(_users))
             if len(_users) == 1:
@@ -75,8 +78,6 @@ class HttpAdapter:
                 return
             _users.remove(guard)
             GOVERNING.guards = tuple(dict.fromkeys(_users))
-            if guard not in _users and getattr(guard, "_closed", False):
-                end_open(guard)
             if not _users:
                 for library in LIBRARIES:
                     library.leave()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 import weakref
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks.base import BaseCallbackManager
 from langchain_core.runnables.config import ensure_config, merge_configs
@@ -19,7 +19,7 @@ from jackline_langchain.runs import Runs, SpawnAct
 from jackline_langchain.signals import LOGGER, QUIET, DeniedCall, failed_closed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from langchain_core.tools import BaseTool
 
@@ -29,15 +29,12 @@ if TYPE_CHECKING:
     from jackline_langchain.handler import JacklineCallbackHandler
     from jackline_langchain.model_act import ModelAct
 
-T = TypeVar("T")
 reach = PATCHES.reach
 new_id = uuid.uuid4
 
 
 class Follower:
     """What one guard has in LangChain, from its first handler until it is closed."""
-
-    name = "langchain"
 
     def __init__(self, guard: Guard, handler: JacklineCallbackHandler) -> None:
         self.guard = guard
@@ -46,24 +43,12 @@ class Follower:
         self.process = 0
         """How often the guard was enabled for the whole process."""
 
-    def enable(self, guard: Guard) -> None:
+    def begin(self) -> None:
         """Wrap the entrances; nothing is governed by that alone."""
         PATCHES.install()
         _hooks.follow(self)
 
-    def accepts(self, agent: object) -> bool:
-        """Nothing: agents are attached by the adapter."""
-        return False
-
-    def attach(self, guard: Guard, agent: T) -> T:
-        """Leave it as it is."""
-        return agent
-
-    def gaps(self) -> Mapping[str, str]:
-        """As the adapter says."""
-        return {}
-
-    def disable(self, guard: Guard) -> None:
+    def end(self) -> None:
         """Off means off: handlers that are still in callbacks do nothing from now on."""
         self.runs.close()
         _hooks.leave(self)
@@ -123,7 +108,8 @@ class _Hooks:
             found = self.of(guard)
             if found is None:
                 found = Follower(guard, handler)
-                guard.enable(found)
+                found.begin()
+                guard.at_close(found.end)
             return found
 
     def follow(self, follower: Follower) -> None:

@@ -47,6 +47,7 @@ GAPS: Mapping[str, str] = {
     "ReAct's text": "arguments in a ReAct or CodeAct answer are text until they are judged as the call of a tool",
     "structured output": "what `output_cls` makes of an answer is judged as `model.return`, not as `output`",
     "own workflows": "a workflow of one's own that an agent starts is asked for without awaiting, before it starts",
+    "calls of one answer": "they are judged when the model asks for them; a stop from another process comes after them",
     "other runtimes": "steps that a server (DBOS and the like) runs in another process are governed there",
 }
 
@@ -73,7 +74,7 @@ class LlamaIndexAdapter:
         """Undo `enable`, and every `attach` of this guard."""
         follower = FOLLOWERS.of(guard)
         if follower is not None:
-            follower.disable(guard)
+            follower.end()
 
     def gaps(self) -> Mapping[str, str]:
         """What cannot be guaranteed, by path."""
@@ -89,4 +90,4 @@ def disable(guard: Guard | None = None) -> None:
     """Undo `enable` of this guard, or of every guard."""
     for follower in FOLLOWERS.all() if guard is None else [FOLLOWERS.of(guard)]:
         if follower is not None:
-            follower.disable(follower.guard)
+            follower.end()

@@ -7,8 +7,8 @@ import inspect
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from llama_index.core.agent.workflow import CodeActAgent
-from llama_index.core.agent.workflow.base_agent import _get_waiting_for_event_exception
+from llama_index.core.agent.workflow import AgentWorkflow, CodeActAgent
+from llama_index.core.agent.workflow.base_agent import BaseWorkflowAgent, _get_waiting_for_event_exception
 from llama_index.core.agent.workflow.codeact_agent import EXECUTE_TOOL_NAME
 from llama_index.core.agent.workflow.workflow_events import ToolCall
 from llama_index_instrumentation.dispatcher import active_instrument_tags
@@ -19,6 +19,7 @@ from jackline.plain import plain
 from jackline_llamaindex import translate
 from jackline_llamaindex.calls import JudgedCall, ajudge, arun
 from jackline_llamaindex.following import FOLLOWERS
+from jackline_llamaindex.last_words import ajudge_word
 from jackline_llamaindex.runs import RUN, AgentRun, Running, Within, acting, identify, parts
 from jackline_llamaindex.tools import known
 
@@ -34,7 +35,8 @@ _PARAMETERS = ("self", "ctx", "tool", "tool_input")
 _waiting = _get_waiting_for_event_exception()
 WAITS: tuple[type[Exception], ...] = (_waiting,) if _waiting is not None else ()
 
-_starting: ContextVar[Any] = ContextVar("jackline_llamaindex_starting", default=None)
+_starting: ContextVar[list[Any]] = ContextVar("jackline_llamaindex_starting")
+"""The workflow whose `run` is being called: a class calls that of the one it derives from. Its tasks find it empty."""
 _fetched: ContextVar[Any] = ContextVar("jackline_llamaindex_fetched", default=None)
 _call: ContextVar[JudgedCall | None] = ContextVar("jackline_llamaindex_call", default=None)
 
@@ -46,6 +48,8 @@ class Step:
         self.agent = agent
         self.last = last
         """Whether its answer is the last word, whatever it asks for."""
+        self.said: Any = None
+        """The last word of its model that was judged as an output."""
         self.running = running
         self.tools = {known(tool).tool.name: tool for tool in tools}
 
@@ -66,6 +70,12 @@ class Step:
         self.running.pending.append(call)
         if isinstance(call.refusal, Halted):
             raise call.refusal
+        return call
+
+    async def aforeseen(self, name: str, kwargs: Mapping[str, Any], call_id: str) -> JudgedCall | None:
+        """As `ajudged`, for a call that a later step makes: where its run has ended meanwhile, none does."""
+        call = await self.ajudged(name, kwargs, call_id)
+        self.running.tidy()
         return call
 
 
@@ -118,14 +128,15 @@ def run(body: Callable[..., Any]) -> Callable[..., Any]:
 
     def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
         followers = FOLLOWERS.active(*parts(self))
-        if not followers or _starting.get() is self:
+        if not followers or any(each is self for each in _starting.get(())):
             return body(self, *args, **kwargs)
         running = _begun(self, followers, args, kwargs)
-        token = _starting.set(self)
+        starting = [self]
+        token = _starting.set(starting)
         here = RUN.set(running)
         try:
             scopes = running.begin(_metadata(kwargs))
-            if not hasattr(type(self), "init_run"):
+            if not isinstance(self, (BaseWorkflowAgent, AgentWorkflow)):
                 running.start()
             with Within(scopes):
                 handler = body(self, *args, **kwargs)
@@ -133,6 +144,7 @@ def run(body: Callable[..., Any]) -> Callable[..., Any]:
             running.end(error)
             raise
         finally:
+            starting.clear()
             RUN.reset(here)
             _starting.reset(token)
         _when_done(handler, running)
@@ -210,6 +222,7 @@ def take_step(body: Callable[..., Any]) -> Callable[..., Any]:
         finally:
             STEP.reset(token)
         output.tool_calls[:] = [await _selected(step, selection) for selection in output.tool_calls]
+        await ajudge_word(step, output)
         return output
 
     return wrapper
@@ -236,7 +249,7 @@ async def _selected(step: Step, selection: ToolSelection) -> ToolSelection:
         if not call.call_id and call.is_for(selection.tool_name, selection.tool_kwargs, ""):
             call.call_id = selection.tool_id  # the model gave none, the agent did
             return selection
-    judged = await step.ajudged(selection.tool_name, selection.tool_kwargs, selection.tool_id)
+    judged = await step.aforeseen(selection.tool_name, selection.tool_kwargs, selection.tool_id)
     if judged is None or judged.kwargs == selection.tool_kwargs:
         return selection
     return selection.model_copy(update={"tool_kwargs": judged.kwargs})
@@ -268,6 +281,7 @@ def call_tool(body: Callable[..., Any]) -> Callable[..., Any]:
         running = RUN.get()
         if running is None:
             return await body(self, ctx, ev, *args, **kwargs)
+        await running.astart()
         call = _judged_before(running, ev)
         fetched = None
         if call is None:

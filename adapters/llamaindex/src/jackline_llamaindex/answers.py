@@ -31,12 +31,17 @@ _ANSWER = "Answer:"
 class Answer:
     """One answer, whole or in parts."""
 
-    def __init__(self, llm: Any, acts: Sequence[ModelAct], step: Step | None, *, chat: bool) -> None:
+    def __init__(
+        self, llm: Any, acts: Sequence[ModelAct], step: Step | None, *, chat: bool, counted: bool = False
+    ) -> None:
+        """`counted`: a stream's tokens were asked for, which its caller did not: their own part is kept back."""
         self.llm = llm
         self.acts = acts
         self.step = step
         self.chat = chat
-        self._holding = any(act.holds for act in acts)
+        self._counted = counted
+        held = [act.holds for act in acts]
+        self._holding = any(held)
         self.traces = Traces(llm, model=True) if self._holding or step is not None else None
         """What tracers are told of the answer when it was judged."""
         self._held: list[Any] = []
@@ -47,8 +52,10 @@ class Answer:
     def flows(self, part: Any) -> bool:
         """Whether a part may be handed out now; what may not comes from `rest` or `arest`."""
         delta = part.delta or ""
-        self._last = part
         self._told = offers.usage(part) or self._told
+        if self._counted and not delta and offers.is_count(part):
+            return False
+        self._last = part
         for act in self.acts:
             act.received += len(delta.encode(errors="replace"))
         if not self._holding and self.step is not None and self._asks(part):
@@ -118,35 +125,42 @@ class Answer:
 
     def _released(self, response: Any) -> Any:
         native, before, selections = self._begun(response)
+        word = None
         for act in self.acts:
             if act.request is None:
                 continue
-            native, before = _after(act, native, before, act.guard.returned(act.request, before))
+            if act.looked:
+                native, before = _after(act, native, before, act.guard.returned(act.request, before))
             word = self._last_word(native, selections)
             for asked in act.outputs(word[0]) if word is not None else ():
                 if word is not None and act.guard.judges(asked):
                     asked.args = {"result": word[0]}
                     native, before, word = self._worded(act, native, before, word, act.guard.check(asked))
+        self._said(native, word)
         return self._with(response, native)
 
     async def _areleased(self, response: Any) -> Any:
         native, before, selections = self._begun(response)
+        word = None
         for act in self.acts:
             if act.request is None:
                 continue
-            native, before = _after(act, native, before, await act.guard.areturned(act.request, before))
+            if act.looked:
+                native, before = _after(act, native, before, await act.guard.areturned(act.request, before))
             word = self._last_word(native, selections)
             for asked in act.outputs(word[0]) if word is not None else ():
                 if word is not None and act.guard.judges(asked):
                     asked.args = {"result": word[0]}
                     native, before, word = self._worded(act, native, before, word, await act.guard.acheck(asked))
+        self._said(native, word)
         response = self._with(response, native)
         return await self._acalled(response) if self.step is not None and self.chat else response
 
     def _begun(self, response: Any) -> tuple[Any, Any, Sequence[ToolSelection]]:
         """Record the answer; its native and its plain form, and the calls in it."""
         native = response.message if self.chat else response.text
-        selections = self._selections(response) if self.chat else []
+        asks = self.step is not None or (self.chat and (native.additional_kwargs or len(native.blocks) > 1))
+        selections = self._selections(response) if self.chat and asks else []
         before = translate.message(native, selections or None) if self.chat else native
         for act in self.acts:
             act.finished(response, before, self._told)
@@ -162,6 +176,11 @@ class Answer:
         after = {**before, "content": word[1](text)}
         return translate.rewrite(native, before, after), after, (text, word[1])
 
+    def _said(self, native: Any, word: Any) -> None:
+        """Note what was judged as the agent's last word."""
+        if self.step is not None and word is not None:
+            self.step.said = translate.content(native) if self.chat else native
+
     def _with(self, response: Any, native: Any) -> Any:
         if self.chat:
             if native is response.message:
@@ -169,7 +188,8 @@ class Answer:
             return translate.with_answer(response, native, native.content)
         if native == response.text:
             return response
-        return response.model_copy(update={"text": native, "raw": None, "delta": native, "logprobs": None})
+        update = {"text": native, "raw": None, "delta": native, "logprobs": None, "additional_kwargs": {}}
+        return response.model_copy(update=update)
 
     def _whole(self) -> Any:
         """All parts together: models repeat in each part what came before."""
@@ -247,7 +267,7 @@ class Answer:
             action = _reasoned(step.agent, text)
             if not isinstance(action, ActionReasoningStep):
                 return response
-            call = await step.ajudged(action.action, action.action_input, "")
+            call = await step.aforeseen(action.action, action.action_input, "")
             if call is None or call.kwargs == action.action_input or _INPUT not in text:
                 return response
             before = translate.message(message)
@@ -255,7 +275,7 @@ class Answer:
             return translate.with_answer(response, translate.rewrite(message, before, after), response.delta)
         changes = []
         for selection in self._selections(response):
-            call = await step.ajudged(selection.tool_name, selection.tool_kwargs, selection.tool_id)
+            call = await step.aforeseen(selection.tool_name, selection.tool_kwargs, selection.tool_id)
             if call is not None and call.kwargs != selection.tool_kwargs:
                 changes.append((selection.tool_kwargs, call.kwargs))
         if not changes:

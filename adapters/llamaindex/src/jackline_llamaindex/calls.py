@@ -29,14 +29,21 @@ if TYPE_CHECKING:
 class Mark:
     """A call in progress: entrances of the same tool below it are parts of the same call."""
 
-    __slots__ = ("_tools", "bound")
+    __slots__ = ("_tools", "bound", "reached")
 
     def __init__(self, tool: BaseTool, bound: dict[str, Any]) -> None:
         self._tools = (tool, tool.base_tool) if isinstance(tool, BaseToolAsyncAdapter) else (tool,)
         self.bound = bound
+        self.reached = False
+        """The body was entered: what comes now is another call."""
 
     def covers(self, tool: BaseTool, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
-        """Whether this call of `tool` was judged: one with other arguments, which a class may make of them, was not."""
+        """Whether this call of `tool` was judged: one with other arguments, which a class may make of them, was not.
+
+        Nor was one that comes after the body was reached: a class that tries again runs its body again.
+        """
+        if self.reached:
+            return False
         if not any(each is tool for each in self._tools):
             return False
         try:

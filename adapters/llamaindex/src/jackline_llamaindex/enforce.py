@@ -150,6 +150,8 @@ class ModelAct(Act):
         super().__init__(guard, scope)
         self.tools = {tool.name: tool for tool in tools}
         self.answers = answers
+        self.looked = True
+        """Whether a policy looks at the answer as `model.return`; known once `holds` was asked."""
         self.received = 0
         """Bytes of the answer that were streamed so far."""
         self._messages: list[Any] = []
@@ -185,7 +187,8 @@ class ModelAct(Act):
         request = self.request
         if request is None:
             return False
-        return self.guard.judges_return(request) or any(map(self.guard.judges, self.outputs(None)))
+        self.looked = self.guard.judges_return(request)
+        return self.looked or any(map(self.guard.judges, self.outputs(None)))
 
     def finished(self, response: Any, plain_answer: Any, told: Usage | None = None) -> None:
         """Record the answer with its tokens; `told` are those that a stream told before its last part."""

@@ -85,6 +85,7 @@ def tool_entrance(*, leaf: bool) -> Callable[[Callable[..., Any]], Callable[...,
             if mark is not None and mark.covers(self, args, kwargs):
                 if not leaf:
                     return body(self, *args, **kwargs)
+                mark.reached = True
                 token = MARK.set(None)
                 try:
                     return body(self, *args, **kwargs)
@@ -120,6 +121,7 @@ def async_tool_entrance(*, leaf: bool) -> Callable[[Callable[..., Any]], Callabl
             if mark is not None and mark.covers(self, args, kwargs):
                 if not leaf:
                     return await body(self, *args, **kwargs)
+                mark.reached = True
                 token = MARK.set(None)
                 try:
                     return await body(self, *args, **kwargs)

@@ -6,51 +6,35 @@ import contextlib
 import threading
 import weakref
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from jackline.session import CURRENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from jackline.guard import Guard
-
-T = TypeVar("T")
 
 
 class Follower:
     """What one guard has in LlamaIndex, from `enable` or its first `attach` until it is closed."""
 
-    name = "llamaindex"
-
     def __init__(self, guard: Guard) -> None:
         self.guard = guard
 
-    def enable(self, guard: Guard) -> None:
+    def begin(self) -> None:
         """Put the wraps on; nothing is governed by that alone."""
         from jackline_llamaindex.wraps import WRAPS  # noqa: PLC0415 - the wraps stand on this module
 
         WRAPS.install()
         FOLLOWERS.add(self)
 
-    def disable(self, guard: Guard) -> None:
+    def end(self) -> None:
         """Off means off."""
         from jackline_llamaindex.wraps import WRAPS  # noqa: PLC0415 - the wraps stand on this module
 
         if FOLLOWERS.take(self):
             WRAPS.remove()
-
-    def accepts(self, agent: object) -> bool:
-        """Nothing: agents are attached by the adapter."""
-        return False
-
-    def attach(self, guard: Guard, agent: T) -> T:
-        """Leave it as it is."""
-        return agent
-
-    def gaps(self) -> Mapping[str, str]:
-        """As the adapter says."""
-        return {}
 
 
 class Followers:
@@ -69,7 +53,8 @@ class Followers:
             found = self._all.get(id(guard))
             if found is None:
                 found = Follower(guard)
-                guard.enable(found)
+                found.begin()
+                guard.at_close(found.end)
             return found
 
     def add(self, follower: Follower) -> None:

@@ -39,6 +39,8 @@ class Asked:
         running, step = RUN.get(), STEP.get()
         self.step = step if step is not None and step.agent.llm is llm else None
         tools = [known(tool).tool for tool in self.step.tools.values()] if self.step is not None else []
+        self.counted = False
+        """Whether tokens were asked for that the caller did not ask for."""
         self.acts: list[ModelAct] = []
         for follower in followers:
             run = running.of(follower.guard) if running is not None and self.step is not None else None
@@ -77,7 +79,10 @@ class Asked:
         if not self.streamed or not offers.tells_usage_on_request(self.llm):
             return kwargs
         own = kwargs.get("stream_options") or (getattr(self.llm, "additional_kwargs", None) or {}).get("stream_options")
-        return kwargs if own is not None else {**kwargs, "stream_options": {"include_usage": True}}
+        if own is not None:
+            return kwargs
+        self.counted = True
+        return {**kwargs, "stream_options": {"include_usage": True}}
 
     def _abandon(self, error: BaseException) -> None:
         why = "another guard refused it" if isinstance(error, Signal) else f"{type(error).__name__} came before it"
@@ -101,7 +106,7 @@ class Asked:
 
     def answer(self) -> Answer:
         """What comes back of it."""
-        return Answer(self.llm, self.acts, self.step, chat=self.chat)
+        return Answer(self.llm, self.acts, self.step, chat=self.chat, counted=self.counted)
 
 
 def _asked(llm: Any, *, chat: bool, streamed: bool = False) -> Asked | None:

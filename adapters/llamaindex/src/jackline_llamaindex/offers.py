@@ -60,6 +60,7 @@ class Limits:
             item for place in (kwargs, fields) for key in NESTED if isinstance(item := place.get(key), dict) and item
         ]
         self._declared = "max_tokens" in type(llm).model_fields
+        self._fixed = any(fields.get(name) is not None for name in LIMITS) or _fills_up(llm)
 
     @property
     def tokens(self) -> int | None:
@@ -77,8 +78,11 @@ class Limits:
 
     @property
     def changeable(self) -> bool:
-        """Whether a smaller limit can be put where the provider reads it: `max_tokens` of a model that has it."""
-        if any(name in place for place in self._nested for name in LIMITS):
+        """Whether a smaller limit can be put where the provider reads it: in the call, where the model has none.
+
+        A limit of the model's own may come before the call's, as with OpenAI's.
+        """
+        if any(name in place for place in self._nested for name in LIMITS) or self._fixed:
             return False
         return self._declared or any(self._kwargs.get(name) for name in LIMITS)
 
@@ -181,6 +185,20 @@ def answering_model(response: Any) -> str:
 
 def tells_usage_on_request(llm: Any) -> bool:
     """Whether the model's provider tells a stream's tokens only where `stream_options` ask for them (L22)."""
-    modules = {kind.__module__.partition(".base")[0] for kind in type(llm).__mro__ if kind.__name__ == "OpenAI"}
-    own = type(llm).__module__
-    return "llama_index.llms.openai" in modules and not own.startswith("llama_index.llms.openai_like")
+    modules = _modules(type(llm).__mro__)
+    return "llama_index.llms.openai" in modules and "llama_index.llms.openai_like" not in modules
+
+
+def is_count(part: Any) -> bool:
+    """Whether a stream's part tells tokens and nothing else, as OpenAI's last one does where it was asked for them."""
+    return getattr(part.raw, "choices", None) == []
+
+
+def _fills_up(llm: Any) -> bool:
+    """Whether the model takes all of its window, whatever a call says: OpenAI's that only complete texts."""
+    return "llama_index.llms.openai" in _modules(type(llm).__mro__) and not llm.metadata.is_chat_model
+
+
+@functools.lru_cache(maxsize=256)
+def _modules(kinds: tuple[type, ...]) -> frozenset[str]:
+    return frozenset(kind.__module__.partition(".base")[0] for kind in kinds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -94,9 +95,14 @@ class AgentRun:
     @property
     def answers(self) -> tuple[Agent, ...]:
         """The agents whose word to the outside the acting agent's is, innermost first."""
+        return tuple(scope.agent for scope in self.speakers)
+
+    @property
+    def speakers(self) -> tuple[Scope, ...]:
+        """Where these agents act."""
         if self.spawned or self.scope is None:
             return ()
-        return tuple(scope.agent for scope, _ in reversed(self._begun))
+        return tuple(scope for scope, _ in reversed(self._begun))
 
     def begin(self, metadata: Mapping[str, Any]) -> None:
         """Begin at the root of a session: the one around it, the one that the caller names, or one of its own."""
@@ -176,7 +182,8 @@ class Running:
         self.runs: list[AgentRun] = []
         self.pending: list[JudgedCall] = []
         """Calls that were judged when the model asked for them."""
-        self.started = False
+        self.ended = False
+        self._lock = asyncio.Lock()
 
     def of(self, guard: Guard) -> AgentRun | None:
         """The run as a guard sees it."""
@@ -190,10 +197,14 @@ class Running:
         return [run.scope for run in self.runs if run.scope is not None]
 
     async def astart(self) -> None:
-        """Ask whether the agent may be started, where an agent starts it."""
-        for run in self.runs:
-            if run.scope is None:
-                await run.aspawn()
+        """Ask once whether the agent may be started, where an agent starts it; a resumed one has no first step."""
+        if all(run.scope is not None for run in self.runs):
+            return
+        async with self._lock:
+            for run in self.runs:
+                if run.scope is None:
+                    await run.aspawn()
+        self.tidy()
 
     def start(self) -> None:
         """As `astart`, for workflows that have no first step of their own."""
@@ -203,12 +214,15 @@ class Running:
 
     async def acting(self, agent: Any) -> None:
         """Note which agent acts; one that was handed over to begins here."""
+        await self.astart()
         for run in self.runs:
             if run.scope is not None and run.scope.agent.name != agent.name:
                 await run.atake_over(identify(run.guard, agent))
+        self.tidy()
 
     def end(self, error: BaseException | None) -> None:
         """The workflow is done, cancelled or broken."""
+        self.ended = True
         for call in self.pending:
             call.close("its run had ended")
         self.pending.clear()
@@ -217,6 +231,11 @@ class Running:
                 run.end(error)
             except Exception as broken:  # noqa: BLE001 - what is left is ended
                 run.guard.recorder.lose(broken)
+
+    def tidy(self) -> None:
+        """Close what a step has opened that was still going when its run ended: LlamaIndex leaves it alone."""
+        if self.ended:
+            self.end(asyncio.CancelledError())
 
 
 def identify(guard: Guard, native: Any) -> Agent:

@@ -15,7 +15,7 @@ from jackline.plain import fingerprint
 from jackline.request import Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from llama_index.core.tools import BaseTool
 
@@ -32,10 +32,10 @@ class KnownTool:
 
     def __init__(self, native: BaseTool) -> None:
         metadata = native.metadata
-        self._reference = weakref.ref(native)
+        self._reference = weakref.ref(native, _forgetting(id(native)))
         self._description = metadata.description
         self._schema = metadata.fn_schema
-        declared = {"description": metadata.description, "parameters": metadata.get_parameters_dict()}
+        declared = {"description": metadata.description, "parameters": _parameters(metadata)}
         self.tool = Tool(
             name=metadata.name or type(native).__name__,
             fingerprint=fingerprint(declared),
@@ -69,6 +69,25 @@ class KnownTool:
         if self.context is not None:
             found.pop(self.context, None)
         return found
+
+
+def _forgetting(key: int) -> Callable[[Any], None]:
+    """What a tool object leaves behind goes with it: agents make tools anew for each step."""
+
+    def forget(reference: Any) -> None:
+        found = _KNOWN.get(key)
+        if found is not None and found._reference is reference:  # noqa: SLF001 - of this module
+            _KNOWN.pop(key, None)
+
+    return forget
+
+
+def _parameters(metadata: Any) -> dict[str, Any]:
+    """A tool's JSON schema; empty where its parameters have none: such a tool can be called all the same."""
+    try:
+        return dict(metadata.get_parameters_dict())
+    except Exception:  # noqa: BLE001 - whatever a class makes of its schema
+        return {}
 
 
 def _signature(native: FunctionTool, context: str | None) -> tuple[tuple[str, ...], dict[str, Any]]:

@@ -310,7 +310,9 @@ def with_answer(response: ChatResponse, answer: ChatMessage, delta: str | None) 
     """A response with another message; of what the provider sent, only the tokens stay."""
     usage = response.raw.get("usage") if isinstance(response.raw, dict) else getattr(response.raw, "usage", None)
     raw = {"usage": usage} if usage is not None else None
-    return response.model_copy(update={"message": answer, "raw": raw, "delta": delta, "logprobs": None})
+    counts = {key: item for key, item in response.additional_kwargs.items() if type(item) is int}
+    update = {"message": answer, "raw": raw, "delta": delta, "logprobs": None, "additional_kwargs": counts}
+    return response.model_copy(update=update)
 
 
 def given(native: Any) -> Any:

@@ -283,9 +283,14 @@ def _tool_row(tool: ToolView) -> tuple[object, ...]:
 
 
 def _standing(tool: ToolView) -> Any:
-    """`permitted`, or since when it is not: `seen, not permitted since 2026-05-09 07:35:25`."""
+    """`permitted`, or since when it is not: `seen, not permitted since 2026-05-09 07:35:25`.
+
+    The registry permits a tool that its agent had from the first; where policies let none of its calls through, that is
+    what is said.
+    """
     if tool.permitted:
-        return "permitted"
+        denied = tool.denials and not tool.calls
+        return output.text("registered, every call was denied", "red") if denied else "permitted"
     since = output.moment(tool.not_permitted_since)
     if tool.status == "changed":
         return output.text(f"changed, not permitted since {since} (permitted: {tool.permitted_fingerprint})", "red")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Level = Literal["ok", "note", "warning", "problem"]
 _TOGETHER = 0o077
 _CLAUSE = re.compile(r"(>=|<=|==|!=|>|<)\s*([0-9][0-9.]*)")
+_LIBRARY = re.compile(r"([A-Za-z][\w.-]*)((?:[\s,]*(?:>=|<=|==|!=|>|<)\s*[0-9][0-9.]*)*)")
+"""One of the libraries that an adapter supports, with all that is said of its version."""
 
 
 class Remark(NamedTuple):
@@ -108,22 +110,19 @@ def plugins(_: Patient) -> Iterator[Remark]:
         yield Remark("adapters", "warning", told)
     for target in found.targets("adapter"):
         supports = str(target.facts.get("supports", ""))
-        if supports:
-            yield _supported(target.name, supports)
+        for name, clauses in _LIBRARY.findall(supports):
+            yield _supported(target.name, name, f"{name}{clauses}".strip(" ,"))
 
 
-def _supported(adapter: str, supports: str) -> Remark:
-    """Compare the framework's version with what the adapter says it supports, such as `langchain-core>=1.2.1`."""
-    name, _, _ = (
-        re.split(r"([<>=!])", supports, maxsplit=1)[:3] if re.search(r"[<>=!]", supports) else (supports, "", "")
-    )
+def _supported(adapter: str, name: str, supports: str) -> Remark:
+    """Compare a library's version with what the adapter says it supports of it, such as `langchain-core>=1.2.1`."""
     try:
-        version = metadata.version(name.strip())
+        version = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return Remark("adapters", "note", f"{adapter}: {name.strip()} is not installed here")
+        return Remark("adapters", "note", f"{adapter}: {name} is not installed here")
     if all(_compare(version, sign, bound) for sign, bound in _CLAUSE.findall(supports)):
-        return Remark("adapters", "ok", f"{adapter}: {name.strip()} {version} ({supports})")
-    return Remark("adapters", "problem", f"{adapter}: {name.strip()} {version} is installed, {supports} is supported")
+        return Remark("adapters", "ok", f"{adapter}: {name} {version} ({supports})")
+    return Remark("adapters", "problem", f"{adapter}: {name} {version} is installed, {supports} is supported")
 
 
 def _compare(version: str, sign: str, bound: str) -> bool:
