@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from jackline.registrations import PACKS
+
 BAD = {
     "malformed": ("jackline: 1\npolicies: [\n", ":3:1: "),
     "tab": ("jackline: 1\npolicies:\n\t- name: a\n", ":3:1: a tab indents this line; YAML indents with spaces"),
@@ -14,10 +16,6 @@ BAD = {
     "unknown-policy": (
         "jackline: 1\npolicies:\n  - name: a\n    use: rul\n",
         ":4:10: unknown policy 'rul'; did you mean 'rule'?",
-    ),
-    "missing-pack": (
-        "jackline: 1\npolicies:\n  - name: a\n    use: pii\n",
-        ":4:10: the policy 'pii' is not installed; install it: pip install jackline-pii",
     ),
     "misspelt-field": (
         "jackline: 1\npolicies:\n  - name: a\n    use: rule\n    efect: deny\n    when: depth > 1\n",
@@ -56,6 +54,14 @@ def test_what_is_wrong_is_said_with_its_place(name, run, ask, tmp_path):
     assert answer["ok"] is False
     first = answer["problems"][0]
     assert f"{first['file']}:{first['line']}:{first['column']}: {first['message']}" in result.stdout
+
+
+def test_a_pack_that_is_missing_comes_with_its_pip_command(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(PACKS, "toll", "jackline-toll")
+    path = tmp_path / "missing.yaml"
+    path.write_text("jackline: 1\npolicies:\n  - name: a\n    use: toll\n", encoding="utf-8")
+    told = f"{path}:4:10: the policy 'toll' is not installed; install it: pip install jackline-toll"
+    assert told in run("check", path, code=1).stdout
 
 
 def test_a_file_of_10_mb_is_refused_unread(run, tmp_path):
