@@ -106,7 +106,7 @@ def test_what_a_call_cost_is_exact_to_the_micro_dollar(prices, model, provider, 
 
 
 def test_cache_writes_are_priced(prices):
-    """langfuse#14249: cache writes left out."""
+    """P70, langfuse#14249: cache writes left out."""
     none = prices.cost("claude-sonnet-4-5", "anthropic", Usage(input=10_000), SECONDS)
     some = prices.cost("claude-sonnet-4-5", "anthropic", Usage(input=10_000, cache_write=10_000), SECONDS)
     assert (none.micro_usd, some.micro_usd) == (30_000, 37_500)
@@ -115,7 +115,7 @@ def test_cache_writes_are_priced(prices):
 
 
 def test_reasoning_is_paid_for_inside_the_output_or_beside_it(prices):
-    """langfuse#16508 and #12531: reasoning tokens unpriced."""
+    """P70, langfuse#16508 and #12531: reasoning tokens unpriced."""
     inside = prices.cost("gpt-5", "openai", Usage(output=1_000, reasoning=900), SECONDS)
     beside = prices.cost("gpt-5", "openai", Usage(output=100, reasoning=900), SECONDS)
     assert inside.micro_usd == 10_000
@@ -149,7 +149,7 @@ def test_cached_tokens_beside_the_input_are_paid_for(prices):
 
 
 def test_a_cached_answer_costs_nothing_and_says_so():
-    """langfuse#2112: answers from the framework's cache were billed."""
+    """P70, langfuse#2112: answers from the framework's cache were billed."""
     assert (CACHE_HIT.micro_usd, CACHE_HIT.source) == (0, "cache hit")
 
 
@@ -192,7 +192,7 @@ def test_a_cached_answer_costs_nothing_and_says_so():
     ],
 )
 def test_bedrock_names_have_a_price(prices, model, provider, matched):
-    """langfuse#4072: a cost of 0 for Bedrock's names."""
+    """P70, langfuse#4072: a cost of 0 for Bedrock's names."""
     cost = prices.cost(model, provider, Usage(input=1_000, output=1_000), SECONDS)
     assert cost.micro_usd > 0
     assert cost.matched == matched
@@ -207,7 +207,7 @@ def test_a_region_that_the_table_does_not_list_is_taken_off(prices):
 
 
 def test_gemini_costs_what_its_bill_says(prices):
-    """langfuse#14144: over 200k tokens the whole call pays the higher rate, thinking is output, cache reads are cheaper."""
+    """P70, langfuse#14144: over 200k tokens the whole call pays the higher rate, thinking is output, cache reads are cheaper."""
     below = prices.cost("gemini-2.5-pro", "google_genai", Usage(input=200_000, output=1_000, reasoning=800), SECONDS)
     above = prices.cost("gemini-2.5-pro", "google_genai", Usage(input=200_001, output=1_000, reasoning=800), SECONDS)
     cached = prices.cost("gemini-2.5-pro", "google_genai", Usage(input=200_001, cache_read=200_001), SECONDS)
@@ -221,7 +221,7 @@ def test_gemini_costs_what_its_bill_says(prices):
 )
 @pytest.mark.parametrize("provider", ["", "openai", "google_genai", "nobody"])
 def test_an_agents_id_or_an_unknown_model_is_unknown_and_never_free(prices, model, provider):
-    """LibreChat#11978: the agent's id used as the model. P31: models that are not in the table cost $0."""
+    """P70, LibreChat#11978: the agent's id used as the model. P31: models that are not in the table cost $0."""
     assert prices.price(model, provider, SECONDS) is None
     assert prices.cost(model, provider, Usage(input=10, output=10), SECONDS) is None
 
