@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, get_args
 from jackline import bundle_model, decision, events, hookspecs
 from jackline.condition.functions import FUNCTIONS
 from jackline.condition.schema import Schema
+from jackline.events import acts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,13 +131,15 @@ def record(module: ModuleType, name: str, heading: str) -> str:
 
 def event_kinds() -> str:
     """One section for each kind of event."""
-    return "\n\n".join(record(events, cls.__name__, f"`{kind}`") for kind, cls in events.KINDS.items())
+    return "\n\n".join(
+        record(sys.modules[cls.__module__], cls.__name__, f"`{kind}`") for kind, cls in events.KINDS.items()
+    )
 
 
 def event_parts() -> str:
     """One section for each record that events hold."""
     parts = [(decision, name) for name in ("Verdict", "Finding", "Claim", "Reservation", "Hold")]
-    parts += [(events, "Usage"), (events, "Cost"), (events, "Http")]
+    parts += [(acts, name) for name in ("Usage", "Cost", "Http")]
     return "\n\n".join(record(module, name, name) for module, name in parts)
 
 
