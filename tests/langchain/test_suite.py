@@ -98,6 +98,8 @@ def chain(way: Any, mode: str, group: Group) -> Path:
 
 def completion(way: Any, mode: str, group: Group) -> Path:
     gaps = dict.fromkeys(("modified-prompt", "answers-checked"), "completion models")
+    if mode.startswith("a"):
+        gaps["escalation-is-awaited"] = "awaited completions"
     drive = partial(ways.one_answer, ways.completion)
     return single(way, "completion model", mode, group, drive, "sends", "model", action="model.call", gaps=gaps)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -208,6 +209,29 @@ class RunsEscalated(Loop):
         return result
 
 
+class RunsApprovedTwice(Loop):
+    def received(self, args: dict[str, Any], decision: Any) -> dict[str, Any]:
+        if decision.approvals:
+            self.job.bodies.run("pay", **args)
+        return super().received(args, decision)
+
+
+class RunsUnapproved(Loop):
+    def tool(self, name: str, args: dict[str, Any]) -> str:
+        result = super().tool(name, args)
+        if name == "pay" and "Not permitted" in result:
+            self.job.bodies.run(name, **args)
+        return result
+
+
+class NeverWaits(Loop):
+    def permit(self, request: Any) -> Any:
+        async def on_loop() -> Any:
+            return self.guard.check(request)
+
+        return asyncio.run(on_loop())
+
+
 class ShowsResults(Loop):
     def did(self, request: Any, decision: Any, result: str) -> None:
         super().did(request, decision, result)
@@ -376,6 +400,10 @@ FAULTS = [
     (ChangesHistory, "modified-arguments"),
     (SendsUnchanged, "modified-prompt"),
     (RunsEscalated, "escalation-holds"),
+    (RunsApprovedTwice, "approved-runs-once"),
+    (RunsUnapproved, "unapproved-never-runs"),
+    (IgnoresChanges, "edited-runs-as-edited"),
+    (NeverWaits, "escalation-is-awaited"),
     (ShowsResults, "results-checked"),
     (ShowsAnswers, "answers-checked"),
     (ShowsOutputs, "outputs-checked"),

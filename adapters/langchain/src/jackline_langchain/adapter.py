@@ -25,6 +25,7 @@ _COMPLETIONS = "prompts and answers of text completion models are judged and ref
 GAPS: Mapping[str, str] = {
     "tool.func": "the plain function below a tool is called without LangChain; decorate it with guard.tool",
     "completion models": _COMPLETIONS,
+    "awaited completions": "on an event loop a completion model that waits for people is refused as pending at once",
     "own words": "what a graph's own code says last is judged before invoke returns, not before a stream",
     "sub-agents in streams": "an agent inside a tool speaks to the tool; what streams show of it is no output",
     "embeddings": "LangChain tells no callback of embeddings: govern the process, or call them in guard.session",

@@ -12,6 +12,7 @@ from jackline.testing import same_record
 from jackline.testing.behaviours import behaviour
 from jackline.testing.cells import Cells
 from jackline.testing.paths import MODEL, PROVIDER, USAGE, Bodies, Call, Outcome, Step
+from jackline.testing.people import EXPIRES, LATE, Ana
 from jackline.testing.records import (
     assert_accounted,
     assert_lineage,
@@ -25,7 +26,7 @@ from jackline.testing.scripted import Guards, at_most, failing, on_record, refus
 from jackline.testing.story import FIND, HIDDEN, LEAK, LEAKING, MANY, NO, PAY, SECRET, STORY
 
 if TYPE_CHECKING:
-    from jackline.testing.paths import Path
+    from jackline.testing.paths import Job, Path
 
 
 class AdapterSuite(Cells):
@@ -124,6 +125,70 @@ class AdapterSuite(Cells):
         assert f"Approval needed by policy 'p0': {NO}" in outcome.words
         decided = [event.effect for event in on_record(job.guard, "decided") if event.action == path.action]
         assert "escalate" in decided
+
+    @behaviour("approved-runs-once", "An escalated act that a human approved is done once, however often it is tried.")
+    def test_approved_runs_once(self, path: Path, guards: Guards) -> None:
+        """P25: after the answer the very act runs, and nothing runs twice (told, and tried again)."""
+        ana, job = self._asking(path, guards)
+        asked = ana.says(job.guard, "approve")
+        assert 1 <= asked <= path.times
+        for _ in range(2):
+            path.do(self.job(path, job.guard, job.bodies))
+            assert self._done(path, job.bodies) == asked
+        assert len(on_record(job.guard, "approval_consumed")) == asked
+        job.guard.close()
+        assert_accounted(job.guard)
+
+    @behaviour("unapproved-never-runs", "An escalated act that a human denied, or nobody answers in time, is not done.")
+    @pytest.mark.parametrize("how", ["deny", "respond", "expire"])
+    def test_unapproved_never_runs(self, path: Path, guards: Guards, how: Any) -> None:
+        """P26: silence is a no. The model or the caller is told who said what."""
+        ana, job = self._asking(path, guards)
+        if how == "expire":
+            ana.late = EXPIRES + 1
+        else:
+            assert ana.says(job.guard, how, why=NO) >= 1
+        outcome = path.do(self.job(path, job.guard, job.bodies))
+        assert {"deny": f"ana denied it: {NO}", "respond": f"ana answers: {NO}"}.get(how, LATE) in outcome.words
+        assert self._done(path, job.bodies) == 0
+        job.guard.close()
+        assert_accounted(job.guard)
+
+    @behaviour("edited-runs-as-edited", "Where a human changes the arguments, the tool receives those.", "tools")
+    def test_edited_runs_as_edited(self, path: Path, guards: Guards) -> None:
+        """Once, and never as the model asked for it."""
+        ana, job = self._asking(path, guards)
+        edited = {**PAY.args, "amount": 4.0}
+        asked = ana.says(job.guard, "edit", args=edited)
+        for _ in range(2):
+            path.do(self.job(path, job.guard, job.bodies))
+            assert [got for tool, got in job.bodies.got if tool == PAY.tool] == [edited] * asked
+
+    def _asking(self, path: Path, guards: Guards) -> tuple[Ana, Job]:
+        """A job that was done as far as nobody has to be asked, and whom it asked."""
+        ana = Ana()
+        job = self.job(path, guards(self.refusing(path, effect="escalate", detail=ana.terms()), people=ana))
+        path.do(job)
+        assert self._done(path, job.bodies) == 0
+        return ana, job
+
+    @behaviour("escalation-is-awaited", "Where an escalated act is to wait, it is held until a human has answered.")
+    @pytest.mark.parametrize("say", ["approve", "deny"])
+    def test_escalation_is_awaited(self, path: Path, guards: Guards, say: Any) -> None:
+        """Also on an event loop; then the job goes on with the answer."""
+        ana = Ana()
+        guard = guards(self.refusing(path, effect="escalate", detail=ana.terms("block")), people=ana)
+        job = self.job(path, guard)
+        with ana.answering(guard, say, why=NO) as asked:
+            outcome = path.do(job)
+        assert 1 <= len(asked) <= path.times
+        assert self._done(path, job.bodies) == (len(asked) if say == "approve" else 0)
+        if say == "deny":
+            assert f"ana denied it: {NO}" in outcome.words
+        elif path.times == 1:
+            self._is_whole(path, outcome)
+        guard.close()
+        assert_accounted(guard)
 
     @behaviour("results-checked", "A tool's result is changed or withheld before anyone sees it.", "tools")
     @pytest.mark.parametrize("effect", ["modify", "deny"])
@@ -311,6 +376,10 @@ class AdapterSuite(Cells):
         assert not job.bodies.ran
         assert job.bodies.sent == []
         assert NO in outcome.words
+
+    def _done(self, path: Path, bodies: Bodies) -> int:
+        """How often the act that `refusing` refuses was done."""
+        return bodies.ran[PAY.tool] if "tools" in path.carries else len(bodies.sent)
 
     def _is_whole(self, path: Path, outcome: Outcome) -> None:
         """The job ran as it would without a guard."""

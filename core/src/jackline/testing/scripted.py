@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from jackline.events import Event
     from jackline.request import Action, Request
+    from jackline.testing.people import Ana
 
 Answer = Callable[["Request"], Verdict | None]
 
@@ -40,13 +42,24 @@ class Scripted:
         """Nothing is remembered."""
 
 
-def refusing(action: Action, reason: str, *, agent: str, effect: Effect = "deny", tool: str = "") -> Scripted:
-    """Refuse the agent's acts of one kind (or those of one tool); an empty agent is everybody."""
+def refusing(
+    action: Action,
+    reason: str,
+    *,
+    agent: str,
+    effect: Effect = "deny",
+    tool: str = "",
+    detail: Mapping[str, Any] | None = None,
+) -> Scripted:
+    """Refuse the agent's acts of one kind (or those of one tool); an empty agent is everybody.
+
+    `detail` says with `escalate` how people are asked.
+    """
 
     def answer(request: Request) -> Verdict | None:
         if (agent and request.agent.name != agent) or (tool and request.resource != tool):
             return None
-        return Verdict(effect=effect, reason=reason)
+        return Verdict(effect=effect, reason=reason, detail=dict(detail or {}))
 
     return Scripted(answer, action)
 
@@ -108,11 +121,13 @@ class Guards:
         self._folder = folder
         self.made: list[Guard] = []
 
-    def __call__(self, *policies: Scripted, mode: Mode = "enforce") -> Guard:
-        """A guard with these policies, named `p0`, `p1`, ..., in force."""
+    def __call__(self, *policies: Scripted, mode: Mode = "enforce", people: Ana | None = None) -> Guard:
+        """A guard with these policies, named `p0`, `p1`, ..., in force; `people` answer what they escalate."""
         entries = tuple(Entry(f"p{place}", "suite", policy, None) for place, policy in enumerate(policies))
-        bundle = Bundle(revision="0" * 64, source="suite", entries=entries, mode=mode)
-        return self._kept(Guard(bundle, home=self._folder / f"home{len(self.made)}", application="suite"))
+        approvers = people.approvers if people is not None else None
+        bundle = Bundle(revision="0" * 64, source="suite", entries=entries, mode=mode, approvers=approvers)
+        clock = people.clock if people is not None else time.time
+        return self._kept(Guard(bundle, home=self._folder / f"home{len(self.made)}", application="suite", clock=clock))
 
     def load(self, text: str, policies: Mapping[str, Scripted], prices: str) -> Guard:
         """A guard of a bundle in YAML with further policies in front, by name; `prices` is the home's `prices.yaml`."""
