@@ -59,6 +59,8 @@ class Provider(BaseLLM):
     job: Any = None
     calls_tools: bool = True
     """Native function calling; else tools are asked for in text."""
+    earlier: Any = ()
+    """What was told in the conversations before this one, where a crew is kicked off several times."""
 
     def supports_function_calling(self) -> bool:
         return self.calls_tools
@@ -115,8 +117,10 @@ class Provider(BaseLLM):
 
     def answer(self, messages: list[Any], functions: Any) -> Any:
         self.job.bodies.receive("\n".join(map(shown, messages)))
-        self.job.told[:] = told(messages)
         turn = sum(message["role"] == "assistant" for message in messages)
+        if turn == 0:
+            self.earlier = list(self.job.told)
+        self.job.told[:] = [*self.earlier, *told(messages)]
         step = self.job.step(turn)
         return native(step, turn) if self.calls_tools else react(step)
 

@@ -9,20 +9,27 @@ from http_server import Arrival, Server
 from http_ways import WAYS, Way
 
 from jackline.testing import AdapterSuite
-from jackline.testing.paths import Path
+from jackline.testing import paths as suite
 from jackline_http import HttpAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from jackline.testing.paths import Group, Job
+
+
+PORTS: dict[Path, int] = {}
+"""Where a guard's jobs send to, by the guard's home: the same request goes to the same place."""
 
 
 class Library(Server):
     """Counts in the suite's bodies what arrives."""
 
     def __init__(self, job: Job) -> None:
-        super().__init__()
+        home = job.guard.home.path
+        super().__init__(PORTS.get(home, 0))
+        PORTS[home] = self.port
         self.job = job
 
     def arrived(self, arrival: Arrival) -> None:
@@ -51,9 +58,9 @@ def by_a_tool(way: Way, job: Job) -> None:
         job.guard.tool(partial(send, way, job), name="look_up")()
 
 
-def path(way: Way, drive: Callable[[Way, Job], None], name: str, **more: Any) -> Path:
+def path(way: Way, drive: Callable[[Way, Job], None], name: str, **more: Any) -> suite.Path:
     group: Group = "async" if "Async" in way.name or way.name == "aiohttp" else "sync"
-    return Path(
+    return suite.Path(
         name=f"enable, {way.name}{name}",
         group=group,
         carries=frozenset({"sends"}),
@@ -67,7 +74,7 @@ class TestRequests(AdapterSuite):
     adapter = HttpAdapter()
 
     @classmethod
-    def paths(cls) -> list[Path]:
+    def paths(cls) -> list[suite.Path]:
         return [
             *(path(way, by_the_program, "") for way in WAYS),
             *(path(way, by_a_tool, " in a tool", agent="researcher") for way in WAYS),

@@ -52,6 +52,8 @@ class Waiting(NamedTuple):
     """The questions, each with its mark as it was before it was looked at."""
     until: float
     epoch: int
+    args: dict[str, Any] | None = None
+    """The arguments as they may be shown meanwhile; None where no policy changed them."""
 
     @property
     def following(self) -> frozenset[str]:
@@ -101,7 +103,7 @@ class Asking(Closing):
         if found.decision.effect == "escalate" and found.block and patient:
             marks = tuple((each.asked, each.mark) for each in found.pending)
             until = min(each.asked.question.expires for each in found.pending)
-            return Waiting(marks, until, self.control.epoch)
+            return Waiting(marks, until, self.control.epoch, found.decision.args)
         return found
 
     def _after(self, waiting: Waiting, request: Request) -> Manner:

@@ -68,12 +68,18 @@ class Guard(Asking):
 
         Where people are to be waited for, it waits whatever thread it is called in.
         """
-        manner = FIRST
-        while True:
-            answer = await self._attempted(request, manner)
-            if isinstance(answer, Decision):
-                return answer
-            manner = await self._aafter(answer, request)
+        answer = await self._attempted(request, FIRST)
+        return answer if isinstance(answer, Decision) else await self.aanswered(request, answer)
+
+    async def aasked(self, request: Request) -> Decision | Waiting:
+        """As `acheck`, but where people are to be waited for this says so at once: `aanswered` waits for them."""
+        return await self._attempted(request, FIRST)
+
+    async def aanswered(self, request: Request, answer: Decision | Waiting) -> Decision:
+        """The decision about what `aasked` was asked, when people have answered."""
+        while not isinstance(answer, Decision):
+            answer = await self._attempted(request, await self._aafter(answer, request))
+        return answer
 
     async def _attempted(self, request: Request, manner: Manner) -> Decision | Waiting:
         here: Decision | Waiting | None = None

@@ -53,8 +53,13 @@ class Step:
         self.running = running
         self.tools = {known(tool).tool.name: tool for tool in tools}
 
-    async def ajudged(self, name: str, kwargs: Mapping[str, Any], call_id: str) -> JudgedCall | None:
-        """Judge a call that the model asks for; None where the agent has no such tool. A halt is raised."""
+    async def ajudged(
+        self, name: str, kwargs: Mapping[str, Any], call_id: str, *, ahead: bool = False
+    ) -> JudgedCall | None:
+        """Judge a call that the model asks for; None where the agent has no such tool. A halt is raised.
+
+        `ahead`: a later step makes the call, and waits for people where they are asked about it.
+        """
         tool = self.tools.get(name)
         followers = [FOLLOWERS.of(run.guard) for run in self.running.runs]
         active = [each for each in followers if each is not None]
@@ -66,7 +71,7 @@ class Step:
             for act in call.acts:
                 run = self.running.of(act.guard)
                 act.answers = run.answers if run is not None else ()
-        await ajudge_in(call, self.agent, self.running)
+        await ajudge_in(call, self.agent, self.running, ahead=ahead)
         self.running.pending.append(call)
         if isinstance(call.refusal, Halted):
             raise call.refusal
@@ -74,26 +79,31 @@ class Step:
 
     async def aforeseen(self, name: str, kwargs: Mapping[str, Any], call_id: str) -> JudgedCall | None:
         """As `ajudged`, for a call that a later step makes: where its run has ended meanwhile, none does."""
-        call = await self.ajudged(name, kwargs, call_id)
+        call = await self.ajudged(name, kwargs, call_id, ahead=True)
         self.running.tidy()
         return call
+
+    def waits(self, selection: ToolSelection) -> bool:
+        """Whether people are asked about a call that was judged."""
+        wanted = (selection.tool_name, selection.tool_kwargs, selection.tool_id)
+        return any(call.waiting is not None and call.is_for(*wanted) for call in self.running.pending)
 
 
 STEP: ContextVar[Step | None] = ContextVar("jackline_llamaindex_step", default=None)
 """The agent's step that the caller is in."""
 
 
-async def ajudge_in(call: JudgedCall, agent: Any, running: Running) -> None:
+async def ajudge_in(call: JudgedCall, agent: Any, running: Running, *, ahead: bool = False) -> None:
     """Judge a call of an agent's; what it hands over to, or what code could reach, is judged with it."""
     why = _ungoverned(call, agent)
     if why:
         decision = Decision(effect="deny", reason=why, policy="jackline", rule="ungoverned")
-        await ajudge(call)
+        await ajudge(call, ahead=True)  # whatever people would answer, it does not run
         if call.refusal is None:
             call.refuse(Denied(decision))
         return
-    await ajudge(call)
-    if call.refusal is None and call.name == HANDOFF and hasattr(running.workflow, "agents"):
+    await ajudge(call, ahead=ahead)
+    if call.refusal is None and call.waiting is None and call.name == HANDOFF and hasattr(running.workflow, "agents"):
         to_agent = str(call.kwargs.get("to_agent", ""))
         if to_agent not in running.workflow.agents:
             return
@@ -221,7 +231,8 @@ def take_step(body: Callable[..., Any]) -> Callable[..., Any]:
             output = await body(self, *args, **kwargs)
         finally:
             STEP.reset(token)
-        output.tool_calls[:] = [await _selected(step, selection) for selection in output.tool_calls]
+        chosen = [await _selected(step, selection) for selection in output.tool_calls]
+        output.tool_calls[:] = sorted(chosen, key=step.waits)  # four are made at a time: others do not wait for people
         await ajudge_word(step, output)
         return output
 
@@ -250,9 +261,9 @@ async def _selected(step: Step, selection: ToolSelection) -> ToolSelection:
             call.call_id = selection.tool_id  # the model gave none, the agent did
             return selection
     judged = await step.aforeseen(selection.tool_name, selection.tool_kwargs, selection.tool_id)
-    if judged is None or judged.kwargs == selection.tool_kwargs:
+    if judged is None or judged.visible == selection.tool_kwargs:
         return selection
-    return selection.model_copy(update={"tool_kwargs": judged.kwargs})
+    return selection.model_copy(update={"tool_kwargs": judged.visible})
 
 
 def early_stopping(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -287,8 +298,10 @@ def call_tool(body: Callable[..., Any]) -> Callable[..., Any]:
         if call is None:
             agent, fetched = await _tools_of(self, ctx, ev)
             call = await Step(agent, running, fetched).ajudged(ev.tool_name, ev.tool_kwargs, ev.tool_id)
-            if call is not None and call.kwargs != ev.tool_kwargs:
-                ev = ToolCall(tool_name=ev.tool_name, tool_kwargs=call.kwargs, tool_id=ev.tool_id)
+        elif call.waiting is not None:
+            await _answered(call, self, ctx, running)
+        if call is not None and call.kwargs != ev.tool_kwargs:
+            ev = ToolCall(tool_name=ev.tool_name, tool_kwargs=call.kwargs, tool_id=ev.tool_id)
         tokens = _fetched.set(fetched), _call.set(call)
         waiting = False
         try:
@@ -304,6 +317,16 @@ def call_tool(body: Callable[..., Any]) -> Callable[..., Any]:
                 call.abandon("it was not run")
 
     return wrapper
+
+
+async def _answered(call: JudgedCall, workflow: Any, ctx: Any, running: Running) -> None:
+    """Wait for what people say of a call; where its run is left meanwhile, it is not made."""
+    agent, _ = await _agent_of(workflow, ctx)
+    try:
+        await ajudge_in(call, agent, running)
+    except BaseException:
+        running.pending.remove(call)
+        raise
 
 
 def _judged_before(running: Running, ev: ToolCall) -> JudgedCall | None:

@@ -268,16 +268,16 @@ class Answer:
             if not isinstance(action, ActionReasoningStep):
                 return response
             call = await step.aforeseen(action.action, action.action_input, "")
-            if call is None or call.kwargs == action.action_input or _INPUT not in text:
+            if call is None or call.visible == action.action_input or _INPUT not in text:
                 return response
             before = translate.message(message)
-            after = {**before, "content": f"{text[: text.find(_INPUT)]}{_INPUT} {json.dumps(call.kwargs)}"}
+            after = {**before, "content": f"{text[: text.find(_INPUT)]}{_INPUT} {json.dumps(call.visible)}"}
             return translate.with_answer(response, translate.rewrite(message, before, after), response.delta)
         changes = []
         for selection in self._selections(response):
             call = await step.aforeseen(selection.tool_name, selection.tool_kwargs, selection.tool_id)
-            if call is not None and call.kwargs != selection.tool_kwargs:
-                changes.append((selection.tool_kwargs, call.kwargs))
+            if call is not None and call.visible != selection.tool_kwargs:
+                changes.append((selection.tool_kwargs, call.visible))
         if not changes:
             return response
         return translate.with_answer(response, translate.replaced(message, changes), response.delta)

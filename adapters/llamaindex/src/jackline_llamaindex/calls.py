@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from llama_index.core.tools import BaseTool
 
+    from jackline.asking import Waiting
     from jackline_llamaindex.enforce import Act
     from jackline_llamaindex.following import Follower
     from jackline_llamaindex.runs import Within
@@ -67,6 +68,14 @@ class JudgedCall:
         self.bound: dict[str, Any] = {}
         self.kwargs: dict[str, Any] = {}
         """The arguments to run with and to show."""
+        self.shown: dict[str, Any] | None = None
+        """The arguments that are shown while people are asked, whose answer may change them."""
+        self.waiting: Waiting | None = None
+        """What the guard that is asked says of a call that waits for people."""
+        self.given: dict[str, Any] = {}
+        """What its body would receive as the guards want it that have answered."""
+        self._turn = 0
+        """How many have."""
         self.refusal: Exception | None = None
         self.looked: list[ToolAct] = []
         """The acts whose result a policy looks at."""
@@ -77,31 +86,67 @@ class JudgedCall:
 
     def is_for(self, name: str, kwargs: Mapping[str, Any], call_id: str) -> bool:
         """Whether an event asks for this very call."""
-        return self.name == name and self.call_id == call_id and self.kwargs == kwargs
+        return self.name == name and self.call_id == call_id and kwargs in (self.kwargs, self.shown)
+
+    @property
+    def visible(self) -> dict[str, Any]:
+        """The arguments to show."""
+        return self.kwargs if self.shown is None else self.shown
 
     def take(self, followers: Sequence[Follower], kwargs: Mapping[str, Any], args: Sequence[Any] = ()) -> None:
         """Make an act for each guard."""
         about = self.known
-        self.bound = about.bound(args, kwargs)
+        self.bound = self.given = about.bound(args, kwargs)
         self.kwargs = dict(kwargs)
         self.acts = [ToolAct(each.guard, scope_of(each.guard), about, self.call_id) for each in followers]
 
     def settle(self, bound: dict[str, Any]) -> None:
         """Take over changed arguments."""
-        if bound is not self.bound:
-            before, self.bound = self.bound, bound
-            self.kwargs = {
-                name: item
-                for name, item in bound.items()
-                if name in self.kwargs or name not in before or item is not before[name]
-            }
+        self.kwargs, self.bound = self._changed(bound), bound
+
+    def _changed(self, bound: dict[str, Any]) -> dict[str, Any]:
+        """The arguments with which a body receives `bound`."""
+        before = self.bound
+        if bound is before:
+            return self.kwargs
+        return {
+            name: item
+            for name, item in bound.items()
+            if name in self.kwargs or name not in before or item is not before[name]
+        }
+
+    def waits(self, act: ToolAct, waiting: Waiting) -> None:
+        """It waits for people; what is shown meanwhile is what policies leave of its arguments."""
+        self.waiting = waiting
+        self.shown = self._changed(act.foreseen(waiting.args))
+
+    @property
+    def asking(self) -> ToolAct | None:
+        """The act whose guard answers next; None where all have."""
+        return self.acts[self._turn] if self._turn < len(self.acts) else None
+
+    async def aask(self, act: ToolAct) -> Decision | Waiting:
+        """Ask its guard; where people were asked before, that is the answer."""
+        waiting = self.waiting
+        return waiting if waiting is not None else await act.guard.aasked(act.ask(self.given))
+
+    def goes_on(self, act: ToolAct, decision: Decision) -> None:
+        """Take a guard's decision; raises where it does not permit the call."""
+        self.waiting = None
+        act.judged(decision)
+        self.given = act.permitted(self.given)
+        self._turn += 1
+
+    def permitted(self) -> None:
+        """Take over the arguments that every guard permits."""
+        self.settle(self.given)
 
     def refuse(self, refusal: Exception) -> None:
         """It does not run; what is shown of its arguments is what the decision leaves of them."""
-        self.refusal = refusal
+        self.refusal, self.waiting = refusal, None
         self.abandon("another guard refused it")
         decision = getattr(refusal, "decision", None)
-        after = decision.args if decision is not None else None
+        after = decision.args if decision is not None and decision.args is not None else self.shown
         if after is not None:
             self.kwargs = {name: after.get(name) for name in self.kwargs if name in after}
 
@@ -134,12 +179,10 @@ def _running(call: JudgedCall, traces: Traces) -> Within:
 
 def judge(call: JudgedCall) -> None:
     """Ask every guard; the call says what came of it."""
-    bound = call.bound
     try:
-        for act in call.acts:
-            act.check(act.ask(bound))
-            bound = act.permitted(bound)
-        call.settle(bound)
+        while (act := call.asking) is not None:
+            call.goes_on(act, act.guard.check(act.ask(call.given)))
+        call.permitted()
     except Signal as refusal:
         call.refuse(refusal)
     except BaseException as error:
@@ -147,14 +190,20 @@ def judge(call: JudgedCall) -> None:
         raise
 
 
-async def ajudge(call: JudgedCall) -> None:
-    """As `judge`, without blocking the event loop."""
-    bound = call.bound
+async def ajudge(call: JudgedCall, *, ahead: bool = False) -> None:
+    """As `judge`, without blocking the event loop.
+
+    `ahead`: the call is not made yet, so it does not wait for people here, but where this is called again.
+    """
     try:
-        for act in call.acts:
-            await act.acheck(act.ask(bound))
-            bound = act.permitted(bound)
-        call.settle(bound)
+        while (act := call.asking) is not None:
+            answer = await call.aask(act)
+            if ahead and not isinstance(answer, Decision):
+                call.waits(act, answer)
+                return
+            assert act.request is not None
+            call.goes_on(act, await act.guard.aanswered(act.request, answer))
+        call.permitted()
     except Signal as refusal:
         call.refuse(refusal)
     except BaseException as error:

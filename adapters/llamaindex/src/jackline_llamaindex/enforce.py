@@ -95,7 +95,13 @@ class ToolAct(Act):
             raise self.refused("its arguments were changed while they were judged")
         if decision.args is None:
             return bound
-        changed: dict[str, Any] = self.changed(self._native, request.args, decision.args)
+        return self.foreseen(decision.args)
+
+    def foreseen(self, args: dict[str, Any] | None) -> dict[str, Any]:
+        """What the body would receive with these arguments; None: with its own."""
+        if args is None or self.request is None:
+            return self._native
+        changed: dict[str, Any] = self.changed(self._native, self.request.args, args)
         return changed
 
     def _request(self, bound: dict[str, Any]) -> Request:
