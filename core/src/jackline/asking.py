@@ -12,17 +12,20 @@ from jackline.closing import Closing
 from jackline.decision import Decision, Verdict
 from jackline.engine import combine
 from jackline.events import ApprovalAnswerRefused, ApprovalConsumed, ApprovalExpired, ApprovalRequested
+from jackline.request import RETURNS
 from jackline.waiting import on_event_loop
 
 if TYPE_CHECKING:
     from jackline.answers import Approver
     from jackline.approvals import Asked, Standing
     from jackline.lifecycle import Active
-    from jackline.request import Request
+    from jackline.request import Action, Request
     from jackline.session import Session
 
 EXPIRES = 3600.0
 """Seconds until a question lapses whose policy does not say."""
+_ANSWERS: frozenset[Action] = frozenset({*RETURNS.values(), "output"})
+"""What was done when it is judged: it cannot be made again."""
 _EDITS = 4
 """How often one act's arguments are judged anew because an approver changed them: policies that each ask in turn."""
 _TRIES = 4
@@ -207,13 +210,15 @@ class _Round:
         to = tuple(map(str, detail.get("to", ())))
         needed = max(1, int(detail.get("approvals", 1)))
         expires = float(detail.get("expires", EXPIRES))
-        block = detail.get("wait") == "block"
+        wait = detail.get("wait")
+        block = wait == "block"
+        kept = wait == "pause" and request.pausable and request.action not in _ANSWERS
         assert self.active.bundle is not None
         approvers = self.active.bundle.approvers.named(to, user=request.subject.user)
         if len(approvers) < needed:
             reason = f"{verdict.reason} ({needed} of {', '.join(approvers) or 'nobody'} would have to approve it)"
             return _refused(verdict, "approvers", reason), None
-        waits = block and self.patient
+        waits = (block and self.patient) or kept
         for _ in range(_TRIES):
             put = self._put(request, verdict, approvers, needed, {"to": to, "told": not waits}, expires)
             state = put.standing.state
@@ -222,7 +227,8 @@ class _Round:
             if state == "pending":
                 self.pending.append(put)
                 self.block = self.block or block
-                return replace(verdict, detail={**detail, "approval": put.asked.question.id}), put
+                question = put.asked.question
+                return replace(verdict, detail={**detail, "approval": question.id, "until": question.expires}), put
             return _answer(verdict, put), put
         raise RuntimeError("its approval was ended by others again and again")
 

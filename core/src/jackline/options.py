@@ -170,8 +170,9 @@ class Gate(Options):
     """With `escalate`: seconds until the question lapses, which is a no; 1h where nothing is said."""
     approvals: Annotated[int, Field(ge=1, le=100)] | None = None
     """With `escalate`: how many of them must agree; 1 where nothing is said."""
-    wait: Literal["tell", "block"] | None = None
-    """With `escalate`: `tell` the agent that it is pending (the default), or `block` the call until it is answered."""
+    wait: Literal["tell", "block", "pause"] | None = None
+    """With `escalate`: `tell` the agent that it is pending (the default), `block` the call until it is answered, or
+    `pause` an agent that its framework can resume later; any other is told."""
 
     def terms(self) -> dict[str, Any]:
         """What is said, as an escalating verdict's detail has it."""

@@ -127,6 +127,8 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     model: Model | None = None
     call_id: str = ""
     """The framework's own id of the call, the same when the framework replays the step."""
+    pausable: bool = False
+    """The framework can stop here, and make the same call again under the same id once people have answered."""
     facts: dict[str, Any] = {}
     """What else is known, by root name (`http`, ...): further data that conditions may name."""
     session: dict[str, Any] = {}

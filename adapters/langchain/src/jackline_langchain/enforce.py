@@ -12,11 +12,11 @@ from jackline import act
 from jackline.errors import Signal
 from jackline.plain import canonical, converted, plain, words
 from jackline.request import Model
-from jackline_langchain import translate
-from jackline_langchain.signals import signal
+from jackline_langchain import pausing, translate
+from jackline_langchain.signals import paused, signal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jackline.decision import Decision
     from jackline.events import Usage
@@ -32,7 +32,7 @@ class Act(act.Act):
 
     tool = False
     """Whether a refusal is told to the model instead of ending the call."""
-    endings = MappingProxyType({**act.Act.endings, "GraphInterrupt": "interrupted"})
+    endings = MappingProxyType({**act.Act.endings, "GraphInterrupt": "interrupted", "PausedCall": "interrupted"})
 
     def __init__(self, guard: Guard, scope: Scope) -> None:
         super().__init__(guard, scope)
@@ -51,8 +51,21 @@ class Act(act.Act):
         """The native value whose plain form is `after`; raises UnchangeableError."""
         return translate.rewrite(native, before, after)
 
+    def built(self, build: Callable[[], Request]) -> Request:
+        """The request, which says whether it can be paused."""
+
+        def marked() -> Request:
+            request = build()
+            pausing.mark(request)
+            return request
+
+        return super().built(marked)
+
     def judged(self, decision: Decision) -> None:
         """Take the decision; raises where the act may not go on."""
+        if self.request is not None and pausing.wanted(self.request, decision):
+            self.decision, self.closed = decision, True
+            raise paused(decision, *pausing.question(self.request, decision))
         if decision.effect == "halt" and self.node is not None:
             self.node.root.halted = decision
         super().judged(decision)
@@ -71,6 +84,7 @@ class Act(act.Act):
                 ancestors=request.ancestors[: request.depth - above],
                 depth=request.depth - above,
                 args={"result": text},
+                pausable=False,
                 original=None,
                 tool=None,
                 model=None,

@@ -106,6 +106,11 @@ def _stay() -> None:
     """A run that is not in a tree (yet)."""
 
 
+def _ending(error: BaseException | None) -> str:
+    name = type(error).__qualname__ if error is not None else ""
+    return Act.endings.get(name, name)
+
+
 class SpawnAct(Act):
     """A sub-agent is started by another agent."""
 
@@ -248,7 +253,7 @@ class Runs:
                 node.act.complete(None)
             else:
                 node.act.fail(error)
-        self.guard.end_run(node.scope, type(error).__qualname__ if error is not None else "")
+        self.guard.end_run(node.scope, _ending(error))
         if node.session is not None:
             self.guard.close_session(node.session, "root" if error is None else "error")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from langgraph.errors import GraphBubbleUp
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.prebuilt.tool_node import ToolInvocationError
+from langgraph.types import Interrupt
 
 from jackline.decision import Decision
 from jackline.errors import ApprovalPending, Denied, Halted, Signal, describe
@@ -59,11 +60,25 @@ class PendingCall(_Bubbling, ApprovalPending, GraphBubbleUp):
     """A model, sub-agent or retriever waits for a human."""
 
 
+class PausedCall(ApprovalPending, GraphInterrupt):
+    """An act waits for a human: LangGraph keeps the thread, and the act is made again when somebody resumes it."""
+
+    def __init__(self, decision: Decision, interrupts: tuple[Interrupt, ...]) -> None:
+        self.decision = decision
+        Exception.__init__(self, interrupts)
+
+    def __str__(self) -> str:
+        return describe(self.decision)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return type(self), (self.decision, *self.args)
+
+
 class HaltedRun(_Bubbling, Halted, GraphBubbleUp):
     """The session has ended."""
 
 
-SIGNALS = (DeniedTool, PendingTool, DeniedCall, PendingCall, HaltedRun)
+SIGNALS = (DeniedTool, PendingTool, DeniedCall, PendingCall, PausedCall, HaltedRun)
 
 
 def signal(decision: Decision, *, tool: bool = False) -> Signal:
@@ -75,6 +90,11 @@ def signal(decision: Decision, *, tool: bool = False) -> Signal:
     return DeniedTool(decision) if tool else DeniedCall(decision)
 
 
+def paused(decision: Decision, identity: str, value: dict[str, Any]) -> PausedCall:
+    """LangGraph's interrupt for an act that waits for a human."""
+    return PausedCall(decision, (Interrupt(value=value, id=identity),))
+
+
 def failed_closed(error: BaseException, what: str, *, tool: bool = False) -> Signal:
     """The denial of an act that could not be judged because of an error of Jackline's own."""
     reason = f"{what} could not be judged: {type(error).__name__}: {error}"
@@ -83,7 +103,7 @@ def failed_closed(error: BaseException, what: str, *, tool: bool = False) -> Sig
 
 def told(error: BaseException) -> BaseException:
     """What a tool raises when something inside of it was refused: its caller's model is told, a halt goes through."""
-    if not isinstance(error, Signal) or isinstance(error, (_Told, HaltedRun)):
+    if not isinstance(error, Signal) or isinstance(error, (_Told, PausedCall, HaltedRun)):
         return error
     if isinstance(error, Halted):
         return HaltedRun(error.decision, str(error))
