@@ -58,7 +58,7 @@ def test_a_condition_that_does_not_type_check_is_shown_with_its_place(team, run,
     assert told[0].endswith("did you mean 'team'?")
     assert told[1:] == ["  agent.teem == 'crm'", "        ^"]
     told = run("agents", "list", "--where", "agent.name", code=2).stderr
-    assert told == "--where:1:1: this condition gives string; compare it with a value\n"
+    assert told.splitlines()[0] == "--where:1:1: this condition gives string; compare it with a value"
     told = ask("agents", "list", "--where", "tool.name == 'x'", code=2)["error"]
     assert told.startswith("--where:1:1: "), "only the root agent is known"
 
@@ -311,3 +311,27 @@ def test_what_is_wrong_with_a_manifest_is_said_with_its_place(text, told, run, a
     manifest.write_text(text, encoding="utf-8")
     assert f"{manifest}{told}" in run("agents", "apply", manifest, code=1).stdout
     assert ask("agents", "apply", manifest, code=1)["ok"] is False
+
+
+def test_a_tool_is_taken_from_an_agent_and_given_back(guard, run, ask):
+    """Whatever the policies permit: the agent is told at its next call, and may go on with its other tools."""
+
+    @guard.tool
+    def crm_get(customer):
+        return customer
+
+    with guard.session(id="job-30"):
+        assert crm_get(1) == 1
+        name = next(agent["name"] for agent in ask("agents", "list")["agents"] if agent["tools"])
+        told = run("agents", "set", name, "--suspend", "crm_get", "--why", "leaks").stdout
+        assert told == f"{name}: tools crm_get=suspended, by {ME}\n"
+        with pytest.raises(
+            jackline.Denied, match=f"tool 'crm_get' of agent '{name}' is suspended; permit it with"
+        ) as no:
+            crm_get(2)
+        assert (no.value.decision.policy, no.value.decision.rule) == ("registry", "tool suspended")
+        (tool,) = ask("agents", "show", name)["tools"]
+        assert (tool["status"], tool["permitted"]) == ("suspended", False)
+        assert "suspended since" in run("agents", "show", name).stdout
+        run("agents", "set", name, "--resume", "crm_get", "--why", "mended")
+        assert crm_get(3) == 3

@@ -68,6 +68,7 @@ class Engine:
         """Ask every candidate and combine the answers. Claims are returned, not reserved."""
         candidates = self._index.of(request)
         verdicts = [candidates.standing] if candidates.standing is not None else []
+        verdicts.extend(_suspended(request))
         current = request
         asked = candidates.bound
         if candidates.joined is not None and _false(candidates.joined, request):
@@ -166,6 +167,17 @@ class Engine:
             rule=rule,
             reason=f"agent '{agent.key}' is {rule}; permit it with: jackline agents set {agent.name} --status active",
         )
+
+
+def _suspended(request: Request) -> Iterator[Verdict]:
+    """What the registry says of a tool that a person took from the agent; the provider's run inside the model call."""
+    tool, agent = request.tool, request.agent
+    if tool is None and request.model is not None:
+        tool = next((each for each in request.model.tools if each.provider and each.status == "suspended"), None)
+    if tool is not None and tool.status == "suspended":
+        resume = f"permit it with: jackline agents set {agent.name} --resume {tool.name}"
+        reason = f"tool '{tool.name}' of agent '{agent.key}' is suspended; {resume}"
+        yield Verdict(effect="deny", policy="registry", rule="tool suspended", reason=reason)
 
 
 def _false(joined: Callable[[dict[str, Any]], Any], request: Request) -> bool:

@@ -257,6 +257,11 @@ class Lifecycle:
                 self._epoch = epoch  # not before: until then no other thread goes on
         request.agent = self.registry.facts(request.agent)
         request.ancestors = tuple(map(self.registry.facts, request.ancestors))
+        if request.tool is not None:
+            request.tool = self.registry.tool(request.agent, request.tool)
+        if request.model is not None and any(tool.provider for tool in request.model.tools):
+            tools = (self.registry.tool(request.agent, each) if each.provider else each for each in request.model.tools)
+            request.model = msgspec.structs.replace(request.model, tools=tuple(tools))
         request.view = None
 
     def _obey(self, session: Session, stops: Mapping[str, Stop] | None = None) -> None:

@@ -29,6 +29,12 @@ def known_schemas(home: Home) -> dict[str, dict[str, Any]]:
     return registry.schemas()
 
 
+def open_registry(home: Home, clock: float | None = None) -> Registry:
+    """The registry as guards see it; `clock` (Unix seconds) dates what is amended through it."""
+    at = time.time() if clock is None else clock
+    return Registry(home.registry, lambda _event: None, lambda: at).open(lambda: history(home))
+
+
 def history(home: Home) -> Iterator[Event]:
     """Every event of every journal: what the registry is made of where its projection is missing."""
     for path in sorted(home.journals.glob("*.jsonl")):

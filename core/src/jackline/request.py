@@ -26,7 +26,7 @@ RETURNS: Mapping[Action, Action] = {"tool.call": "tool.return", "model.call": "m
 """The action that judges what an act gave back; every other act gives back nothing that is judged."""
 
 AgentStatus = Literal["seen", "active", "suspended", "retired"]
-ToolStatus = Literal["known", "new", "changed"]
+ToolStatus = Literal["known", "new", "changed", "suspended"]
 
 
 class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -56,7 +56,8 @@ class Tool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fingerprint: str = ""
     """First 16 hex digits of the SHA-256 of the canonical JSON schema of its arguments and description."""
     status: ToolStatus = "known"
-    """`new`: appeared after its agent was first seen; `changed`: another fingerprint than the permitted one."""
+    """`new`: appeared after its agent was first seen; `changed`: another fingerprint than the permitted one;
+    `suspended`: a person said that this agent may not use it."""
     read_only: bool | None = None
     """What the tool declares about itself; None where it declares nothing."""
     parameters: dict[str, Any] = {}

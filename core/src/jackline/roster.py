@@ -27,8 +27,13 @@ class ToolEntry(msgspec.Struct, kw_only=True):
     since: float = 0.0
     """Since when the tool stands as it does: first seen, changed, or its permission taken back (Unix seconds)."""
 
+    suspended: bool = False
+    """A person said that the agent may not use it, whatever is permitted."""
+
     def status(self, fingerprint: str) -> ToolStatus:
-        """`known`, or `new` (never permitted), or `changed` (another fingerprint is permitted)."""
+        """`suspended`, or `known`, or `new` (never permitted), or `changed` (another fingerprint is permitted)."""
+        if self.suspended:
+            return "suspended"
         if self.permitted is None:
             return "new"
         return "known" if self.permitted in (fingerprint, "*") else "changed"
@@ -46,6 +51,8 @@ class Entry(msgspec.Struct, kw_only=True):
     models: set[str] = set()
     amended: dict[str, Any] = {}
     permits: dict[str, str] = {}
+    suspended: set[str] = set()
+    """The tools that it may not use, those among them that it does not have yet."""
     settling: bool = False
     """True in the process that saw the agent first, until its tools are declared: tools it calls are its first."""
 
@@ -95,6 +102,7 @@ def _seen(entry: Entry, event: AgentSeen) -> None:
     entry.models.update(event.models)
     for tool in event.tools:
         known = ToolEntry(tool=tool, first_seen=event.at, since=event.at, permitted=tool.fingerprint)
+        known.suspended = tool.name in entry.suspended
         entry.tools.setdefault(tool.name, known)
 
 
@@ -103,7 +111,13 @@ def _tool_seen(entry: Entry, event: ToolSeen) -> None:
     known = entry.tools.get(tool.name)
     if known is None:
         permitted = tool.fingerprint if event.baseline else entry.permits.get(tool.name)
-        known = ToolEntry(tool=tool, first_seen=event.at, since=event.at, permitted=permitted)
+        known = ToolEntry(
+            tool=tool,
+            first_seen=event.at,
+            since=event.at,
+            permitted=permitted,
+            suspended=tool.name in entry.suspended,
+        )
         entry.tools[tool.name] = known
     if known.tool.fingerprint != tool.fingerprint:
         known.since = event.at
@@ -123,7 +137,12 @@ def _amended(entry: Entry, changes: Mapping[str, Any], at: float) -> None:
         if name in entry.tools:
             entry.tools[name].permitted = None
             entry.tools[name].since = at
+    for name, suspended in changes.get("tools", {}).items():
+        (entry.suspended.add if suspended == "suspended" else entry.suspended.discard)(name)
+        if name in entry.tools:
+            entry.tools[name].suspended = name in entry.suspended
+            entry.tools[name].since = at
     labels = {**entry.amended.get("labels", {}), **changes.get("labels", {})}
-    entry.amended.update({key: item for key, item in changes.items() if key not in ("permit", "forbid")})
+    entry.amended.update({key: item for key, item in changes.items() if key not in ("permit", "forbid", "tools")})
     if labels:
         entry.amended["labels"] = labels

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,12 +41,14 @@ def list_(
 
     For example: jackline agents list --where "agent.team == 'crm' && agent.status != 'retired'"
     """
+    from jackline.selection import selects  # noqa: PLC0415 - conditions only where agents are listed
+
     condition = _compiled(ctx, where) if where else None
     with state.index(ctx.obj) as found:
         agents = inventory.agents(ctx.obj, found.store)
         unclear: list[str] = []
         if condition is not None:
-            agents = [agent for agent in agents if _holds(condition, agent, unclear)]
+            agents = [agent for agent in agents if selects(condition, agent.versions, unclear)]
         if as_json:
             output.answer({"agents": [agent.plain() for agent in agents], **found.standing()})
             return
@@ -99,6 +100,8 @@ def set_(
         list[str] | None, typer.Option(help="A tool to permit as it is now, or TOOL=FINGERPRINT.")
     ] = None,
     forbid: Annotated[list[str] | None, typer.Option(help="A tool whose permission is taken back.")] = None,
+    suspend: Annotated[list[str] | None, typer.Option(help="A tool to take from it, whatever is permitted.")] = None,
+    resume: Annotated[list[str] | None, typer.Option(help="A suspended tool that it may use again.")] = None,
     why: Annotated[str, typer.Option(help="The reason, for the record.")] = "",
     as_json: output.Json = False,
 ) -> None:
@@ -109,11 +112,12 @@ def set_(
     changes: dict[str, Any] = {"status": status.value if status is not None else None}
     changes |= {"team": team, "environment": environment, "labels": _labels(label or ())}
     changes |= {"permit": _permits(permit or ()), "forbid": list(forbid or ())}
+    changes |= {"tools": dict.fromkeys(suspend or (), "suspended") | dict.fromkeys(resume or (), "active")}
     changes = {key: value for key, value in changes.items() if value not in (None, {}, [])}
     if not changes:
         raise typer.BadParameter("say what to change, such as --status active or --permit TOOL")
     agent = inventory.named(inventory.agents(ctx.obj, None), name)
-    _require_tools(agent, [*changes.get("permit", ()), *changes.get("forbid", ())])
+    _require_tools(agent, [name for key in ("permit", "forbid", "tools") for name in changes.get(key, ())])
     who = amend(ctx.obj, agent.name, changes, why)
     if as_json:
         output.answer({"agent": agent.name, "who": who, "why": why, "changes": changes})
@@ -123,50 +127,24 @@ def set_(
 
 def amend(home: Home, name: str, changes: dict[str, Any], why: str) -> str:
     """Journal a change, make it, and let every process look; gives who did it."""
-    from jackline.events import AgentAmended  # noqa: PLC0415 - only where something is changed
-
-    at, who = time.time(), state.person()
-    state.record(home, AgentAmended(at=at, agent=name, who=who, why=why, changes=changes))
-    registry = state.registry(home, at)
-    registry.amend(name, who, changes, why)
-    if registry.lost:
-        raise JacklineError(
-            f"{registry.path} cannot be written; the change is on record and in force once it is mended"
-        )
-    state.control(home).bump()
-    return who
+    somebody = state.somebody(home)
+    somebody.amend(name, changes, why)
+    return somebody.who
 
 
 def _compiled(ctx: typer.Context, where: str) -> Condition:
     """Check a condition over `agent`; one that is wrong ends the verb, as a command that was typed wrongly."""
-    from jackline.condition import ConditionError, Schema, compile_condition  # noqa: PLC0415 - only where it is asked
+    from jackline.condition import ConditionError  # noqa: PLC0415 - only where it is asked
+    from jackline.selection import agent_query  # noqa: PLC0415
 
     try:
-        condition = compile_condition(where, Schema({"agent": Schema.default().roots["agent"]}))
+        return agent_query(where)
     except ConditionError as error:
         meant = f"; did you mean '{error.suggestion}'?" if error.suggestion else ""
         line = where.split("\n")[error.line - 1]
         told = f"--where:{error.line}:{error.column}: {error.message}{meant}\n  {line}\n  {' ' * (error.column - 1)}^"
         output.fail(ctx, told)
         raise typer.Exit(2) from None
-    if condition.result_type not in ("bool", "dyn"):
-        output.fail(ctx, f"--where:1:1: this condition gives {condition.result_type}; compare it with a value")
-        raise typer.Exit(2)
-    return condition
-
-
-def _holds(condition: Condition, agent: AgentView, unclear: list[str]) -> bool:
-    """Whether the condition holds for a version of the agent; one that it has no answer for is noted."""
-    from jackline.condition import EvaluationError  # noqa: PLC0415 - only where it is asked
-    from jackline.facts import agent_facts  # noqa: PLC0415
-
-    for version in agent.versions:
-        try:
-            if condition.evaluate(agent_facts(version)) is True:
-                return True
-        except EvaluationError as error:
-            unclear.append(f"{version.key} is not listed: --where has no answer for it ({error})")
-    return False
 
 
 def _bundle(path: Path | None, home: Home) -> Bundle | None:
@@ -292,6 +270,8 @@ def _standing(tool: ToolView) -> Any:
         denied = tool.denials and not tool.calls
         return output.text("registered, every call was denied", "red") if denied else "permitted"
     since = output.moment(tool.not_permitted_since)
+    if tool.status == "suspended":
+        return output.text(f"suspended since {since}", "red")
     if tool.status == "changed":
         return output.text(f"changed, not permitted since {since} (permitted: {tool.permitted_fingerprint})", "red")
     return output.text(f"seen, not permitted since {since}", "red")

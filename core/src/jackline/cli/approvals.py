@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -149,28 +148,18 @@ def key(
 def _answer(
     home: Home, approval: str, say: Say, why: str, as_: str, *, as_json: bool, args: dict[str, Any] | None = None
 ) -> None:
-    from jackline.answers import REFUSING, Answer, sign  # noqa: PLC0415 - only where somebody answers
+    from jackline import person  # noqa: PLC0415 - only where somebody answers
+    from jackline.answers import REFUSING  # noqa: PLC0415
     from jackline.cli import keys  # noqa: PLC0415
-    from jackline.events import ApprovalApproved, ApprovalDenied, Event  # noqa: PLC0415
 
     if say in REFUSING and not why.strip():
         raise JacklineError("say why: the agent is told it, and it stands in the record")
-    one, now = _approvals(home).named(approval), time.time()
+    one = _approvals(home).named(approval)
     question = one.question
-    _refuse_late(one, _state(one, now))
-    who, private = keys.load(as_)
-    answer = Answer(approval=question.id, question=one.fingerprint, say=say, who=who, at=now, why=why, args=args)
-    before = one.answer(sign(answer, private), say, now)
-    if before is not None:
-        _refuse_late(one, before)
-    session = question.session
-    event: Event = (
-        ApprovalDenied(at=now, approval=question.id, session=session, who=who, why=why, responded=say == "respond")
-        if say in REFUSING
-        else ApprovalApproved(at=now, approval=question.id, session=session, who=who, why=why, edited=say == "edit")
-    )
-    state.record(home, event)
-    alone = (one.folder / "question.json").stat().st_uid == os.getuid() if hasattr(os, "getuid") else True
+    person.refuse_late(one, person.standing(one, time.time()))
+    key = keys.load(as_)
+    state.somebody(home).answer(one, say, why, key, args)
+    who, alone = key[0], person.alone(one)
     if as_json:
         output.answer({"approval": question.id, "done": say, "who": who, "why": why, "self_approval_possible": alone})
         return
@@ -182,11 +171,6 @@ def _answer(
         )
 
 
-def _refuse_late(one: Asked, how: str) -> None:
-    if how != "pending":
-        raise JacklineError(f"approval {one.question.id[:12]} is {how}: it is too late for an answer")
-
-
 def _approvals(home: Home) -> Approvals:
     from jackline.approvals import Approvals  # noqa: PLC0415 - only these verbs read them
 
@@ -194,8 +178,9 @@ def _approvals(home: Home) -> Approvals:
 
 
 def _state(one: Asked, now: float) -> str:
-    """How it stands without a bundle: whether enough have agreed, a guard tells, which knows whose answers count."""
-    return one.ended() or ("expired" if now > one.question.expires else "pending")
+    from jackline.person import standing  # noqa: PLC0415 - only these verbs ask
+
+    return standing(one, now)
 
 
 def _plain(one: Asked, how: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,27 +39,16 @@ def reopen(ctx: typer.Context, session: Session, why: Why, as_json: output.Json 
 
     For example: jackline reopen job-17 --why "budget raised in PR 12"
     """
-    from jackline.events import SessionReopened  # noqa: PLC0415 - only where something is changed
-
     home: Home = ctx.obj
-    found = _id(home, session, why)
-    control = state.control(home)
-    if control.halted(found) is None and found not in control.stops():
-        raise JacklineError(f"session {found} was not halted, stopped or paused: there is nothing to lift")
-    who = state.person()
-    state.record(home, SessionReopened(at=time.time(), session=found, who=who, why=why))
-    control.reopen(found, who, why)
-    _tell(found, "reopened", who, why, as_json=as_json)
+    found, somebody = _id(home, session, why), state.somebody(home)
+    somebody.reopen(found, why)
+    _tell(found, "reopened", somebody.who, why, as_json=as_json)
 
 
 def _stop(home: Home, session: str, why: str, *, pause: bool, as_json: bool) -> None:
-    from jackline.events import SessionStopped  # noqa: PLC0415 - only where something is changed
-
-    found, who = _id(home, session, why), state.person()
-    control = state.control(home)
-    state.record(home, SessionStopped(at=time.time(), session=found, who=who, why=why, pause=pause))
-    control.stop(found, who, why, pause=pause)
-    _tell(found, "paused" if pause else "stopped", who, why, as_json=as_json)
+    found, somebody = _id(home, session, why), state.somebody(home)
+    somebody.stop(found, why, pause=pause)
+    _tell(found, "paused" if pause else "stopped", somebody.who, why, as_json=as_json)
 
 
 def _id(home: Home, session: str, why: str) -> str:

@@ -23,7 +23,7 @@ class ToolView(NamedTuple):
     name: str
     fingerprint: str
     status: str
-    """`known`, `new` or `changed`: what policies see."""
+    """`known`, `new`, `changed` or `suspended`: what policies see."""
     permitted: bool
     permitted_fingerprint: str | None
     """What somebody permitted; None where nobody has."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from jackline.events import Event
     from jackline.home import Home
     from jackline.ingest import IngestReport, Lag
+    from jackline.person import Person
     from jackline.registry import Registry
     from jackline.stores import SessionRow, Store
 
@@ -86,11 +86,9 @@ def session_named(found: Index, name: str) -> SessionRow:
 
 def registry(home: Home, clock: float | None = None) -> Registry:
     """The registry as guards see it; `clock` dates what is amended through it."""
-    from jackline.opening import history  # noqa: PLC0415 - only verbs about agents read the registry
-    from jackline.registry import Registry  # noqa: PLC0415
+    from jackline.opening import open_registry  # noqa: PLC0415 - only verbs about agents read the registry
 
-    at = time.time() if clock is None else clock
-    return Registry(home.registry, lambda _event: None, lambda: at).open(lambda: history(home))
+    return open_registry(home, clock)
 
 
 def record(home: Home, *events: Event) -> None:
@@ -111,6 +109,13 @@ def control(home: Home) -> Control:
     from jackline.control import Control  # noqa: PLC0415 - only verbs that change something need them
 
     return Control(home.control)
+
+
+def somebody(home: Home) -> Person:
+    """Who types, at the controls of a home; what they do goes into a journal of the command line's own."""
+    from jackline.person import Person  # noqa: PLC0415 - only verbs that change something
+
+    return Person(home, person(), lambda event: record(home, event))
 
 
 def person() -> str:

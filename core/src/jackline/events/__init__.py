@@ -6,6 +6,7 @@ Readers keep kinds that they do not know.
 
 from __future__ import annotations
 
+from jackline.events.access import AccessAmended, LoggedIn, LoggedOut, LoginFailed
 from jackline.events.acts import BudgetToppedUp, Completed, Cost, Decided, Failed, HoldBooked, Http, Usage
 from jackline.events.agents import AgentAmended, AgentSeen, ModelSeen, ToolSeen
 from jackline.events.approvals import (
@@ -16,7 +17,7 @@ from jackline.events.approvals import (
     ApprovalExpired,
     ApprovalRequested,
 )
-from jackline.events.bundles import BundleActivated, BundleQuestioned, BundleRejected
+from jackline.events.bundles import BundleActivated, BundleChanged, BundleQuestioned, BundleRejected
 from jackline.events.record import Event, EventsLost, JournalClosed, JournalOpened
 from jackline.events.sessions import (
     RunEnded,
@@ -30,6 +31,7 @@ from jackline.events.sessions import (
 
 __all__ = [
     "KINDS",
+    "AccessAmended",
     "AgentAmended",
     "AgentSeen",
     "ApprovalAnswerRefused",
@@ -40,6 +42,7 @@ __all__ = [
     "ApprovalRequested",
     "BudgetToppedUp",
     "BundleActivated",
+    "BundleChanged",
     "BundleQuestioned",
     "BundleRejected",
     "Completed",
@@ -52,6 +55,9 @@ __all__ = [
     "Http",
     "JournalClosed",
     "JournalOpened",
+    "LoggedIn",
+    "LoggedOut",
+    "LoginFailed",
     "ModelSeen",
     "RunEnded",
     "RunStarted",

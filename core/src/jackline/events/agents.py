@@ -43,4 +43,4 @@ class AgentAmended(Event, frozen=True, kw_only=True, omit_defaults=True, tag="ag
     why: str = ""
     changes: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies it
     """`status`, `team`, `labels`, `environment`, `permit` (tool name -> fingerprint or `*`), `forbid` (tool names),
-    `declared` (what a manifest says)."""
+    `tools` (tool name -> `suspended` or `active`), `declared` (what a manifest says)."""

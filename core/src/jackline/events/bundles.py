@@ -27,6 +27,19 @@ class BundleRejected(Event, frozen=True, kw_only=True, omit_defaults=True, tag="
     """The revision that stays in force."""
 
 
+class BundleChanged(Event, frozen=True, kw_only=True, omit_defaults=True, tag="bundle_changed"):
+    """A person put another bundle in the place of the one there was; each process follows by itself."""
+
+    revision: str
+    source: str
+    who: str
+    why: str
+    previous: str = ""
+    """The revision that was there before; empty where there was none that could be read."""
+    widened: tuple[str, ...] = ()
+    """How it permits more than the one before."""
+
+
 class BundleQuestioned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="bundle_questioned"):
     """A tool appeared whose arguments a condition of the bundle does not fit."""
 

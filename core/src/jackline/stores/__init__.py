@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from jackline.stores.rollups import RULES, Batch
 from jackline.stores.rows import (
     AgentRow,
+    AgentUsageRow,
+    CeilingRow,
+    DistributionRow,
     EventRow,
+    NoticeRow,
     PolicyUsageRow,
     Position,
     SessionRow,
@@ -21,17 +25,21 @@ from jackline.stores.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from jackline.journal import Head
 
 __all__ = [
     "RULES",
     "AgentRow",
+    "AgentUsageRow",
     "Batch",
+    "CeilingRow",
+    "DistributionRow",
     "EventRow",
     "Ingesting",
     "Inventory",
+    "NoticeRow",
     "PolicyUsageRow",
     "Position",
     "SessionRow",
@@ -42,6 +50,7 @@ __all__ = [
     "ToolUsageRow",
     "Totals",
     "UsageRow",
+    "Watching",
 ]
 
 
@@ -118,6 +127,35 @@ class Totals(Protocol):
         """Verdicts and decisions, by `hour`, `policy`, `rule`, `effect`, `mode`."""
 
 
+class Watching(Protocol):
+    """What those who watch ask: what runs now, where streams end, how values lie. Times are Unix seconds."""
+
+    def head(self) -> tuple[str, int]:
+        """The epoch as it is now, and the position of the last line that came in."""
+
+    def live(self, since: float, limit: int = 500) -> Sequence[SessionRow]:
+        """Sessions that were active since then, and those of living processes that did not end."""
+
+    def running(self, sessions: Iterable[str]) -> Mapping[str, Sequence[SpanRow]]:
+        """The acts of these sessions that are under way, by session."""
+
+    def ceilings(self, sessions: Iterable[str]) -> Mapping[str, CeilingRow]:
+        """The tightest ceiling of each of these sessions, as their last reservation found it."""
+
+    def distributions(
+        self, what: str, by: Sequence[str] = (), *, since: float | None = None, until: float | None = None
+    ) -> Sequence[DistributionRow]:
+        """How values lie, by `agent`, `name`. `what`: session_cost, session_duration, tool, model."""
+
+    def agent_usage(
+        self, by: Sequence[str] = ("agent",), *, since: float | None = None, until: float | None = None
+    ) -> Sequence[AgentUsageRow]:
+        """Decisions on agents' acts, by `hour`, `agent`."""
+
+    def notices(self, kinds: Sequence[str], limit: int = 1000) -> Sequence[NoticeRow]:
+        """The latest lines of rare kinds, the latest first."""
+
+
 @runtime_checkable
-class Store(Ingesting, Sessions, Inventory, Totals, Protocol):
+class Store(Ingesting, Sessions, Inventory, Totals, Watching, Protocol):
     """The whole of it; `jackline.testing.StoreSuite` proves an implementation."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import msgspec
 
 from jackline import events
-from jackline.stores.rollups import HOUR, PERMITTED, SILENT, Batch
+from jackline.stores.rollups import HOUR, PERMITTED, ROOT, SILENT, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from jackline.journal import Line
 
 _REGISTRY = (events.AgentSeen, events.ToolSeen, events.ModelSeen, events.AgentAmended)
+_NOTICES = (
+    events.BundleActivated,
+    events.BundleChanged,
+    events.BundleRejected,
+    events.BundleQuestioned,
+    events.BudgetToppedUp,
+    events.EventsLost,
+    events.LoggedIn,
+    events.LoginFailed,
+    events.LoggedOut,
+    events.AccessAmended,
+)
+"""Rare kinds that people look through by themselves."""
 _EFFECT_COLUMNS = {"modify": "modified", "escalate": "escalated", "deny": "denied", "halt": "halts"}
 _FOREVER = 1e11
 _MOST = 2**48
@@ -57,6 +71,8 @@ def fold(batch: Batch, line: Line, journal: str, clock: float) -> float:
         _FOLDS.get(type(event), _nothing)(batch, event, stamp)
         if isinstance(event, _REGISTRY):
             batch.add("registry_events", (journal, line.seq), {"stamp": stamp, "kind": line.kind, "body": body})
+        elif isinstance(event, _NOTICES):
+            batch.add("notices", (journal, line.seq), {"at": at, "kind": line.kind, "body": body})
     return clock
 
 
@@ -124,7 +140,7 @@ def _run_started(batch: Batch, event: events.RunStarted, stamp: str) -> None:
     told = {"opened_run": event.run, "opened_agent": event.agent, "parent_run": event.parent_run, "depth": event.depth}
     part = {"run_by": stamp, "parent": event.parent, "started": event.at, **told}
     batch.add("spans", (event.session, event.span), part)
-    batch.add("sessions", (event.session,), {"runs": 1})
+    batch.add("sessions", (event.session,), {"runs": 1, "root_by": f"{stamp}{ROOT}{event.agent}"})
     _agent(batch, event.session, event.agent, event.at)
 
 
@@ -152,12 +168,14 @@ def _decided(batch: Batch, event: events.Decided, stamp: str) -> None:
         if event.http is not None:
             part |= {name: getattr(event.http, name) for name in ("method", "scheme", "port")}
     batch.add("spans", (event.session, event.span), part)
-    totals = {"decisions": 1, "decided_at": event.at}
+    counts = {"decisions": 1}
     if event.effect in _EFFECT_COLUMNS:
-        totals[_EFFECT_COLUMNS[event.effect]] = 1
+        counts[_EFFECT_COLUMNS[event.effect]] = 1
     if event.would is not None and event.would not in PERMITTED:
-        totals["would_deny"] = 1
-    batch.add("sessions", (event.session,), totals)
+        counts["would_deny"] = 1
+    batch.add("agent_hourly", (int(event.at) // HOUR * HOUR, event.agent), counts)
+    told = {"decided_at": event.at, "root_by": f"{stamp}{ROOT}{event.agent}"}
+    batch.add("sessions", (event.session,), counts | told | _ceiling(event.reservation, stamp))
     _agent(batch, event.session, event.agent, event.at)
     what = {"tool.call": "tool", "model.call": "model"}.get(event.action)
     if what:
@@ -225,6 +243,18 @@ def _held(reservation: Reservation | None) -> int:
     """The largest sum of money that one scope holds: scopes hold the same act, so they are not added."""
     holds = reservation.holds if reservation else ()
     return max((hold.held for hold in holds if hold.unit == "usd"), default=0)
+
+
+def _ceiling(reservation: Reservation | None, stamp: str) -> dict[str, str]:
+    """The scope that has least left: of money where there is one."""
+    holds = [hold for hold in reservation.holds if not hold.once] if reservation else []
+    if not holds:
+        return {}
+    money = [hold for hold in holds if hold.unit == "usd"]
+    tight = min(money or holds, key=lambda hold: hold.cap - hold.spent - hold.outstanding - hold.held)
+    told = {"policy": unquote(tight.scope.partition("/")[0]), "scope": tight.scope, "unit": tight.unit}
+    numbers = {"cap": tight.cap, "spent": tight.spent, "held": tight.outstanding + tight.held}
+    return {"ceiling_by": stamp, "ceiling": msgspec.json.encode(told | numbers).decode()}
 
 
 _FOLDS: dict[type, Callable[[Batch, Any, str], None]] = {

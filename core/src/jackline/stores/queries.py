@@ -171,7 +171,7 @@ class Queries:
         acts = [row["session"] for row in rows if row["open_acts"]]
         opened: dict[str, list[str]] = {}
         for chunk in _pages(acts):
-            query = sa.select(schema.spans).where(schema.spans.c.session.in_(chunk), schema.spans.c.outcome_by == "")
+            query = sa.select(schema.spans).where(schema.spans.c.session.in_(chunk), schema.OPEN)
             for span in _rows(connection, query):
                 if is_open(span):
                     opened.setdefault(span["session"], []).append(stamp_place(span["decided_by"])[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jackline.request import RETURNS
+from jackline.stores.histograms import DAY, bucket
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +20,8 @@ PERMITTED = ("allow", "modify")
 SILENT = ("output", *RETURNS.values())
 """Actions that are judged and that nothing comes of."""
 HOUR = 3600
+ROOT = "\x1f"
+"""Between the stamp of a session's first act and the agent that did it."""
 
 
 class Rules:
@@ -94,15 +97,18 @@ RULES: dict[str, Rules] = {
     "sessions": Rules(
         "session",
         add=("cost_micro_usd", "unpriced", *_TOKENS[:2], "decisions", *_EFFECTS, "runs", *_ACTS),
-        least=("started",),
+        least=("started", "root_by"),
         most=("last_at", "decided_at"),
         text=("external_id", "user", "application", "namespace", "labels"),
         latest={
             "ended_by": {"ended": None, "how": ""},
             "halted_by": {"halt_reason": "", "halt_policy": "", "halt_rule": ""},
             "reopened_by": {"reopened_who": "", "reopened_why": ""},
+            "ceiling_by": {"ceiling": ""},
         },
     ),
+    "agent_hourly": Rules("hour", "agent", add=("decisions", *_EFFECTS)),
+    "histograms": Rules("day", "what", "agent", "name", "bucket", add=("count", "total")),
     "session_agents": Rules("session", "agent", least=("first_seen",), most=("last_seen",)),
     "session_journals": Rules("session", "journal", least=("first_seen",), most=("last_seen",)),
     "seen": Rules("agent", "what", "name", least=("first_seen",), most=("last_seen",)),
@@ -116,6 +122,7 @@ RULES: dict[str, Rules] = {
         text=("writer", "host", "boot", "python", "jackline"),
         latest={"opened_by": {"pid": 0}},
     ),
+    "notices": Rules("journal", "seq", least=("at",), text=("kind", "body")),
     "registry_events": Rules("journal", "seq", text=("stamp", "kind", "body")),
 }
 
@@ -167,9 +174,31 @@ def contributions(span: Mapping[str, Any], sign: int = 1) -> Iterator[tuple[str,
         key = (int(span["outcome_at"]) // HOUR * HOUR, agent, span["outcome_resource"])
         part = {"calls": 1, "failures": failures, "duration_us": span["duration_us"]}
         yield "tool_hourly", key, _signed(part, sign)
+    if outcome and action in ("tool.call", "model.call"):
+        what, name = action.partition(".")[0], span["outcome_resource"]
+        yield _sized(span["outcome_at"], what, agent, name, span["duration_us"], sign)
     if span["action"] == "tool.call" and span["effect"] in ("deny", "halt"):
         key = (int(span["decided_at"]) // HOUR * HOUR, agent, span["resource"])
         yield "tool_hourly", key, _signed({"denials": 1}, sign)
+
+
+def session_contributions(
+    session: Mapping[str, Any], sign: int = 1
+) -> Iterator[tuple[str, tuple[Any, ...], dict[str, Any]]]:
+    """What one session adds to the distributions; nothing before it is known who began it."""
+    if session["root_by"] is None or session["started"] is None:
+        return
+    agent = session["root_by"].partition(ROOT)[2]
+    lasted = round(((session["last_at"] or session["started"]) - session["started"]) * 1000)
+    yield _sized(session["started"], "session_cost", agent, "", session["cost_micro_usd"], sign)
+    yield _sized(session["started"], "session_duration", agent, "", lasted, sign)
+
+
+def _sized(
+    at: float, what: str, agent: str, name: str, value: int, sign: int
+) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    key = (int(at) // DAY * DAY, what, agent, name, bucket(value))
+    return "histograms", key, _signed({"count": 1, "total": value}, sign)
 
 
 def is_open(span: Mapping[str, Any]) -> bool:

@@ -215,6 +215,70 @@ class PolicyUsageRow(Row, frozen=True, kw_only=True):
     """How often this answer was the combined decision."""
 
 
+class AgentUsageRow(Row, frozen=True, kw_only=True):
+    """What was decided on an agent's acts, summed."""
+
+    hour: int | None
+    agent: str
+    decisions: int
+    modified: int
+    escalated: int
+    denied: int
+    halts: int
+    would_deny: int
+
+
+class Bucket(Row, frozen=True, kw_only=True):
+    """How many values were greater than the bucket before, and at most `to`."""
+
+    to: float
+    count: int
+
+
+class DistributionRow(Row, frozen=True, kw_only=True):
+    """How values lie: micro-dollars of sessions, milliseconds of sessions, microseconds of calls; within 2 %."""
+
+    agent: str
+    name: str
+    """The tool or model; empty for sessions, and where it is not grouped by."""
+    count: int
+    total: int
+    least: float
+    most: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    buckets: tuple[Bucket, ...]
+
+
+class NoticeRow(Row, frozen=True, kw_only=True):
+    """One line of a rare kind."""
+
+    journal: str
+    seq: int
+    at: float
+    kind: str
+    body: str
+
+    @property
+    def event(self) -> Event | None:
+        """The event; None where this version does not know its kind or its form."""
+        return decode(self.kind, self.body.encode())
+
+
+class CeilingRow(Row, frozen=True, kw_only=True):
+    """The scope that had least left when a session last reserved something."""
+
+    policy: str
+    scope: str
+    unit: str
+    cap: int
+    spent: int
+    held: int
+    """By this act and by others."""
+
+
 class EventRow(Row, frozen=True, kw_only=True):
     """One line of one journal."""
 

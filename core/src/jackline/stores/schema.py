@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration: an index at this revision is ready without loading Alembic."""
+
+OPEN = text("outcome_by = '' AND decided_by <> ''")
+"""Decided, and nothing came of it yet: a literal, so that a database sees that the index of such steps suffices."""
 
 metadata = MetaData()
 _BIG = BigInteger().with_variant(Integer(), "sqlite")
@@ -75,6 +78,7 @@ spans = Table(
     *_text("method", "scheme"),
     *_count("port", "status"),
     *_known("sent", "received"),
+    Index("spans_open", "session", sqlite_where=OPEN, postgresql_where=OPEN),
 )
 
 sessions = Table(
@@ -90,8 +94,11 @@ sessions = Table(
     *_count("cost_micro_usd", "unpriced", "input_tokens", "output_tokens"),
     *_count("decisions", "modified", "escalated", "denied", "halts", "would_deny"),
     *_count("runs", "model_calls", "tool_runs", "failures", "open_acts"),
+    Column("root_by", Text(), nullable=True),
+    *_text("ceiling_by", "ceiling"),
     Index("sessions_started", "started"),
     Index("sessions_external_id", "external_id"),
+    Index("sessions_last_at", "last_at"),
 )
 
 session_agents = Table("session_agents", metadata, *_key("session", "agent"), *_time("first_seen", "last_seen"))
@@ -114,6 +121,22 @@ policy_hourly = Table(
     "policy_hourly", metadata, _hour(), *_key("policy", "rule", "effect", "mode"), *_count("verdicts", "decisions")
 )
 
+agent_hourly = Table(
+    "agent_hourly",
+    metadata,
+    _hour(),
+    *_key("agent"),
+    *_count("decisions", "modified", "escalated", "denied", "halts", "would_deny"),
+)
+histograms = Table(
+    "histograms",
+    metadata,
+    Column("day", _BIG, primary_key=True, autoincrement=False),
+    *_key("what", "agent", "name"),
+    Column("bucket", _BIG, primary_key=True, autoincrement=False),
+    *_count("count", "total"),
+)
+
 journals = Table(
     "journals",
     metadata,
@@ -128,6 +151,15 @@ registry_events = Table(
     *_key("journal"),
     Column("seq", _BIG, primary_key=True, autoincrement=False),
     *_text("stamp", "kind", "body"),
+)
+notices = Table(
+    "notices",
+    metadata,
+    *_key("journal"),
+    Column("seq", _BIG, primary_key=True, autoincrement=False),
+    *_time("at"),
+    *_text("kind", "body"),
+    Index("notices_kind", "kind", "at"),
 )
 positions = Table(
     "positions",

@@ -12,18 +12,20 @@ import sqlalchemy as sa
 from jackline.errors import StoreError
 from jackline.stores import schema
 from jackline.stores.queries import Queries
-from jackline.stores.rollups import RULES, Batch, Rules, contributions
+from jackline.stores.rollups import RULES, Batch, Rules, contributions, session_contributions
 from jackline.stores.rows import Position
+from jackline.stores.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+_ADDING = {"spans": contributions, "sessions": session_contributions}
 _CHUNK = 200
 """Keys in one query: SQLite before 3.32 takes 999 parameters at most, and a key has up to five columns."""
 
 
-class SQLStore(Queries):
+class SQLStore(Queries, Telemetry):
     """Rows, rollups and positions in one database, brought to the newest migration when it is opened."""
 
     def __init__(self, engine: sa.Engine, name: str) -> None:
@@ -48,7 +50,7 @@ class SQLStore(Queries):
             self._prove_order(connection, batch)
             if batch.events:
                 connection.execute(schema.events.insert(), batch.events)
-            # Spans first: what they add to sessions and hours is known only when they are joined.
+            # Spans first, then sessions: what they add to the rest is known only when they are joined.
             for table in RULES:
                 self._join(connection, table, batch)
             names = list(batch.positions)
@@ -80,12 +82,10 @@ class SQLStore(Queries):
             if row is None:
                 row, sort = part, new
             else:
-                if name == "spans":
-                    _credit(batch, row, -1)
+                _credit(batch, name, row, -1)
                 rules.join(row, part)
                 sort = changed
-            if name == "spans":
-                _credit(batch, row, 1)
+            _credit(batch, name, row, 1)
             if not rules.is_void(row):
                 sort.append(row)
             elif sort is changed:
@@ -182,8 +182,10 @@ class SQLStore(Queries):
         return f"{self._name} cannot be used: {error.orig}. The journals hold everything; ingest again when it is back"
 
 
-def _credit(batch: Batch, span: dict[str, Any], sign: int) -> None:
-    for table, key, part in contributions(span, sign):
+def _credit(batch: Batch, name: str, row: dict[str, Any], sign: int) -> None:
+    """Take what a step or a session adds to the rows above it into the batch, or (-1) what it had added out of it."""
+    add = _ADDING.get(name)
+    for table, key, part in add(row, sign) if add is not None else ():
         batch.add(table, key, part)
 
 
