@@ -22,7 +22,8 @@ GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 CORE = ["core"]
 ADAPTERS = sorted(f"adapters/{path.parent.name}" for path in ROOT.glob("adapters/*/pyproject.toml"))
 PACKS = sorted(f"policy_packs/{path.parent.name}" for path in ROOT.glob("policy_packs/*/pyproject.toml"))
-DISTRIBUTIONS = CORE + PACKS + ADAPTERS
+CONSOLE = ["console"]
+DISTRIBUTIONS = CORE + PACKS + ADAPTERS + CONSOLE
 SOURCES = [f"{distribution}/src" for distribution in DISTRIBUTIONS]
 FRAMEWORKS = {
     "langchain": ["newest", "previous", "oldest"],
@@ -43,7 +44,7 @@ EVERY_FRAMEWORK = [
 ]
 EVERY_FRAMEWORK += ["-c", "constraints/crewai-newest.txt", "-c", "constraints/llamaindex-newest.txt"]
 """All of them, in one environment: pip finds versions that go together."""
-ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "docs", "together"]]
+ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "console", "docs", "together"]]
 ELSEWHERE += [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/transparency*"))]
 """Tests that need a framework: the sessions below run them in environments that have it."""
 RESULTS = ROOT / ".nox" / "proven"
@@ -179,6 +180,13 @@ def together(session: nox.Session) -> None:
     """Agents of one framework that call those of another, all of them in one environment."""
     install(session, DISTRIBUTIONS, *EVERY_FRAMEWORK)
     session.run("python", "-m", "pytest", "-n", "2", "tests/together", *session.posargs)
+
+
+@nox.session
+def console(session: nox.Session) -> None:
+    """The console's API, stream and access: a real server, with governed agents in processes of their own beside it."""
+    install(session, [*CORE, *PACKS, *CONSOLE], group="console")
+    session.run("python", "-m", "pytest", "-n", "2", "tests/console", *session.posargs)
 
 
 @nox.session

@@ -1,0 +1,14 @@
+/** Where the page begins. */
+
+import "./styles/base.css";
+import "./styles/frame.css";
+import "./styles/parts.css";
+import "./styles/tables.css";
+import "./styles/trace.css";
+import "./styles/pages.css";
+import "./theme";
+import { render } from "preact";
+import { App } from "./app";
+
+const root = document.getElementById("page");
+if (root) render(<App />, root);

@@ -1,0 +1,3 @@
+"""The version of this distribution: the same as that of every other one in the repository."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,70 @@
+"""The application: one object that a server runs, and tests ask."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from jackline_console import problems
+from jackline_console._version import __version__
+from jackline_console.console import Console
+from jackline_console.headers import Headers
+from jackline_console.problems import Problem
+from jackline_console.routes import access, agents, approvals, costs, live, page, policies, status, stream, trace
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from jackline_console.settings import Settings
+
+API = "/api/v1"
+THREADS = 8
+"""Threads in which routes run: as many connections to the index at once, and never on the event loop."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Make the application of one home. Raises JacklineError where the home cannot be used."""
+    console = Console(settings)
+
+    @contextlib.asynccontextmanager
+    async def running(_app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        console.tail.start()
+        try:
+            yield
+        finally:
+            await anyio.to_thread.run_sync(console.close)
+
+    app = FastAPI(
+        title="Jackline console",
+        version=__version__,
+        description="What agents do, spend and ask for. See docs/console-api.md for what holds everywhere.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=running,
+        generate_unique_id_function=_identity,
+        responses={"default": {"model": Problem, "description": "What failed, and what to do"}},
+    )
+    app.state.console = console
+    app.add_middleware(Headers, settings=settings)
+    problems.install(app)
+    for routes in (access, status, live, trace, agents, approvals, policies, costs, stream):
+        app.include_router(routes.router, prefix=API)
+    app.include_router(status.plain)
+    app.include_router(page.router)
+    return app
+
+
+def _identity(route: APIRoute) -> str:
+    """A route's name for generated clients: its function's."""
+    return route.name
+
+
+def api_schema(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI of the routes under `/api/v1`, made once."""
+    return app.openapi()

@@ -1,0 +1,185 @@
+"""`jackline console` and `jackline up`, and who may use them from other machines."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from jackline.cli import output, state
+from jackline.errors import JacklineError
+from jackline_console.access.roles import ROLES
+from jackline_console.settings import PORT, is_loopback
+
+if TYPE_CHECKING:
+    from jackline.home import Home
+    from jackline_console.access.roles import Role
+    from jackline_console.access.users import Users
+    from jackline_console.settings import Settings
+
+_PANEL = "The console"
+Host = Annotated[str, typer.Option(help="The address to listen on. Beyond this machine it needs users and https.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 for one that is free.")]
+Bundle = Annotated[Path, typer.Option(help="The bundle that the page shows and changes.")]
+NoOpen = Annotated[bool, typer.Option("--no-open", help="Open no browser; the link is printed either way.")]
+Names = Annotated[list[str] | None, typer.Option("--name", help="A host name by which browsers call it.")]
+Cert = Annotated[Path | None, typer.Option(help="The certificate, for https.")]
+CertKey = Annotated[Path | None, typer.Option(help="Its private key.")]
+Behind = Annotated[bool, typer.Option("--behind-https", help="Something before it speaks https with the browsers.")]
+Why = Annotated[str, typer.Option(help="The reason, for the record.")]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the commands."""
+    family = typer.Typer(help="See what agents do, answer, alert, stop: in a browser.")
+    family.callback(invoke_without_command=True)(console)
+    users = typer.Typer(no_args_is_help=True, help="Who may use the console from other machines.")
+    users.command("add")(add_user)
+    users.command("list")(list_users)
+    family.add_typer(users, name="users")
+    cli.add_typer(family, name="console", rich_help_panel=_PANEL)
+    cli.command("up", rich_help_panel=_PANEL)(up)
+
+
+def console(
+    ctx: typer.Context,
+    host: Host = "127.0.0.1",
+    port: Port = PORT,
+    bundle: Bundle = Path("jackline.yaml"),
+    no_open: NoOpen = False,
+    link: Annotated[bool, typer.Option("--link", help="Print another link of the console that runs here.")] = False,
+    no_ingest: Annotated[bool, typer.Option("--no-ingest", help="Another process fills the index.")] = False,
+    name: Names = None,
+    tls_cert: Cert = None,
+    tls_key: CertKey = None,
+    behind_https: Behind = False,
+) -> None:
+    """Serve the console on this machine, and print a link that lets you in once.
+
+    For example: jackline console --no-open
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    home: Home = ctx.obj
+    if link:
+        from jackline_console import running  # noqa: PLC0415 - only where another console is asked
+
+        output.say(running.link(home))
+        return
+    _serve(home, host, port, bundle, no_open, not no_ingest, name, tls_cert, tls_key, behind_https)
+
+
+def up(
+    ctx: typer.Context,
+    host: Host = "127.0.0.1",
+    port: Port = PORT,
+    bundle: Bundle = Path("jackline.yaml"),
+    no_open: NoOpen = False,
+    name: Names = None,
+    tls_cert: Cert = None,
+    tls_key: CertKey = None,
+    behind_https: Behind = False,
+) -> None:
+    """Run all that Jackline runs by itself: the index is filled as agents write, and the console is served.
+
+    For example: jackline up
+    """
+    _serve(ctx.obj, host, port, bundle, no_open, True, name, tls_cert, tls_key, behind_https)  # noqa: FBT003 - ingest
+
+
+def add_user(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The name to log in with; an approver's is that of the bundle.")],
+    role: Annotated[str, typer.Option(help="viewer, approver, operator or admin.")] = "viewer",
+    password: Annotated[
+        str,
+        typer.Option(help="Asked for where it is left out.", prompt=True, hide_input=True, confirmation_prompt=True),
+    ] = "",
+    why: Why = "added on the command line",
+    as_json: output.Json = False,
+) -> None:
+    """Let somebody log in, or give them another role and password.
+
+    For example: jackline console users add ana --role approver
+    """
+    from jackline.events import AccessAmended  # noqa: PLC0415 - only where something is changed
+    from jackline_console.access.passwords import hashed  # noqa: PLC0415
+    from jackline_console.access.users import User  # noqa: PLC0415
+
+    if role not in ROLES:
+        raise typer.BadParameter(f"--role {role!r}: expected one of {', '.join(ROLES)}")
+    held: Role = role  # type: ignore[assignment]
+    home: Home = ctx.obj
+    users, now, who = _users(home), time.time(), state.person()
+    user = User(name=name, role=held, created=now, hash=hashed(password))
+    changes = {"created": name not in users.users(), "role": role}
+    state.record(home, AccessAmended(at=now, subject=name, who=who, why=why, changes=changes))
+    users.put(user)
+    if as_json:
+        output.answer({"name": name, "role": role, "who": who})
+    else:
+        output.say(f"{name} may log in as {role}")
+
+
+def list_users(ctx: typer.Context, as_json: output.Json = False) -> None:
+    """List who may log in.
+
+    For example: jackline console users list
+    """
+    rows = [_users(ctx.obj).users()[name] for name in sorted(_users(ctx.obj).users())]
+    if as_json:
+        told = [{"name": one.name, "role": one.role, "disabled": one.disabled, "created": one.created} for one in rows]
+        output.answer({"users": told})
+        return
+    if not rows:
+        output.say("no users: the console serves this machine only")
+        return
+    shown = [(one.name, one.role, "disabled" if one.disabled else "", output.moment(one.created)) for one in rows]
+    output.show(output.table(("name", "role", "", "since"), shown))
+
+
+def _serve(
+    home: Home,
+    host: str,
+    port: int,
+    bundle: Path,
+    no_open: bool,
+    ingest: bool,
+    names: list[str] | None,
+    cert: Path | None,
+    key: Path | None,
+    behind_https: bool,
+) -> None:
+    from jackline_console.serving import serve  # noqa: PLC0415 - FastAPI and uvicorn only where something is served
+    from jackline_console.settings import Settings  # noqa: PLC0415
+
+    secure = behind_https or cert is not None
+    settings = Settings(
+        home=home, host=host, port=port, bundle=bundle, names=tuple(names or ()), secure=secure, ingest=ingest
+    )
+    if not is_loopback(host):
+        _require_access(settings, home)
+    serve(settings, browser=not no_open, cert=cert, key=key)
+
+
+def _require_access(settings: Settings, home: Home) -> None:
+    """Refuse to serve other machines without users, or in the clear."""
+    admins = [one for one in _users(home).users().values() if one.role == "admin" and not one.disabled and one.hash]
+    if not admins:
+        raise JacklineError(
+            f"on {settings.host} other machines reach the console, and there is no admin who could log in; "
+            "add one: jackline console users add NAME --role admin. Or serve this machine only: --host 127.0.0.1"
+        )
+    if not settings.secure:
+        raise JacklineError(
+            f"on {settings.host} passwords would cross the network in the clear: give --tls-cert and --tls-key, "
+            "or --behind-https where something before it speaks https"
+        )
+
+
+def _users(home: Home) -> Users:
+    from jackline_console.access.users import Users  # noqa: PLC0415 - only commands about users read them
+
+    return Users(home.path / "console")

@@ -1,0 +1,139 @@
+"""What the routes of one console share: the home, its index, its journal, who is logged in, what is watched."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from jackline.cli import keys, state
+from jackline.errors import JacklineError
+from jackline.events import Event, EventsLost, LoginFailed
+from jackline.journal import Journal
+from jackline.person import Person
+from jackline.plugins import installed_plugins
+from jackline_console.access.attempts import Attempts
+from jackline_console.access.logins import Login, Logins
+from jackline_console.access.users import PREFIX, Users, digest
+from jackline_console.bundles import Bundles
+from jackline_console.live import Live
+from jackline_console.problems import unknown
+from jackline_console.questions import Questions
+from jackline_console.tail import Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from jackline.stores import SessionRow
+    from jackline_console.settings import Settings
+    from jackline_console.stream import Stream
+
+_ID = re.compile(r"[0-9a-f]{32}")
+KEY = "console"
+"""The name of the key with which the console signs the answers of its users."""
+
+
+class Console:
+    """Opened once for a server. Raises JacklineError where the home cannot be used."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.home = settings.home.make()
+        self.store = installed_plugins().registrations.store("sqlite")(self.home.index)
+        self.journal = Journal.open(self.home.journals, writer="console", clock=clock)
+        self.users = Users(self.home.path / "console")
+        self.logins = Logins(settings.session_s, settings.idle_s)
+        self.attempts = Attempts()
+        self.bundles = Bundles(self.home, settings.bundle)
+        self.questions = Questions(self.home, self.bundles)
+        self.live = Live(self.home, self.store, self.questions, clock)
+        self.tail = Tail(self.home, self.store, self.live, ingesting=settings.ingest, clock=clock)
+        self.streams: set[Stream] = set()
+        self.secret = ""
+        """What a process of the same user proves itself with, to ask for a link; empty: nobody can."""
+        self._closed = False
+        self.owner = state.person()
+        self.started = clock()
+
+    def close(self) -> None:
+        """End what runs; every line that was written stays. Closing it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self.tail.stop()
+        self.journal.close()
+        self.live.close()
+        self.store.close()
+
+    def record(self, event: Event) -> None:
+        """Put an event on record in the console's own journal. Raises JournalError."""
+        self.journal.append(event)
+        self.tail.nudge()
+
+    def person(self, login: Login) -> Person:
+        """Somebody who is logged in, at the controls."""
+        return Person(self.home, login.name, self.record, self.clock)
+
+    def session(self, name: str) -> SessionRow:
+        """The session with this id, beginning of an id, or external id. Raises ProblemError."""
+        row = self.store.session(name)
+        if row is None:
+            unknown(
+                "session",
+                name,
+                "the id of a session, the beginning of one, or an external id",
+                "GET /api/v1/sessions lists them",
+            )
+        return row
+
+    def session_id(self, name: str) -> str:
+        """The whole id of a session. One that is whole is taken at its word: the index may not know it yet."""
+        return name if _ID.fullmatch(name) else self.session(name).session
+
+    def token_login(self, text: str, address: str) -> Login | None:
+        """The login of a script by its token."""
+        now = self.clock()
+        if self.secret and secrets.compare_digest(text.encode(), self.secret.encode()):
+            return Login(name=self.owner, role="admin", how="token")
+        if self.attempts.wait("", address, now) > 0:
+            return None
+        token = self.users.token(text, now) if text.startswith(PREFIX) else None
+        if token is None:
+            self.attempts.failed(f"token {digest(text)[:16]}", address, now)
+            self.record(
+                LoginFailed(at=now, name="", how="token", reason="unknown, expired or revoked", address=address)
+            )
+            return None
+        return Login(name=token.name, role=token.role, how="token", expires=token.expires)
+
+    def lost_events(self) -> int:
+        """Observations that could not be written, by every process's own word."""
+        events = (row.event for row in self.store.notices(["events_lost"], 5000))
+        return sum(event.count for event in events if isinstance(event, EventsLost))
+
+    def signing_keys(self, login: Login) -> dict[str, Ed25519PrivateKey]:
+        """With which key this login can answer, by the approver's name.
+
+        The console's own key answers for the user who is logged in, where the bundle pins it for that name. On
+        loopback, where the console runs for one person, that person's own keys answer too.
+        """
+        people = self.bundles.approvers().people
+        found: dict[str, Ed25519PrivateKey] = {}
+        with contextlib.suppress(JacklineError, OSError):
+            _, public, _ = keys.made(KEY)
+            found = {
+                name: keys.load(KEY)[1]
+                for name, one in people.items()
+                if one.key == public and (name == login.name or (self.settings.loopback and login.how == "link"))
+            }
+        if self.settings.loopback and login.how == "link":
+            for path in keys.folder().glob("*.pem"):
+                if path.stem in people and path.stem not in found:
+                    with contextlib.suppress(JacklineError):
+                        found[path.stem] = keys.load(path.stem)[1]
+        return found

@@ -1,0 +1,98 @@
+"""How the console stands, the numbers above every page, metrics and health."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from jackline_console._version import __version__
+from jackline_console.access.gate import Viewer
+from jackline_console.metrics import registry
+from jackline_console.models.status import BundleFacts, Health, Status, Summary
+from jackline_console.routes.asking import Here
+from jackline_console.stream import Cursor, behind_of
+
+if TYPE_CHECKING:
+    from jackline_console.console import Console
+
+router = APIRouter(tags=["status"])
+plain = APIRouter()
+_DAY = 86400
+
+
+@router.get("/status")
+def status(here: Here, _who: Viewer) -> Status:
+    """How the console stands, and by how much the index runs behind."""
+    epoch, position = here.store.head()
+    found = here.bundles.found()
+    bundle = None
+    if found is not None:
+        mode = found.bundle.mode if found.bundle is not None else ""
+        problem = str(found.error) if found.error is not None else ""
+        revision = found.revision if found.data else ""
+        bundle = BundleFacts(source=str(here.bundles.path), revision=revision, mode=mode, problem=problem)
+    return Status.model_validate(
+        {
+            "version": __version__,
+            "home": str(here.home.path),
+            "epoch": epoch,
+            "cursor": str(Cursor(epoch, position)),
+            "behind": behind_of(here),
+            "bundle": bundle,
+            "self_approval_possible": self_approval_possible(here),
+            "lost_events": here.lost_events(),
+            "started": here.started,
+        }
+    )
+
+
+@router.get("/summary")
+def summary(here: Here, _who: Viewer) -> Summary:
+    """The numbers above every page."""
+    cursor = Cursor(*here.store.head())
+    today = int(here.clock()) // _DAY * _DAY
+    spent = here.store.usage((), since=today)
+    rows = here.store.live(here.clock() - 300, 2000)
+    return Summary(
+        running=sum(row.state == "running" for row in rows),
+        pending_approvals=len(here.questions.pending()),
+        firing_alerts=0,
+        unregistered_agents=len({row.name for row in here.store.agents() if row.status == "seen"}),
+        cost_today_micro_usd=sum(row.cost_micro_usd for row in spent),
+        unpriced_today=sum(row.unpriced for row in spent),
+        lost_events=here.lost_events(),
+        cursor=str(cursor),
+    )
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def openapi(_who: Viewer, request: Request) -> dict[str, Any]:
+    """This API in OpenAPI, made from the code."""
+    schema: dict[str, Any] = request.app.openapi()
+    return schema
+
+
+@plain.get("/healthz", include_in_schema=False)
+def health(here: Here) -> Health:
+    """Whether the console answers; no database is asked, and nothing is told."""
+    return Health(status="ok" if not here.tail.problem else "behind")
+
+
+@plain.get("/metrics", include_in_schema=False)
+def metrics(here: Here, _who: Viewer) -> Response:
+    """The metrics, as Prometheus reads them."""
+    return Response(generate_latest(registry(here)), media_type=CONTENT_TYPE_LATEST)
+
+
+def self_approval_possible(here: Console) -> bool:
+    """Whether agents of this home run as the user whose keys this console has."""
+    if not hasattr(os, "getuid"):
+        return True
+    try:
+        owners = {path.stat().st_uid for path in here.home.journals.glob("*.jsonl")}
+    except OSError:
+        return True
+    return os.getuid() in owners

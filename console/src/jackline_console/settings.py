@@ -1,0 +1,57 @@
+"""How one console is run."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jackline.home import Home
+
+PORT = 8470
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address to listen on."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the command line says; times are seconds."""
+
+    home: Home
+    host: str = "127.0.0.1"
+    port: int = PORT
+    bundle: Path = Path("jackline.yaml")
+    """The bundle that the page shows and changes."""
+    names: tuple[str, ...] = ()
+    """Host names by which browsers may call it, beside those of loopback and the address that it listens on."""
+    secure: bool = False
+    """Browsers reach it by https: here, or at what stands before it."""
+    ingest: bool = True
+    """Whether this console brings journals into the index; another process may do it as well."""
+    heartbeat_s: float = 15.0
+    session_s: float = 12 * 3600.0
+    """How long a login lasts."""
+    idle_s: float = 2 * 3600.0
+    """How long it lasts without a request."""
+    streams: int = 200
+    """Streams that are served at once."""
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine reaches it: then there is one user, who started it."""
+        return is_loopback(self.host)
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """What may stand in `Host`, without a port. Anything else is somebody who rebinds a name to this address."""
+        own = self.host if ":" not in self.host else f"[{self.host}]"
+        return frozenset(name.lower() for name in (*LOOPBACK_NAMES, own, *self.names))
