@@ -50,6 +50,11 @@ def until(found, what="it", patience=PATIENCE):
         pause.wait(0.01)
 
 
+def program():
+    """The command line of this environment."""
+    return str(Path(sys.executable).with_name("jackline"))
+
+
 class Process:
     """A child process whose lines of output are read as they come."""
 
@@ -116,8 +121,7 @@ class Running:
     """A console in a process of its own."""
 
     def __init__(self, home, folder, *words, config=None):
-        program = str(Path(sys.executable).with_name("jackline"))
-        command = [program, "console", "--port", "0", "--no-open", *words]
+        command = [program(), "console", "--port", "0", "--no-open", *words]
         self.home = home
         self.folder = folder
         self.clients = []
@@ -213,5 +217,5 @@ def login(running, name, password=PASSWORD):
     answer = made.post("/login", json={"name": name, "password": password})
     assert answer.status_code == 200, answer.text
     cookie = answer.headers["set-cookie"].partition(";")[0]
-    made.headers |= {"Cookie": cookie, "X-Jackline-CSRF": answer.json()["csrf"]}
+    made.headers.update({"Cookie": cookie, "X-Jackline-CSRF": answer.json()["csrf"]})
     return made

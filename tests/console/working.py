@@ -52,7 +52,7 @@ def main(bundle, session, pace):
                 say(halted=str(signal))
                 return
             except jackline.ApprovalPending as signal:
-                now = f"pending {signal.decision.approvals[0]}"
+                now = f"pending {signal.decision.approvals}"
             except jackline.Denied as signal:
                 now = f"denied {signal.decision.rule}: {signal.decision.reason}"
             if now != told:

@@ -105,6 +105,7 @@ def add_user(
     For example: jackline console users add ana --role approver
     """
     from jackline.events import AccessAmended  # noqa: PLC0415 - only where something is changed
+    from jackline_console.access.keys import prepared  # noqa: PLC0415
     from jackline_console.access.passwords import hashed  # noqa: PLC0415
     from jackline_console.access.users import User  # noqa: PLC0415
 
@@ -117,10 +118,14 @@ def add_user(
     changes = {"created": name not in users.users(), "role": role}
     state.record(home, AccessAmended(at=now, subject=name, who=who, why=why, changes=changes))
     users.put(user)
+    public = prepared(name, held)
     if as_json:
-        output.answer({"name": name, "role": role, "who": who})
-    else:
-        output.say(f"{name} may log in as {role}")
+        output.answer({"name": name, "role": role, "who": who, "key": public})
+        return
+    output.say(f"{name} may log in as {role}")
+    if public:
+        output.note("for their answers to count, under `approvers:` of the bundle:")
+        output.say(f'  {name}: {{key: "{public}"}}')
 
 
 def list_users(ctx: typer.Context, as_json: output.Json = False) -> None:

@@ -8,6 +8,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
+from jackline.answers import public_text
 from jackline.cli import keys, state
 from jackline.errors import JacklineError
 from jackline.events import Event, EventsLost, LoginFailed
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from jackline_console.stream import Stream
 
 _ID = re.compile(r"[0-9a-f]{32}")
-KEY = "console"
-"""The name of the key with which the console signs the answers of its users."""
 
 
 class Console:
@@ -117,23 +116,18 @@ class Console:
         return sum(event.count for event in events if isinstance(event, EventsLost))
 
     def signing_keys(self, login: Login) -> dict[str, Ed25519PrivateKey]:
-        """With which key this login can answer, by the approver's name.
+        """With which keys this login can answer, by the approver's name: those that the bundle pins.
 
-        The console's own key answers for the user who is logged in, where the bundle pins it for that name. On
-        loopback, where the console runs for one person, that person's own keys answer too.
+        A user who logged in answers with the key that this console keeps for them. On loopback, where the console runs
+        for one person, all keys of that person answer.
         """
         people = self.bundles.approvers().people
+        owner = self.settings.loopback and login.how == "link"
         found: dict[str, Ed25519PrivateKey] = {}
-        with contextlib.suppress(JacklineError, OSError):
-            _, public, _ = keys.made(KEY)
-            found = {
-                name: keys.load(KEY)[1]
-                for name, one in people.items()
-                if one.key == public and (name == login.name or (self.settings.loopback and login.how == "link"))
-            }
-        if self.settings.loopback and login.how == "link":
-            for path in keys.folder().glob("*.pem"):
-                if path.stem in people and path.stem not in found:
-                    with contextlib.suppress(JacklineError):
-                        found[path.stem] = keys.load(path.stem)[1]
+        for name, one in people.items():
+            if owner or (name == login.name and login.how != "token"):
+                with contextlib.suppress(JacklineError, OSError):
+                    key = keys.load(name)[1]
+                    if public_text(key) == one.key:
+                        found[name] = key
         return found

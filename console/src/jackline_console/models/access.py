@@ -51,6 +51,8 @@ class UserView(BaseModel):
     disabled: bool
     created: float
     last_login: float | None
+    key: str
+    """What a bundle pins under `approvers:` for this user's answers; empty where there is no key here."""
 
 
 class NewUser(Because):

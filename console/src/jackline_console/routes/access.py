@@ -11,6 +11,7 @@ from jackline.events import AccessAmended, LoggedIn, LoggedOut, LoginFailed
 from jackline_console._version import __version__
 from jackline_console.access import passwords
 from jackline_console.access.gate import COOKIE, Admin, Viewer, address, check_origin
+from jackline_console.access.keys import prepared, public_key_of
 from jackline_console.access.users import AccessError, User
 from jackline_console.models.access import (
     Access,
@@ -120,6 +121,7 @@ def add_user(here: Here, who: Admin, given: NewUser) -> UserView:
     user = User(name=given.name, role=given.role, created=now, hash=passwords.hashed(given.password))
     _amended(here, who, given.name, given.why, {"created": True, "role": given.role})
     here.users.put(user)
+    prepared(user.name, user.role)
     return _user(user)
 
 
@@ -146,6 +148,7 @@ def change_user(here: Here, who: Admin, name: str, given: UserChange) -> UserVie
         raise ProblemError(409, "state", str(error), what="user", value=name) from error
     _amended(here, who, name, given.why, told)
     here.logins.end_all(name)
+    prepared(changed.name, changed.role)
     return _user(changed)
 
 
@@ -232,7 +235,12 @@ def _amended(here: Console, who: Login, subject: str, why: str, changes: dict[st
 
 def _user(user: User) -> UserView:
     return UserView(
-        name=user.name, role=user.role, disabled=user.disabled, created=user.created, last_login=user.last_login
+        name=user.name,
+        role=user.role,
+        disabled=user.disabled,
+        created=user.created,
+        last_login=user.last_login,
+        key=public_key_of(user.name),
     )
 
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from jackline.bundle_schema import bundle_schema
-from jackline.cli import keys
-from jackline.errors import BundleError, JacklineError, Problem
+from jackline.errors import BundleError, Problem
 from jackline.person import StandingError
 from jackline.plugins import installed_plugins
 from jackline.widening import widened
 from jackline.yaml_source import parse
 from jackline_console.access.gate import Operator, Viewer
+from jackline_console.access.keys import public_key_of
 from jackline_console.completion import complete as completed
 from jackline_console.models.basics import Count
 from jackline_console.models.policies import (
@@ -258,11 +258,8 @@ def _policies(here: Console, loaded: Bundle | None, data: bytes) -> list[PolicyV
 
 
 def _approvers(here: Console) -> list[ApproverView]:
-    try:
-        own = keys.made("console")[1]
-    except JacklineError:
-        own = ""
     people = here.bundles.approvers().people
     return [
-        ApproverView(name=name, user=one.user or name, console=one.key == own) for name, one in sorted(people.items())
+        ApproverView(name=name, user=one.user or name, console=public_key_of(name) == one.key)
+        for name, one in sorted(people.items())
     ]

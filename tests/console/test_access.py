@@ -1,0 +1,335 @@
+"""Who comes in, how, and what each role may: every route that the application lists is tried."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from console_harness import PASSWORD, Process, login, program
+from fastapi.routing import APIRoute
+
+from jackline.events import AccessAmended, LoggedIn, LoggedOut, LoginFailed
+from jackline.home import Home
+from jackline.journal import read, verify
+from jackline_console.access.attempts import Attempts
+from jackline_console.access.gate import NEEDS
+from jackline_console.access.logins import Logins
+from jackline_console.access.passwords import hashed, matches
+from jackline_console.access.roles import ROLES
+from jackline_console.access.users import AccessError, User, Users
+from jackline_console.app import create_app
+from jackline_console.settings import Settings
+
+OPEN = {
+    ("GET", "/api/v1/access"),
+    ("POST", "/api/v1/login"),
+    ("GET", "/login"),
+    ("GET", "/healthz"),
+    ("GET", "/{path:path}"),
+}
+"""What anyone may ask for."""
+
+
+def routes(app):
+    """Every route of an application: method, path, and the role that it needs."""
+    found = {}
+    for route in flat(app.routes):
+        for method in route.methods - {"HEAD"}:
+            found[method, route.path] = role_of(route.dependant)
+    return found
+
+
+def flat(listed):
+    for route in listed:
+        if isinstance(route, APIRoute):
+            yield route
+        elif hasattr(route, "effective_route_contexts"):
+            yield from route.effective_route_contexts()
+        elif hasattr(route, "routes"):
+            yield from flat(route.routes)
+
+
+def role_of(dependant):
+    """The role that a route's dependencies ask for; empty where they ask for none."""
+    for each in dependant.dependencies:
+        found = getattr(each.call, NEEDS, "") or role_of(each)
+        if found:
+            return found
+    return ""
+
+
+@pytest.fixture(scope="module")
+def application(tmp_path_factory):
+    app = create_app(Settings(home=Home(tmp_path_factory.mktemp("home"))))
+    yield app
+    app.state.console.close()
+
+
+def test_only_what_is_listed_here_needs_no_login(application):
+    assert {key for key, role in routes(application).items() if not role} == OPEN
+    assert len(routes(application)) > 55
+
+
+def test_every_route_refuses_whoever_is_nobody_and_whoever_may_too_little(application, console):
+    """Without a login 401, with the next lower role 403: the routes are those that the application has."""
+    nobody = console.plain()
+    root = console.base
+    scripts = {role: console.token(role) for role in ROLES}
+    for (method, path), role in routes(application).items():
+        if not role:
+            continue
+        url = root + re.sub(r"\{[^}]*\}", "x", path)
+        answer = nobody.request(method, url)
+        assert answer.status_code == 401, (method, path)
+        assert answer.json()["type"] == "urn:jackline:problem:not-logged-in"
+        assert answer.headers["www-authenticate"] == "Bearer"
+        if role != "viewer":
+            lower = ROLES[ROLES.index(role) - 1]
+            answer = scripts[lower].request(method, url, json={})
+            assert answer.status_code == 403, (method, path, answer.text)
+            told = answer.json()
+            assert (told["type"], told["value"], told["expected"]) == ("urn:jackline:problem:role", lower, role)
+
+
+def test_the_link_works_once(console):
+    browser = console.client()
+    me = browser.get("/me").json()
+    assert (me["role"], me["how"], me["mode"]) == ("admin", "link", "loopback")
+    answer = console.plain().get(console.link)
+    assert answer.status_code == 401
+    assert answer.json()["detail"] == "this link was used, has expired, or is of a console that has ended"
+    cookie = next(iter(browser.cookies.jar))
+    assert cookie.has_nonstandard_attr("HttpOnly")
+    assert cookie.get_nonstandard_attr("SameSite").lower() == "strict"
+    assert not cookie.secure
+
+
+def test_another_link_is_had_from_the_console_that_runs(console, home, folder):
+    from console_harness import Process
+
+    console.client()
+    asked = Process(program(), "console", "--link", home=home, folder=folder)
+    link = asked.line().strip()
+    asked.end()
+    assert console.client(link).get("/me").json()["role"] == "admin"
+
+
+def test_unsafe_requests_of_a_cookie_need_its_csrf_token_and_this_origin(console, client):
+    path = f"/sessions/{'0' * 32}/stop"
+    assert client.post(path, json={"why": "x"}).status_code == 200
+    for headers, kind in (
+        ({"X-Jackline-CSRF": "wrong"}, "csrf"),
+        ({"Origin": "http://evil.example"}, "origin"),
+        ({"Origin": "null"}, "origin"),
+        ({"Sec-Fetch-Site": "cross-site"}, "origin"),
+    ):
+        answer = client.post(path, json={"why": "x"}, headers=headers)
+        assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (403, kind), headers
+    assert client.post(path, json={"why": "x"}, headers={"Origin": console.base}).status_code == 200
+    del client.headers["X-Jackline-CSRF"]
+    assert client.post(path, json={"why": "x"}).json()["type"].endswith(":csrf")
+
+
+def test_another_name_for_this_address_is_refused(console, client):
+    """DNS rebinding: a page whose name was pointed at 127.0.0.1 gets nothing."""
+    for path in ("/me", "/access"):
+        answer = client.get(path, headers={"Host": "evil.example"})
+        assert (answer.status_code, answer.json()["type"]) == (400, "urn:jackline:problem:host")
+    assert client.get("/me", headers={"Host": "localhost:1"}).status_code == 200
+
+
+def test_every_answer_carries_what_browsers_must_know(console, client):
+    for url in (f"{console.base}/", f"{console.base}/api/v1/me", f"{console.base}/api/v1/nothing", "/openapi.json"):
+        headers = client.get(url).headers
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["x-frame-options"] == "DENY"
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self';" in policy
+        assert "unsafe" not in policy
+
+
+def test_logging_out_ends_the_session(console, client):
+    assert client.post("/logout").json()["done"] == "logged out"
+    assert client.get("/me").status_code == 401
+
+
+def test_users_log_in_by_password(shared):
+    browser = login(shared, "ana")
+    me = browser.get("/me").json()
+    assert (me["name"], me["role"], me["how"], me["mode"]) == ("ana", "approver", "password", "users")
+    answer = shared.plain().post("/login", json={"name": "ana", "password": PASSWORD})
+    told = answer.headers["set-cookie"].lower()
+    assert all(word in told for word in ("httponly", "samesite=strict", "secure"))
+    assert answer.headers["strict-transport-security"]
+    assert shared.plain().get(f"{shared.base}/login?token=x").status_code == 401, "links are for loopback"
+    foreign = shared.plain().post(
+        "/login", json={"name": "ana", "password": PASSWORD}, headers={"Origin": "https://evil.example"}
+    )
+    assert foreign.status_code == 403, "nobody is logged in by another site"
+
+
+def test_wrong_passwords_are_slowed_down_and_on_record(shared, home):
+    stranger = shared.plain()
+    refused = [stranger.post("/login", json={"name": "ana", "password": f"wrong {n}"}) for n in range(5)]
+    assert {answer.status_code for answer in refused} == {401}
+    assert {answer.json()["detail"] for answer in refused} == {"wrong name or password"}
+    slowed = stranger.post("/login", json={"name": "ana", "password": PASSWORD})
+    assert slowed.status_code == 429
+    assert int(slowed.headers["retry-after"]) >= 1
+    assert "wrong 0" not in slowed.text
+    unknown = stranger.post("/login", json={"name": "my secret password", "password": "x"})
+    assert unknown.json()["detail"] == "wrong name or password"
+    failed = said(home, LoginFailed)
+    assert [event.name for event in failed] == ["ana"] * 5 + [""], "what nobody is called is not written"
+    assert all(event.address == "127.0.0.1" for event in failed)
+    assert "my secret" not in written(home)
+
+
+def test_admins_change_users_and_tokens_and_everything_is_on_record(shared, home):
+    admin, viewer = login(shared, "ada"), login(shared, "vera")
+    made = admin.post("/users", json={"name": "eve", "role": "viewer", "password": "a long password", "why": "new"})
+    assert (made.status_code, made.json()["role"]) == (201, "viewer")
+    again = admin.post("/users", json={"name": "eve", "role": "admin", "password": "a long password", "why": "new"})
+    assert again.status_code == 409
+    changed = admin.patch("/users/vera", json={"role": "operator", "why": "promoted"})
+    assert changed.json()["role"] == "operator"
+    assert viewer.get("/me").status_code == 401, "their sessions end"
+    last = admin.patch("/users/ada", json={"role": "viewer", "why": "tired"})
+    assert (last.status_code, last.json()["detail"]) == (
+        409,
+        "'ada' is the last admin: nobody could change users any more",
+    )
+    token = admin.post("/tokens", json={"name": "ci", "role": "viewer", "why": "pipeline"}).json()
+    script = shared.plain(headers={"Authorization": f"Bearer {token['token']}"})
+    assert script.get("/me").json()["how"] == "token"
+    assert "token" not in admin.get("/tokens").json()["items"][0]
+    admin.post(f"/tokens/{token['id']}/revoke", json={"why": "done"})
+    assert script.get("/me").status_code == 401
+    amended = said(home, AccessAmended)
+    assert [(event.subject, event.who, event.why) for event in amended] == [
+        ("eve", "ada", "new"),
+        ("vera", "ada", "promoted"),
+        ("token ci", "ada", "pipeline"),
+        ("token ci", "ada", "done"),
+    ]
+    assert {event.who for event in said(home, LoggedIn)} == {"ada", "vera"}
+    admin.post("/logout")
+    assert [event.who for event in said(home, LoggedOut)] == ["ada"]
+    kept = written(home)
+    assert "a long password" not in kept
+    assert token["token"] not in kept
+    shared.end()
+    assert all(report.ok and report.closed for report in verify(home / "journals"))
+
+
+def test_disabled_users_stay_out(shared):
+    admin, other = login(shared, "ada"), login(shared, "otto")
+    admin.patch("/users/otto", json={"disabled": True, "why": "left"})
+    assert other.get("/me").status_code == 401
+    answer = shared.plain().post("/login", json={"name": "otto", "password": PASSWORD})
+    assert answer.json()["detail"] == "wrong name or password", "nobody is told who exists"
+
+
+def said(home, kind):
+    """The console's own events of a kind, in their order."""
+    return [
+        line.event for path in sorted((home / "journals").iterdir()) for line in read(path) if type(line.event) is kind
+    ]
+
+
+def written(home):
+    """Every byte under a home that is not a hash."""
+    return "".join(path.read_text(errors="replace") for path in home.rglob("*") if path.is_file())
+
+
+class TestWithoutAServer:
+    """The parts by themselves, with times that are passed in."""
+
+    def test_sessions_end_idle_and_by_age(self):
+        logins = Logins(100.0, 40.0)
+        text, login = logins.begin("ana", "viewer", "password", 1000.0)
+        assert logins.find(text, 1039.0) is login
+        assert logins.find(text, 1078.0) is login, "used since"
+        assert logins.find(text, 1101.0) is None, "too old"
+        text, _ = logins.begin("ana", "viewer", "password", 2000.0)
+        assert logins.find(text, 2041.0) is None, "idle"
+        text, login = logins.begin("ben", "viewer", "password", 3000.0)
+        logins.end_all("ben")
+        assert logins.find(text, 3001.0) is None
+
+    def test_a_link_lapses(self):
+        logins = Logins(100.0, 40.0)
+        text = logins.link("ana", "admin", 1000.0)
+        assert logins.follow(text, 1901.0) is None
+        text = logins.link("ana", "admin", 1000.0)
+        assert logins.follow("other", 1001.0) is None
+        _, login = logins.follow(text, 1001.0)
+        assert (login.name, login.how) == ("ana", "link")
+        assert logins.follow(text, 1001.0) is None
+
+    def test_failures_wait_longer_each_time_and_are_forgotten(self):
+        attempts = Attempts()
+        for _ in range(5):
+            assert attempts.wait("Ana", "10.0.0.1", 0.0) == 0
+            attempts.failed("ana", "10.0.0.1", 0.0)
+        waits = []
+        for _ in range(4):
+            waits.append(attempts.wait("ANA", "10.0.0.2", 0.0))
+            attempts.failed("ana", "10.0.0.2", 0.0)
+        assert waits == [1.0, 2.0, 4.0, 8.0], "whatever the address"
+        assert attempts.wait("ben", "10.0.0.3", 0.0) == 0
+        for number in range(20):
+            attempts.failed(f"user {number}", "10.0.0.4", 0.0)
+        assert attempts.wait("ben", "10.0.0.4", 0.0) == 1.0, "whatever the account"
+        attempts.succeeded("ana", "10.0.0.9")
+        assert attempts.wait("ana", "10.0.0.9", 0.0) == 0
+        attempts.failed("ben", "10.0.0.4", 4000.0)
+        assert attempts.wait("ben", "10.0.0.4", 4000.0) == 0, "an hour later it begins anew"
+
+    def test_passwords(self):
+        known = hashed("a long password")
+        assert known.startswith("$argon2id$")
+        assert matches(known, "a long password")
+        assert not matches(known, "a long passwort")
+        assert not matches("", "nobody has this password")
+        with pytest.raises(AccessError, match="the password has 5 characters; 10 to 1024 were expected"):
+            hashed("short")
+
+    def test_the_file_is_its_owners_and_says_what_is_wrong_with_it(self, tmp_path):
+        users = Users(tmp_path / "console")
+        users.put(User(name="ada", role="admin", created=1.0, hash="x"))
+        path = tmp_path / "console" / "access.json"
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert Users(tmp_path / "console").users()["ada"].role == "admin"
+        with pytest.raises(AccessError, match="'a b' is no user's name: up to 64 letters"):
+            users.put(User(name="a b", role="viewer", created=1.0))
+        with pytest.raises(AccessError, match="there is no user 'eve'; see: jackline console users list"):
+            users.change("eve", lambda user: None)
+        path.write_text("{")
+        with pytest.raises(AccessError, match=r"cannot be read: .*; nobody can log in until it is mended"):
+            Users(tmp_path / "console").users()
+
+    def test_a_token_expires(self, tmp_path):
+        users = Users(tmp_path)
+        token, text = users.issue("ci", "viewer", 1.0, 100.0)
+        assert users.token(text, 99.0) == token
+        assert users.token(text, 100.0) is None
+        assert users.token("jkl_other", 1.0) is None
+        assert text not in (tmp_path / "access.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "admin", "told"),
+    [
+        ([], False, "there is no admin who could log in; add one: jackline console users add NAME --role admin"),
+        ([], True, "passwords would cross the network in the clear: give --tls-cert and --tls-key, or --behind-https"),
+    ],
+)
+def test_for_other_machines_it_starts_only_with_users_and_https(words, admin, told, home, folder, config):
+    if admin:
+        Users(Home(home).path / "console").put(User(name="ada", role="admin", created=1.0, hash=hashed(PASSWORD)))
+    process = Process(program(), "console", "--host", "0.0.0.0", "--no-open", *words, home=home, folder=folder)
+    process.end()
+    assert process.child.returncode == 1
+    assert told in " ".join(process.errors.split())
