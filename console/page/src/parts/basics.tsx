@@ -1,6 +1,6 @@
 /** The small parts that every page is made of. */
 
-import type { ComponentChildren, JSX } from "preact";
+import type { ButtonHTMLAttributes, ComponentChildren } from "preact";
 import type { Problem } from "../api/client";
 import type { Effect, Severity } from "../api/types";
 import { ago, time } from "../format";
@@ -67,7 +67,7 @@ export function severityTone(severity: Severity): Tone {
   return severity === "critical" ? "bad" : severity === "warning" ? "warn" : "accent";
 }
 
-interface ButtonProps extends Omit<JSX.HTMLAttributes<HTMLButtonElement>, "icon"> {
+interface ButtonProps extends Omit<ButtonHTMLAttributes<HTMLButtonElement>, "icon" | "type" | "disabled"> {
   kind?: "plain" | "main" | "danger" | "quiet";
   icon?: IconName;
   small?: boolean;

@@ -87,7 +87,7 @@ export class Spans {
   take(item: StreamEvent): boolean {
     const event = item.event;
     if (!event) return false;
-    const changed = this.#take(item, event as Record<string, never>);
+    const changed = this.#take(item, event as unknown as Record<string, never>);
     if (changed) this.version += 1;
     return changed;
   }
