@@ -19,7 +19,10 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def distributions() -> list[Path]:
     """The folder of every distribution."""
-    return sorted(path.parent for path in [ROOT / "core/pyproject.toml", ROOT / "console/pyproject.toml", *ROOT.glob("*/*/pyproject.toml")])
+    return sorted(
+        path.parent
+        for path in [ROOT / "core/pyproject.toml", ROOT / "console/pyproject.toml", *ROOT.glob("*/*/pyproject.toml")]
+    )
 
 
 @pytest.fixture(scope="session")

@@ -105,8 +105,6 @@ def test_the_link_works_once(console):
 
 
 def test_another_link_is_had_from_the_console_that_runs(console, home, folder):
-    from console_harness import Process
-
     console.client()
     asked = Process(program(), "console", "--link", home=home, folder=folder)
     link = asked.line().strip()

@@ -33,7 +33,7 @@ Why = Annotated[str, typer.Option(help="The reason, for the record.")]
 
 def register(cli: typer.Typer) -> None:
     """Add the commands."""
-    family = typer.Typer(help="See what agents do, answer, alert, stop: in a browser.")
+    family = typer.Typer()
     family.callback(invoke_without_command=True)(console)
     users = typer.Typer(no_args_is_help=True, help="Who may use the console from other machines.")
     users.command("add")(add_user)
@@ -111,7 +111,7 @@ def add_user(
 
     if role not in ROLES:
         raise typer.BadParameter(f"--role {role!r}: expected one of {', '.join(ROLES)}")
-    held: Role = role  # type: ignore[assignment]
+    held: Role = role
     home: Home = ctx.obj
     users, now, who = _users(home), time.time(), state.person()
     user = User(name=name, role=held, created=now, hash=hashed(password))

@@ -80,7 +80,7 @@ class Console:
 
     def session(self, name: str) -> SessionRow:
         """The session with this id, beginning of an id, or external id. Raises ProblemError."""
-        row = self.store.session(name)
+        row: SessionRow | None = self.store.session(name)
         if row is None:
             unknown(
                 "session",

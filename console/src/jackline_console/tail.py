@@ -36,6 +36,9 @@ _PAGE = 500
 _BODY = 16 * 1024
 """Bytes of an event that a stream carries; a longer one is asked for by its position."""
 
+_LINE_ENDS = (("\u2028", "\\u2028"), ("\u2029", "\\u2029"), ("\x85", "\\u0085"))
+"""What some clients take for the end of a line; in JSON it stands in texts only, where it can be escaped."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -174,12 +177,12 @@ class Tail:
         for name, (size, at) in list(sizes.items()):
             if now - at < _QUIET_S:
                 try:
-                    found = os.stat(folder / name).st_size  # noqa: PTH116 - half the time of Path.stat, and often
+                    length = os.stat(folder / name).st_size  # noqa: PTH116 - half the time of Path.stat, and often
                 except FileNotFoundError:
                     del sizes[name]
                     continue
-                if found != size:
-                    sizes[name] = (found, now)
+                if length != size:
+                    sizes[name] = (length, now)
                     return True
         return self._new_file(folder)
 
@@ -258,7 +261,10 @@ def item(row: EventRow, *, whole: bool = False) -> Item:
             "agent": row.agent,
         }
     ).decode()
-    return Item(row.position, row.kind, row.session, row.agent, f'{facts[:-1]},"event":{body}}}')
+    data = f'{facts[:-1]},"event":{body}}}'
+    for mark, escaped in _LINE_ENDS:
+        data = data.replace(mark, escaped)
+    return Item(row.position, row.kind, row.session, row.agent, data)
 
 
 def _is_json(body: str) -> bool:

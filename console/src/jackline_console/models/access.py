@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from jackline_console.access.roles import How, Role
 from jackline_console.access.users import LONGEST, NAME, SHORTEST
-from jackline_console.models.basics import Asked, BaseModel, Because
+from jackline_console.models.basics import Asked, Because
 
 UserName = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
 Password = Annotated[str, StringConstraints(min_length=SHORTEST, max_length=LONGEST)]

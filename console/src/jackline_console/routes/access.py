@@ -130,7 +130,9 @@ def change_user(here: Here, who: Admin, name: str, given: UserChange) -> UserVie
     """Change a user; their sessions end."""
     if name not in here.users.users():
         unknown("user", name, "a user's name", "GET /api/v1/users lists them")
-    told = {key: value for key, value in (("role", given.role), ("disabled", given.disabled)) if value is not None}
+    told: dict[str, object] = {
+        key: value for key, value in (("role", given.role), ("disabled", given.disabled)) if value is not None
+    }
     secret = passwords.hashed(given.password) if given.password is not None else None
     if secret is not None:
         told["password"] = "changed"  # noqa: S105 - what is on record of it

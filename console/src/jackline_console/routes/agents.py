@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from fastapi import APIRouter, Query
 
@@ -136,5 +136,5 @@ def _condition(where: str) -> Condition:
         ) from error
 
 
-def _unknown(name: str) -> Any:
+def _unknown(name: str) -> NoReturn:
     unknown("agent", name, "an agent's name", "GET /api/v1/agents lists them")

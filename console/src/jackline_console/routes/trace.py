@@ -62,7 +62,8 @@ def sessions(
     """Sessions, the latest started first."""
     found = place(cursor, float, str)
     after = (float(found[0]), found[1]) if found is not None else None
-    stops, items, seen = here.live.stops(), [], 0
+    stops, seen = here.live.stops(), 0
+    items: list[Session] = []
     rows: list[Any] = []
     while len(items) < limit and seen < _SCAN:
         size = limit if state is None else 500

@@ -30,6 +30,7 @@ ONE = "1" * 32
 TWO = "2" * 32
 RUN = "a" * 32
 ROOT = "f" * 16
+_WHAT = ("session_cost", "session_duration", "tool", "model")
 
 
 def decided(span: str, action: str, resource: str, effect: str = "allow", **more: Any) -> Decided:
@@ -91,6 +92,8 @@ def dump(store: Store) -> list[Any]:
             store.usage(("hour", "agent", "model")),
             store.tool_usage(("hour", "agent", "tool")),
             store.policy_usage(("hour", "policy", "rule", "effect", "mode")),
+            store.agent_usage(("hour", "agent")),
+            *(store.distributions(what, ("agent", "name")) for what in _WHAT),
         )
         for row in rows
     ]

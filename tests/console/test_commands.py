@@ -1,0 +1,111 @@
+"""What is typed to serve the console and to let people in."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from pathlib import Path
+
+import pytest
+import typer
+from console_harness import PASSWORD, PATIENCE, Process, program, until
+from typer.testing import CliRunner
+
+from jackline.cli.application import application
+from jackline.events import AccessAmended
+from jackline.home import Home
+from jackline.journal import read
+from jackline_console.access.passwords import matches
+from jackline_console.access.users import Users
+
+HERE = Path(__file__).resolve().parent
+DOCS = (HERE.parents[1] / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def run(home, config, monkeypatch):
+    monkeypatch.setenv("JACKLINE_HOME", str(home))
+    monkeypatch.setenv("JACKLINE_CONFIG", str(config))
+
+    def type_(*words, code=0):
+        result = CliRunner().invoke(application(), list(words))
+        assert result.exit_code == code, result.output
+        return result
+
+    return type_
+
+
+def commands():
+    group = typer.main.get_command(application())
+    console = group.commands["console"]
+    yield "console", console
+    yield "up", group.commands["up"]
+    for name, command in console.commands["users"].commands.items():
+        yield f"console users {name}", command
+
+
+@pytest.mark.parametrize("name", dict(commands()))
+def test_every_option_is_documented_and_has_a_meaning_here(name, run):
+    shown = " ".join(run(*name.split(), "--help").stdout.split())
+    assert f"For example: jackline {name}" in shown
+    assert f"jackline {name}" in DOCS
+    for parameter in dict(commands())[name].params:
+        for option in parameter.opts:
+            if option.startswith("--") and option != "--help":
+                assert f"`{option}" in DOCS, f"docs/cli.md does not name {option} of {name}"
+
+
+def test_people_are_let_in(run, home, config):
+    words = ["console", "users", "add", "ana", "--role", "approver", "--password", PASSWORD, "--why", "finance"]
+    told = json.loads(run(*words, "--json").stdout)
+    assert (told["name"], told["role"]) == ("ana", "approver")
+    assert told["key"].startswith("ed25519:")
+    assert (config / "keys" / "ana.pem").exists()
+    user = Users(Home(home).path / "console").users()["ana"]
+    assert matches(user.hash, PASSWORD)
+    events = [line.event for path in (home / "journals").iterdir() for line in read(path)]
+    (amended,) = [event for event in events if isinstance(event, AccessAmended)]
+    assert (amended.subject, amended.why, amended.changes) == ("ana", "finance", {"created": True, "role": "approver"})
+    shown = run("console", "users", "add", "ben", "--role", "approver", "--password", PASSWORD).stdout
+    assert re.search(r"ben may log in as approver\n", shown)
+    assert re.search(r'  ben: \{key: "ed25519:', shown)
+    assert "ana" in run("console", "users", "list").stdout
+    assert [one["name"] for one in json.loads(run("console", "users", "list", "--json").stdout)["users"]] == [
+        "ana",
+        "ben",
+    ]
+    wrong = run("console", "users", "add", "eve", "--role", "king", "--password", PASSWORD, code=2)
+    assert "expected one of viewer, approver," in " ".join(wrong.stderr.split())
+    assert "10 to 1024 were expected" in run("console", "users", "add", "eve", "--password", "short", code=1).stderr
+
+
+def test_nobody_is_there_yet(run):
+    assert run("console", "users", "list").stdout == "no users: the console serves this machine only\n"
+    assert "no console runs on" in run("console", "--link", code=1).stderr
+
+
+def test_a_port_that_is_taken_is_named(home, folder):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        process = Process(program(), "console", "--port", port, "--no-open", home=home, folder=folder)
+        process.end()
+    assert process.child.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{port}" in process.errors
+    assert "--port 0 takes a free port" in process.errors
+
+
+def test_up_serves_and_ends_when_it_is_told_to(home, folder, config):
+    process = Process(program(), "up", "--port", "0", "--no-open", home=home, folder=folder, config=config)
+    assert process.line() == f"jackline console for {home}"
+    assert re.fullmatch(r"  http://127\.0\.0\.1:\d+/login\?token=\S+", process.line())
+    running = home / "console" / "running.json"
+    until(running.exists, "the announcement")
+    assert running.stat().st_mode & 0o777 == 0o600
+    process.child.terminate()
+    process.child.wait(PATIENCE)
+    process.end()
+    assert not running.exists()
+    assert process.errors == ""
