@@ -14,7 +14,19 @@ from jackline_console._version import __version__
 from jackline_console.console import Console
 from jackline_console.headers import Headers
 from jackline_console.problems import Problem
-from jackline_console.routes import access, agents, approvals, costs, live, page, policies, status, stream, trace
+from jackline_console.routes import (
+    access,
+    agents,
+    alerts,
+    approvals,
+    costs,
+    live,
+    page,
+    policies,
+    status,
+    stream,
+    trace,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -53,7 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.console = console
     app.add_middleware(Headers, settings=settings)
     problems.install(app)
-    for routes in (access, status, live, trace, agents, approvals, policies, costs, stream):
+    for routes in (access, status, live, trace, agents, approvals, policies, alerts, costs, stream):
         app.include_router(routes.router, prefix=API)
     app.include_router(status.plain)
     app.include_router(page.router)

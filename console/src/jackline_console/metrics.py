@@ -111,6 +111,7 @@ class _Collected:
         yield GaugeMetricFamily("jackline_approvals_pending", "Questions that wait for people", value=len(pending))
         oldest = max((here.clock() - one.asked for one in pending), default=0.0)
         yield GaugeMetricFamily("jackline_approval_oldest_seconds", "How long the oldest one waits", value=oldest)
+        yield GaugeMetricFamily("jackline_console_streams", "Streams that are served", value=len(here.streams))
         lag = here.tail.lag()
         yield GaugeMetricFamily("jackline_ingest_lag_events", "Lines that are not in the index yet", value=lag.events)
         yield GaugeMetricFamily("jackline_ingest_lag_bytes", "Bytes of those lines", value=lag.bytes)

@@ -51,6 +51,11 @@ class Settings:
         return is_loopback(self.host)
 
     @property
+    def cookie(self) -> str:
+        """The cookie's name. Cookies know no ports: two consoles of one machine must not take each other's."""
+        return "__Host-jackline" if self.secure else f"jackline_{self.port}"
+
+    @property
     def hosts(self) -> frozenset[str]:
         """What may stand in `Host`, without a port. Anything else is somebody who rebinds a name to this address."""
         own = self.host if ":" not in self.host else f"[{self.host}]"

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from jackline_console.console import Console
 
-COOKIE = "jackline_session"
 CSRF = "X-Jackline-CSRF"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 NEEDS = "jackline_role"
@@ -40,7 +39,7 @@ async def login_of(request: Request) -> Login:
             if login is not None:
                 return login
         raise _not_logged_in("the token in `Authorization` is unknown, expired or revoked", "token")
-    cookie = request.cookies.get(COOKIE)
+    cookie = request.cookies.get(console.settings.cookie)
     login = console.logins.find(cookie, console.clock()) if cookie else None
     if login is None:
         raise _not_logged_in("nobody is logged in, or the login has expired", "login")

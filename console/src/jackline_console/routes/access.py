@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from jackline.events import AccessAmended, LoggedIn, LoggedOut, LoginFailed
 from jackline_console._version import __version__
 from jackline_console.access import passwords
-from jackline_console.access.gate import COOKIE, Admin, Viewer, address, check_origin
+from jackline_console.access.gate import Admin, Viewer, address, check_origin
 from jackline_console.access.keys import prepared, public_key_of
 from jackline_console.access.users import AccessError, User
 from jackline_console.models.access import (
@@ -88,7 +88,9 @@ def logout(here: Here, who: Viewer, response: Response) -> Done:
     now = here.clock()
     here.logins.end(who)
     here.record(LoggedOut(at=now, who=who.name))
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict", secure=here.settings.secure)
+    response.delete_cookie(
+        here.settings.cookie, path="/", httponly=True, samesite="strict", secure=here.settings.secure
+    )
     return Done(done="logged out", who=who.name, why="", at=now)
 
 
@@ -213,7 +215,7 @@ def _begin(here: Console, response: Response, text: str, login: Login, source: s
     event = LoggedIn(at=here.clock(), who=login.name, role=login.role, how=how, address=source)  # type: ignore[arg-type]
     here.record(event)
     response.set_cookie(
-        COOKIE,
+        here.settings.cookie,
         text,
         max_age=int(here.settings.session_s),
         path="/",

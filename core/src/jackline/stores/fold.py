@@ -9,6 +9,7 @@ import msgspec
 
 from jackline import events
 from jackline.stores.rollups import HOUR, PERMITTED, ROOT, SILENT, Batch
+from jackline.stores.rows import CeilingRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,7 @@ class _Named(msgspec.Struct):
 
 
 _named = msgspec.json.Decoder(_Named)
+_encode = msgspec.json.Encoder().encode
 
 
 def fold(batch: Batch, line: Line, journal: str, clock: float) -> float:
@@ -174,8 +176,10 @@ def _decided(batch: Batch, event: events.Decided, stamp: str) -> None:
     if event.would is not None and event.would not in PERMITTED:
         counts["would_deny"] = 1
     batch.add("agent_hourly", (int(event.at) // HOUR * HOUR, event.agent), counts)
-    told = {"decided_at": event.at, "root_by": f"{stamp}{ROOT}{event.agent}"}
-    batch.add("sessions", (event.session,), counts | told | _ceiling(event.reservation, stamp))
+    told = {**counts, "decided_at": event.at, "root_by": f"{stamp}{ROOT}{event.agent}"}
+    if event.reservation is not None:
+        told |= _ceiling(event.reservation, stamp)
+    batch.add("sessions", (event.session,), told)
     _agent(batch, event.session, event.agent, event.at)
     what = {"tool.call": "tool", "model.call": "model"}.get(event.action)
     if what:
@@ -245,16 +249,26 @@ def _held(reservation: Reservation | None) -> int:
     return max((hold.held for hold in holds if hold.unit == "usd"), default=0)
 
 
-def _ceiling(reservation: Reservation | None, stamp: str) -> dict[str, str]:
+def _ceiling(reservation: Reservation, stamp: str) -> dict[str, str]:
     """The scope that has least left: of money where there is one."""
-    holds = [hold for hold in reservation.holds if not hold.once] if reservation else []
+    holds = [hold for hold in reservation.holds if not hold.once]
     if not holds:
         return {}
     money = [hold for hold in holds if hold.unit == "usd"]
-    tight = min(money or holds, key=lambda hold: hold.cap - hold.spent - hold.outstanding - hold.held)
-    told = {"policy": unquote(tight.scope.partition("/")[0]), "scope": tight.scope, "unit": tight.unit}
-    numbers = {"cap": tight.cap, "spent": tight.spent, "held": tight.outstanding + tight.held}
-    return {"ceiling_by": stamp, "ceiling": msgspec.json.encode(told | numbers).decode()}
+    holds = money or holds
+    tight = holds[0]
+    if len(holds) > 1:
+        tight = min(holds, key=lambda hold: hold.cap - hold.spent - hold.outstanding - hold.held)
+    policy = tight.scope.partition("/")[0]
+    row = CeilingRow(
+        policy=unquote(policy) if "%" in policy else policy,
+        scope=tight.scope,
+        unit=tight.unit,
+        cap=tight.cap,
+        spent=tight.spent,
+        held=tight.outstanding + tight.held,
+    )
+    return {"ceiling_by": stamp, "ceiling": _encode(row).decode()}
 
 
 _FOLDS: dict[type, Callable[[Batch, Any, str], None]] = {

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 DAY = 86400
 ERROR = 0.02
 _RATIO = (1 + ERROR) / (1 - ERROR)
-_LOG = math.log(_RATIO)
+_PER = 1 / math.log(_RATIO)
+_ceil, _log = math.ceil, math.log
 
 
 def bucket(value: float) -> int:
     """The bucket of a value; 0 for what is below 1, whose size nobody asks for."""
-    return 0 if value < 1 else 1 + math.ceil(math.log(value) / _LOG - 1e-9)
+    return 0 if value < 1 else 1 + _ceil(_log(value) * _PER - 1e-9)
 
 
 def middle(number: int) -> float:

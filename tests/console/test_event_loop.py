@@ -1,0 +1,61 @@
+"""The server's event loop: no database is asked on it, and streams that go leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import httpx
+import sqlalchemy as sa
+from console_harness import until
+
+from jackline.home import Home
+from jackline.testing.journals import story, write
+from jackline_console.access.users import Users
+from jackline_console.app import create_app
+from jackline_console.settings import Settings
+
+
+async def test_no_route_asks_the_database_on_the_event_loop(tmp_path):
+    home = Home(tmp_path / "home")
+    write(home.path, story())
+    app = create_app(Settings(home=home, bundle=tmp_path / "jackline.yaml"))
+    _, token = Users(home.path / "console").issue("ci", "admin", 1.0, None)
+    asked, wrong = [], []
+
+    def look(_connection, _cursor, statement, *_rest):
+        asked.append(statement)
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        wrong.append(statement)
+
+    sa.event.listen(app.state.console.store._engine, "before_cursor_execute", look)
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        client.headers["Authorization"] = f"Bearer {token}"
+        for path in app.openapi()["paths"]:
+            if path != "/api/v1/stream":
+                answer = await client.get(re.sub(r"\{[^}]*\}", "1", path))
+                assert answer.status_code < 500, answer.text
+        assert (await client.get("/metrics")).status_code == 200
+    assert len(asked) > 50
+    assert wrong == []
+
+
+def test_streams_that_go_leave_nothing_behind(console, client, stream):
+    def open_now():
+        text = client.get(f"{console.base}/metrics").text
+        return float(re.search(r"^jackline_console_streams (.*)$", text, re.MULTILINE)[1])
+
+    readers = [stream(client) for _ in range(5)]
+    for reader in readers:
+        reader.next("hello")
+    assert open_now() == 5
+    for reader in readers:
+        reader.close()
+    until(lambda: open_now() == 0, "the end of all streams")
