@@ -1,6 +1,6 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { defineConfig, type Plugin } from "vite";
+import type { Plugin, UserConfig } from "vite";
 
 const SHIPPED = ["@codemirror", "@fontsource-variable", "@lezer", "@marijn", "crelt", "preact", "style-mod", "uplot", "w3c-keyname"];
 
@@ -24,7 +24,7 @@ function licences(): Plugin {
   };
 }
 
-export default defineConfig({
+const config: UserConfig & { test: object } = {
   plugins: [licences()],
   build: {
     outDir: "../src/jackline_console/static",
@@ -35,4 +35,7 @@ export default defineConfig({
     reportCompressedSize: true,
   },
   server: { proxy: { "/api": process.env["JACKLINE_CONSOLE"] ?? "http://127.0.0.1:8642" } },
-});
+  test: { environment: "happy-dom", include: ["tests/**/*.test.ts", "tests/**/*.test.tsx"] },
+};
+
+export default config;

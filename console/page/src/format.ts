@@ -10,8 +10,8 @@ export function money(micro: number | null | undefined): string {
   if (micro === 0) return "$0.00";
   if (size >= 100_000) return `$${compact(dollars)}`;
   if (size >= 1) return `$${dollars.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
-  if (size >= 0.01) return `$${dollars.toFixed(3)}`;
-  return `$${dollars.toFixed(6).replace(/0{1,3}$/, "")}`;
+  const digits = Math.min(6, 2 - Math.floor(Math.log10(size))); // three that count, down to a micro-dollar
+  return `$${dollars.toFixed(Math.max(2, digits)).replace(/(\.\d\d\d*?)0+$/, "$1")}`;
 }
 
 /** A cost beside the number of calls whose price nobody knows. */

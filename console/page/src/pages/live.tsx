@@ -5,7 +5,7 @@ import { may, segment } from "../api/client";
 import type { LiveSession } from "../api/types";
 import type { Problem } from "../api/client";
 import { Button, Empty, Loading, Meter, Pill, severityTone, StatePill, Trouble } from "../parts/basics";
-import { Sparkline } from "../parts/chart";
+import { Sparkline } from "../parts/sparkline";
 import { Icon, kindIcon } from "../parts/icons";
 import { memo } from "../parts/memo";
 import { useWindow } from "../parts/window";
@@ -193,11 +193,8 @@ function Spent({ session }: { session: LiveSession }) {
   const told = `${inUnit(ceiling.spent, ceiling.unit)} of ${inUnit(ceiling.cap, ceiling.unit)}`;
   return (
     <>
-      <span class="num left">
-        {told}
-        {ceiling.held ? <small> + {inUnit(ceiling.held, ceiling.unit)} held</small> : null}
-      </span>
-      <Meter spent={ceiling.spent} held={ceiling.held} cap={ceiling.cap} label={`${told} (${ceiling.policy}${ceiling.session ? "" : ", shared with others"})`} />
+      <span class="num left">{told}</span>
+      <Meter spent={ceiling.spent} held={ceiling.held} cap={ceiling.cap} label={`${told}${ceiling.held ? `, ${inUnit(ceiling.held, ceiling.unit)} held` : ""} (${ceiling.policy}${ceiling.session ? "" : ", shared with others"})`} />
     </>
   );
 }

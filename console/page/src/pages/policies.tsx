@@ -3,7 +3,7 @@
 import { get } from "../api/client";
 import type { BundleView, PolicyUsage } from "../api/types_pages";
 import { Empty, Facts, Loading, Pill, Tabs, Trouble, When } from "../parts/basics";
-import { Sparkline } from "../parts/chart";
+import { Sparkline } from "../parts/sparkline";
 import { effectText, effectTone } from "../parts/basics";
 import { count, plural, short } from "../format";
 import { Title } from "../frame/title";
@@ -210,7 +210,7 @@ function Usage({ items, chosen }: { items: PolicyUsage[]; chosen: string }) {
         <tbody>
           {shown.map((item) => (
             <tr>
-              <td>{item.policy}</td>
+              <td>{item.policy || <span class="muted">no policy objected</span>}</td>
               <td>{item.rule ? <code>{item.rule}</code> : <span class="muted">–</span>}</td>
               <td>
                 <Pill tone={effectTone(item.effect)}>{effectText(item.effect)}</Pill> {item.mode === "observe" ? <Pill tone="warn">observe</Pill> : null}

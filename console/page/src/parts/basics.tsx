@@ -125,7 +125,7 @@ export function Trouble({ problem, again }: { problem: Problem; again?: () => vo
       <Icon name="warning" />
       <div>
         <p>{problem.message}</p>
-        {problem.hint ? <p class="hint">{problem.hint}</p> : null}
+        {problem.hint && !problem.message.includes(problem.hint) ? <p class="hint">{problem.hint}</p> : null}
         {problem.errors.length ? (
           <ul>
             {problem.errors.map((fault) => (

@@ -18,6 +18,14 @@ export function tint(index: number): string {
   return TINTS[index % TINTS.length] ?? "series-1";
 }
 
+/** The hour, or the day where a step is that long or a day begins. */
+export function moment(at: number, step: number): string {
+  const date = new Date(at * 1000);
+  const midnight = date.getHours() === 0 && date.getMinutes() === 0;
+  if (step >= 86_400 || midnight) return date.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
+  return date.toTimeString().slice(0, 5);
+}
+
 interface Props {
   times: number[];
   lines: Line[];
@@ -57,7 +65,7 @@ export function Chart({ times, lines, read, height = 220, label, stacked = false
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
         scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
-        axes: [axis, { ...axis, size: 62, values: (_plot, splits) => splits.map((value) => read(value)) }],
+        axes: [{ ...axis, space: 72, values: (_plot, splits, _axis, _space, step) => splits.map((at) => moment(at, step)) }, { ...axis, size: 62, values: (_plot, splits) => splits.map((value) => read(value)) }],
         series: [
           {},
           ...drawn.map((line) => ({
@@ -80,19 +88,4 @@ export function Chart({ times, lines, read, height = 220, label, stacked = false
     };
   }, [times, lines, isDark, height, stacked]);
   return <div class="chart" ref={place} role="img" aria-label={label} />;
-}
-
-/** What was spent in each step, the latest to the right; flat where nothing was. */
-export function Sparkline({ values, label }: { values: number[]; label: string }) {
-  const width = 96;
-  const height = 22;
-  const most = Math.max(1, ...values);
-  const step = width / Math.max(1, values.length - 1);
-  const points = values.map((value, index) => `${(index * step).toFixed(1)},${(height - 2 - (value / most) * (height - 4)).toFixed(1)}`);
-  return (
-    <svg class="sparkline" width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img" aria-label={label}>
-      <polygon points={`0,${height} ${points.join(" ")} ${width},${height}`} />
-      <polyline points={points.join(" ")} />
-    </svg>
-  );
 }

@@ -26,7 +26,7 @@ interface Props {
 
 const THEME = EditorView.theme({
   "&": { fontSize: "13px", backgroundColor: "var(--surface)", color: "var(--text)", height: "100%" },
-  ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.55", overflow: "auto" },
+  ".cm-scroller": { fontFamily: "var(--mono)", lineHeight: "1.55", fontFeatureSettings: '"calt" 0', overflow: "auto" },
   ".cm-gutters": { backgroundColor: "var(--sunken)", color: "var(--text-3)", border: "none", borderRight: "1px solid var(--line)" },
   "&.cm-focused": { outline: "none" },
   ".cm-activeLine": { backgroundColor: "color-mix(in srgb, var(--accent) 6%, transparent)" },

@@ -26,7 +26,7 @@ export async function doing(act: Promise<unknown>, done: string): Promise<boolea
     return true;
   } catch (error) {
     const problem = asProblem(error);
-    tell(problem.hint ? `${problem.message} ${problem.hint}` : problem.message, "bad");
+    tell(problem.hint && !problem.message.includes(problem.hint) ? `${problem.message} ${problem.hint}` : problem.message, "bad");
     return false;
   }
 }

@@ -84,7 +84,7 @@ function draw(canvas: HTMLCanvasElement, spans: Span[], waits: Wait[], whole: Vi
   if (!pen) return;
   pen.scale(ratio, ratio);
   const { run, no } = density(spans, whole, width, now);
-  const most = Math.max(1, ...run);
+  const most = Math.max(6, ...run); // a single step at a time is no full strip
   pen.fillStyle = colour("bar-model");
   run.forEach((n, x) => {
     const high = n ? Math.max(2, (Math.log1p(n) / Math.log1p(most)) * (HEIGHT - 10)) : 0;

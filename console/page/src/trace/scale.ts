@@ -56,7 +56,7 @@ function within(view: View, whole: View): View {
 export function ticks(view: View, start: number, wanted: number): number[] {
   const step = round((view.to - view.from) / Math.max(1, wanted));
   const found: number[] = [];
-  const first = Math.ceil((view.from - start) / step - 1e-9);
+  const first = Math.ceil((view.from - start) / step - 1e-9) || 0; // no -0
   for (let index = first; start + index * step <= view.to; index++) found.push(index * step);
   return found;
 }

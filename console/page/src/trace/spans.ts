@@ -149,7 +149,8 @@ export class Spans {
       });
       return true;
     }
-    const stopped = isRefusal(effect) && event["mode"] !== "observe";
+    // An act that waits for a person is not run either, unless a later line says that it was.
+    const stopped = (isRefusal(effect) || effect === "escalate") && event["mode"] !== "observe";
     this.#start(item, event, {
       ...why,
       kind: action,
@@ -210,7 +211,7 @@ export function asOf(spans: Span[], at: number): Span[] {
         ? span
         : {
             ...span,
-            ended: null,
+            ended: span.outcome === "not run" ? span.ended : null,
             duration_ms: null,
             outcome: span.outcome === "not run" ? span.outcome : "running",
             error: "",

@@ -149,18 +149,19 @@ function Bar({ row, view, now, no }: { row: Row; view: View; now: number; no: bo
   const at = bar(view, span.started, Math.max(end, span.started));
   if (!at) return null;
   const running = span.outcome === "running" ? " running" : "";
-  const after = at.left + at.width;
+  const waited = waits.map((wait) => bar(view, wait.from, wait.to ?? Math.max(now, wait.from)));
+  const after = Math.max(at.left + at.width, ...waited.map((part) => (part ? part.left + part.width : 0)));
   const beside = after > 78 ? { right: `${100 - at.left + 0.5}%` } : { left: `${after + 0.5}%` };
   const length = end - span.started;
   return (
     <>
       <span class={`bar ${no && span.outcome === "not run" ? "no" : kindIcon(span.kind)}${running}${no ? " no" : ""} ${span.outcome === "failed" ? "failed" : ""}`} style={{ left: `${at.left}%`, width: `${at.width}%` }} />
-      {waits.map((wait) => {
-        const part = bar(view, wait.from, wait.to ?? Math.max(now, wait.from));
+      {waits.map((wait, index) => {
+        const part = waited[index];
         return part ? <span class={`wait ${wait.state}`} style={{ left: `${part.left}%`, width: `${part.width}%` }} /> : null;
       })}
       <span class={`beside${no ? " no" : ""}`} style={beside}>
-        {no ? `${why(span)}` : `${duration(length * 1000)}${waits.some((wait) => wait.to === null) ? " · waits for a person" : ""}`}
+        {no ? `${why(span)}` : `${waits.some((wait) => wait.to === null) ? "waits for a person" : duration(length * 1000)}`}
       </span>
     </>
   );
