@@ -229,6 +229,13 @@ def test_disabled_users_stay_out(shared):
     assert answer.json()["detail"] == "wrong name or password", "nobody is told who exists"
 
 
+def test_a_flood_of_wrong_tokens_stops_no_right_one_and_fills_no_journal(console, home):
+    stranger = console.plain(headers={"Authorization": "Bearer jkl_wrong"})
+    assert {stranger.get("/me").status_code for _ in range(40)} == {401}
+    assert console.token("viewer").get("/me").status_code == 200
+    assert len(said(home, LoginFailed)) <= 21
+
+
 def said(home, kind):
     """The console's own events of a kind, in their order."""
     return [
@@ -280,6 +287,9 @@ class TestWithoutAServer:
         for number in range(20):
             attempts.failed(f"user {number}", "10.0.0.4", 0.0)
         assert attempts.wait("ben", "10.0.0.4", 0.0) == 1.0, "whatever the account"
+        for _ in range(30):
+            attempts.failed("", "10.0.0.5", 0.0)
+        assert attempts.wait("", "10.0.0.6", 0.0) == 0, "a flood of links from one place stops nobody elsewhere"
         attempts.succeeded("ana", "10.0.0.9")
         assert attempts.wait("ana", "10.0.0.9", 0.0) == 0
         attempts.failed("ben", "10.0.0.4", 4000.0)

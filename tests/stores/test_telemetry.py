@@ -10,8 +10,18 @@ from hypothesis import strategies as st
 
 from jackline.decision import Hold, Reservation
 from jackline.errors import StoreError
-from jackline.events import BundleChanged, Cost, EventsLost, RunStarted, SessionEnded, SessionStarted, Usage
+from jackline.events import (
+    BundleChanged,
+    Cost,
+    EventsLost,
+    RunStarted,
+    SessionEnded,
+    SessionStarted,
+    SessionStopped,
+    Usage,
+)
 from jackline.ingest import ingest, rebuild
+from jackline.journal import Journal
 from jackline.stores.histograms import ERROR, bucket, distribution, middle, upper
 from jackline.testing.journals import AT, ONE, TWO, completed, decided, write
 
@@ -193,3 +203,14 @@ def test_a_session_is_its_first_agents(home, store):
     write(home, [early])
     ingest(home, store)
     assert [row.agent for row in store.distributions("session_cost", ("agent",)) if row.count] == ["root"]
+
+
+def test_a_console_that_runs_keeps_no_session_running(home, store):
+    """What people do to a session is on record in a journal that lives as long as the console."""
+    write(home, [SessionStarted(at=AT, session=ONE), *call(1)])
+    journal = Journal.open(home / "journals", writer="console")
+    journal.append(SessionStopped(at=AT + 5, session=ONE, who="ana", why="x"))
+    ingest(home, store)
+    assert store.session(ONE).state == "open"
+    assert store.living() == {}
+    journal.close()

@@ -70,7 +70,7 @@ def serve(settings: Settings, *, browser: bool, cert: Path | None = None, key: P
         timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=cert,
         ssl_keyfile=key,
-        proxy_headers=False,
+        proxy_headers=settings.secure and cert is None,  # of a proxy on this machine, or in FORWARDED_ALLOW_IPS
     )
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"{'https' if cert is not None else 'http'}://{host}:{settings.port}/"

@@ -131,6 +131,8 @@ class Tail:
         try:
             start = self._store.position_at(self._clock() - 300)
             for row in self._store.events(after=start):
+                if row.position > self.position:
+                    break  # is told, and fed, by the first step
                 self._live.pulse.feed(row)
         except JacklineError as error:
             self.problem = str(error)

@@ -24,7 +24,7 @@ class Attempts:
     def wait(self, account: str, address: str, now: float) -> float:
         """Seconds until the next try is looked at; 0 where it is now."""
         with self._lock:
-            return max(0.0, *(self._until(key) - now for key in _keys(account, address)))
+            return max(0.0, *[self._until(key) - now for key in _keys(account, address)])
 
     def failed(self, account: str, address: str, now: float) -> None:
         """Count a failure."""
@@ -49,4 +49,6 @@ class Attempts:
 
 
 def _keys(account: str, address: str) -> tuple[tuple[str, str], ...]:
-    return ("account", account[:64].casefold()), ("address", address)
+    """Links and unknown tokens are of no account: only where they come from counts."""
+    place = ("address", address)
+    return (("account", account[:64].casefold()), place) if account else (place,)

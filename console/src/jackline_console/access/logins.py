@@ -75,9 +75,14 @@ class Logins:
             return login
 
     def holds(self, login: Login, now: float) -> bool:
-        """Whether a session still is one; a script's is judged at each request."""
+        """Whether a session still is one, for a page that is open and so uses it. A script has none."""
         with self._lock:
-            return not login.key or (self._sessions.get(login.key) is login and self._holds(login, now))
+            if not login.key:
+                return True
+            if self._sessions.get(login.key) is not login or not self._holds(login, now):
+                return False
+            login.used = now
+            return True
 
     def end(self, login: Login) -> None:
         """Log one out."""

@@ -91,9 +91,9 @@ class Users:
             user = file.users.get(name)
             if user is None:
                 raise AccessError(f"there is no user '{name}'; see: jackline console users list")
+            before = _admins(file)
             change(user)
-            admins = [one for one in file.users.values() if one.role == "admin" and not one.disabled]
-            if not admins:
+            if before and not _admins(file):
                 raise AccessError(f"'{name}' is the last admin: nobody could change users any more")
             return user
 
@@ -166,6 +166,10 @@ class Users:
             self._seen = None
         finally:
             os.close(lock)
+
+
+def _admins(file: _File) -> int:
+    return sum(one.role == "admin" and not one.disabled for one in file.users.values())
 
 
 def digest(text: str) -> str:

@@ -190,7 +190,8 @@ def follow_link(here: Console, request: Request, token: Annotated[str, Query(max
     begun = here.logins.follow(token, now) if here.settings.loopback and wait <= 0 else None
     if begun is None:
         here.attempts.failed("", source, now)
-        here.record(LoginFailed(at=now, name="", how="link", reason="used, expired or unknown", address=source))
+        if wait <= 0:
+            here.record(LoginFailed(at=now, name="", how="link", reason="used, expired or unknown", address=source))
         raise ProblemError(
             401,
             "login-refused",

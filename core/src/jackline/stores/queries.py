@@ -11,7 +11,7 @@ from jackline.journal.liveness import writer_lives
 from jackline.stores import schema
 from jackline.stores.fold import stamp_place
 from jackline.stores.inventory import agent_keys, agent_row, roster
-from jackline.stores.rollups import is_open
+from jackline.stores.rollups import ONLOOKERS, is_open
 from jackline.stores.rows import (
     AgentRow,
     EventRow,
@@ -185,7 +185,8 @@ class Queries:
         for chunk in _pages(sorted(names)):
             for row in _rows(connection, sa.select(table).where(table.c.journal.in_(chunk))):
                 lives = writer_lives(row["pid"], row["host"], row["boot"], row["opened"] or 0.0)
-                alive[row["journal"]] = None if row["closed"] is not None else lives is not False
+                over = row["closed"] is not None or row["writer"] in ONLOOKERS
+                alive[row["journal"]] = None if over else lives is not False
         return alive
 
     def _inventory(

@@ -11,6 +11,7 @@ from jackline.errors import StoreError
 from jackline.journal.liveness import writer_lives
 from jackline.stores import schema
 from jackline.stores.histograms import DAY, distribution
+from jackline.stores.rollups import ONLOOKERS
 from jackline.stores.rows import AgentUsageRow, CeilingRow, DistributionRow, EventRow, NoticeRow, SessionRow, SpanRow
 from jackline.stores.trace_rows import span_row
 
@@ -196,7 +197,8 @@ class Telemetry:
         return [
             row["journal"]
             for row in rows
-            if writer_lives(row["pid"], row["host"], row["boot"], row["opened"] or 0.0) is not False
+            if row["writer"] not in ONLOOKERS
+            and writer_lives(row["pid"], row["host"], row["boot"], row["opened"] or 0.0) is not False
         ]
 
     def _read_epoch(self, connection: sa.Connection) -> str:
