@@ -58,11 +58,11 @@ export function useWindow<E extends HTMLElement>(row: number, total: number) {
       size.disconnect();
     };
   }, [row, total]);
-  const show = (index: number) => {
+  const show = (index: number, centred = false) => {
     const at = element.current;
     if (!at) return;
     const top = scrollFor(index, at.scrollTop, at.clientHeight - 2 * row, row);
-    if (top !== null) at.scrollTop = top;
+    if (top !== null) at.scrollTop = centred ? index * row - at.clientHeight / 2 : top;
   };
   return { element, range: range.current, show };
 }

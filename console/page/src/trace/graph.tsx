@@ -81,14 +81,20 @@ function label(calls: number, denied: number): string {
 
 function Node({ node, x, y, chosen, choose }: { node: GraphNode; x: number; y: number; chosen: boolean; choose: () => void }) {
   const tone = node.denied ? " no" : node.failures ? " failed" : "";
-  const told = [`${node.kind} ${node.name}`, `${node.calls} calls`, node.denied ? `${node.denied} denied` : ""].filter(Boolean).join(", ");
+  const about = [
+    node.kind === "agent" ? "agent" : `${count(node.calls)} call${node.calls === 1 ? "" : "s"}`,
+    node.cost_micro_usd ? money(node.cost_micro_usd) : "",
+    node.denied ? `${count(node.denied)} denied` : "",
+  ];
+  const sub = about.filter(Boolean).join(" · ");
+  const name = node.name.length > 21 ? `${node.name.slice(0, 20)}…` : node.name;
   return (
     <g
       class={`node ${node.kind}${tone}${chosen ? " chosen" : ""}`}
       transform={`translate(${x} ${y})`}
       role="button"
-      tabIndex={0}
-      aria-label={told}
+      tabindex={0}
+      aria-label={`${name} ${sub}, ${node.kind}`}
       aria-pressed={chosen}
       onClick={choose}
       onKeyDown={(event) => {
@@ -97,18 +103,16 @@ function Node({ node, x, y, chosen, choose }: { node: GraphNode; x: number; y: n
         choose();
       }}
     >
-      <title>{told}</title>
+      <title>{`${node.kind} ${node.name}`}</title>
       <rect width={SIZES.width} height={SIZES.height} rx="8" />
       <svg x="12" y="18" width="16" height="16" class="node-icon">
         <Icon name={kindIcon(node.kind)} />
       </svg>
       <text x="36" y="22" class="node-name">
-        {node.name.length > 21 ? `${node.name.slice(0, 20)}…` : node.name}
+        {name}
       </text>
       <text x="36" y="39" class="node-sub">
-        {node.kind === "agent" ? "agent" : `${count(node.calls)} call${node.calls === 1 ? "" : "s"}`}
-        {node.cost_micro_usd ? ` · ${money(node.cost_micro_usd)}` : ""}
-        {node.denied ? ` · ${node.denied} denied` : ""}
+        {sub}
       </text>
     </g>
   );

@@ -1,5 +1,6 @@
 /** The waterfall: a tree of steps beside their bars. Rows are recycled; at most a screenful is in the DOM. */
 
+import { useEffect } from "preact/hooks";
 import { memo } from "../parts/memo";
 import type { Span } from "../api/types";
 import { effectText, Button } from "../parts/basics";
@@ -28,6 +29,10 @@ export function Waterfall(props: Props) {
   const { rows, view, whole, now, selected } = props;
   const { element, range, show } = useWindow<HTMLDivElement>(ROW_PX, rows.length);
   const index = rows.findIndex((row) => row.span.span === selected);
+  // A link to a step, or the replay, can choose one that is not seen.
+  useEffect(() => {
+    if (index >= 0) show(index, true);
+  }, [selected, index >= 0]);
   const size = Math.max(1, range.end - range.first);
   const shown = rows.slice(range.first, range.end);
   const steps = ticks(view, whole.from, 6);

@@ -1,0 +1,154 @@
+"""Every page shows what the API says, in light and dark, without a serious fault of accessibility."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+PAGES = {
+    "live": "/",
+    "sessions": "/sessions",
+    "trace": "/sessions/ticket-44",
+    "long": "/sessions/long",
+    "graph": "/sessions/study-57?tab=graph",
+    "replay": "/sessions/study-57?replay=1",
+    "agents": "/agents",
+    "agent": "/agents/support",
+    "approvals": "/approvals",
+    "policies": "/policies",
+    "bundle": "/policies?tab=edit",
+    "revisions": "/policies?tab=revisions",
+    "alerts": "/alerts",
+    "rules": "/alerts?tab=rules",
+    "costs": "/costs",
+    "access": "/access",
+}
+SERIOUS = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
+  .filter((one) => ['serious', 'critical'].includes(one.impact))
+  .map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => node.html).join(' | ')}`)"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_no_serious_fault_of_accessibility(name, scheme, open_page, axe, shot):
+    page = open_page(PAGES[name], color_scheme=scheme, viewport={"width": 1440, "height": 900})
+    settled(page)
+    shot(page, f"{name}-{scheme}")
+    page.evaluate(axe)
+    assert page.evaluate(SERIOUS) == []
+
+
+@pytest.mark.parametrize("name", ["live", "trace", "approvals", "agents"])
+def test_a_phone_shows_no_more_than_its_width(name, open_page, shot):
+    page = open_page(PAGES[name], viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    settled(page)
+    shot(page, f"{name}-phone")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def settled(page):
+    expect(page.locator("h1").first).to_be_visible()
+    expect(page.get_by_role("status", name="Loading")).to_have_count(0)
+
+
+def test_a_trace_shows_each_step_and_who_denied(open_page, client):
+    page = open_page("/sessions/ticket-44")
+    spans = client.get("/sessions/ticket-44/spans").json()["items"]
+    rows = page.locator(".span-row")
+    expect(rows).to_have_count(len(spans))
+    refused = page.locator(".span-row.refused")
+    expect(refused).to_have_count(1)
+    expect(refused).to_contain_text("denied by no-exports (when)")
+    page.get_by_label("Only denied").check()
+    expect(rows).to_have_count(2)
+    assert "only=denied" in page.url
+
+
+def test_a_link_to_a_step_opens_that_step(open_page, client):
+    spans = client.get("/sessions/long/spans").json()["items"]
+    wanted = [one["span"] for one in spans if one.get("effect") == "deny"][-1]
+    page = open_page(f"/sessions/long?span={wanted}")
+    details = page.get_by_role("complementary", name="The chosen step")
+    expect(details).to_contain_text("customer data stays in the CRM")
+    expect(page.locator(f"#row-{wanted}")).to_be_visible()
+    details.get_by_role("button", name="Show").first.click()
+    expect(details.locator("pre.json").first).to_contain_text("table")
+
+
+def test_the_keyboard_moves_through_the_steps(open_page):
+    page = open_page("/sessions/ticket-44")
+    grid = page.get_by_role("treegrid")
+    grid.focus()
+    page.keyboard.press("Home")
+    expect(page.locator(".span-row.selected")).to_contain_text("support")
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".span-row")).to_have_count(1)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".span-row.selected")).to_contain_text("house-small")
+    before = page.locator(".tick").all_text_contents()
+    page.keyboard.press("+")
+    assert page.locator(".tick").all_text_contents() != before
+    page.keyboard.press("0")
+    assert page.locator(".tick").all_text_contents() == before
+
+
+def test_replay_shows_what_had_been_done_by_then(open_page):
+    page = open_page("/sessions/study-57?replay=1")
+    slider = page.get_by_role("slider", name="Event")
+    expect(page.locator(".replay-at")).to_contain_text("1 of")
+    total = int(slider.get_attribute("max"))
+    assert total > 10
+    few = page.locator(".span-row").count()
+    slider.fill(str(total // 2))
+    expect(page.locator(".replay-at")).to_contain_text(f"{total // 2 + 1} of {total + 1}")
+    half = page.locator(".span-row").count()
+    slider.fill(str(total))
+    expect(page.locator(".replay-at")).to_contain_text(f"{total + 1} of {total + 1}")
+    assert few < half < page.locator(".span-row").count()
+
+
+def test_the_graph_has_every_node_of_the_api(open_page, client):
+    graph = client.get("/sessions/study-57/graph").json()
+    page = open_page("/sessions/study-57?tab=graph")
+    expect(page.locator(".node")).to_have_count(len(graph["nodes"]))
+    expect(page.locator(".edge")).to_have_count(len(graph["edges"]))
+    page.get_by_role("button", name=re.compile("^web.search")).click()
+    expect(page.locator(".graph-node")).to_contain_text("web.search")
+
+
+@pytest.mark.parametrize("where", ["agent.team == 'care'", "'customer-data' in agent.labels && agent.status == 'seen'", ""])
+def test_the_query_box_and_the_api_give_the_same_agents(where, open_page, client):
+    page = open_page("/agents")
+    box = page.get_by_role("combobox", name="Only agents for which this condition holds")
+    box.fill(where)
+    box.press("Enter")
+    names = [one["name"] for one in client.get("/agents", params={"where": where} if where else {}).json()["items"]]
+    expect(page.locator("table.table tbody tr")).to_have_count(len(names))
+    assert [text.strip() for text in page.locator("tbody td:first-child a.strong").all_text_contents()] == names
+
+
+def test_a_wrong_query_is_shown_at_its_column(open_page):
+    page = open_page("/agents?where=agent.teem == 'care'")
+    fault = page.get_by_role("alert")
+    expect(fault).to_contain_text("column 7")
+    expect(fault).to_contain_text("agent has no field 'teem'")
+    assert fault.locator("pre").text_content().split("\n")[1] == "      ^"
+
+
+def test_costs_are_the_apis(open_page, client):
+    page = open_page("/costs?by=model")
+    rows = client.get("/costs", params={"by": "model"}).json()["items"]
+    expect(page.locator("table.table").first.locator("tbody tr")).to_have_count(len(rows))
+    expect(page.locator(".chart canvas")).to_be_visible()
+
+
+def test_light_and_dark_are_kept(open_page):
+    page = open_page("/", color_scheme="light")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    page.get_by_role("radio", name="Dark").click()
+    page.reload()
+    expect(page.get_by_role("radio", name="Dark")).to_be_checked()
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
