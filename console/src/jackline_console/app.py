@@ -67,6 +67,10 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     for routes in (access, status, live, trace, agents, approvals, policies, alerts, costs, stream):
         app.include_router(routes.router, prefix=API)
+    if settings.oidc is not None:
+        from jackline_console.routes import oidc  # noqa: PLC0415 - an extra that few need
+
+        app.include_router(oidc.router, prefix=API)
     app.include_router(status.plain)
     app.include_router(page.router)
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from jackline.home import Home
     from jackline_console.access.roles import Role
     from jackline_console.access.users import Users
-    from jackline_console.settings import Settings
+    from jackline_console.settings import OIDC, Settings
 
 _PANEL = "The console"
 Host = Annotated[str, typer.Option(help="The address to listen on. Beyond this machine it needs users and https.")]
@@ -28,6 +29,9 @@ Names = Annotated[list[str] | None, typer.Option("--name", help="A host name by 
 Cert = Annotated[Path | None, typer.Option(help="The certificate, for https.")]
 CertKey = Annotated[Path | None, typer.Option(help="Its private key.")]
 Behind = Annotated[bool, typer.Option("--behind-https", help="Something before it speaks https with the browsers.")]
+Issuer = Annotated[str, typer.Option(help="An OpenID provider at which users may log in.")]
+Client = Annotated[str, typer.Option(help="This console's client id there; its secret is in JACKLINE_OIDC_SECRET.")]
+Claim = Annotated[str, typer.Option(help="The claim that is the user's name here.")]
 Why = Annotated[str, typer.Option(help="The reason, for the record.")]
 
 
@@ -43,7 +47,7 @@ def register(cli: typer.Typer) -> None:
     cli.command("up", rich_help_panel=_PANEL)(up)
 
 
-def console(
+def console(  # noqa: PLR0917 - each is an option
     ctx: typer.Context,
     host: Host = "127.0.0.1",
     port: Port = PORT,
@@ -55,6 +59,9 @@ def console(
     tls_cert: Cert = None,
     tls_key: CertKey = None,
     behind_https: Behind = False,
+    oidc_issuer: Issuer = "",
+    oidc_client: Client = "",
+    oidc_claim: Claim = "email",
 ) -> None:
     """Serve the console on this machine, and print a link that lets you in once.
 
@@ -68,7 +75,8 @@ def console(
 
         output.say(running.link(home))
         return
-    _serve(home, host, port, bundle, no_open, not no_ingest, name, tls_cert, tls_key, behind_https)
+    oidc = _oidc(oidc_issuer, oidc_client, oidc_claim)
+    _serve(home, host, port, bundle, no_open, not no_ingest, name, tls_cert, tls_key, behind_https, oidc)
 
 
 def up(
@@ -81,22 +89,24 @@ def up(
     tls_cert: Cert = None,
     tls_key: CertKey = None,
     behind_https: Behind = False,
+    oidc_issuer: Issuer = "",
+    oidc_client: Client = "",
+    oidc_claim: Claim = "email",
 ) -> None:
     """Run all that Jackline runs by itself: the index is filled as agents write, and the console is served.
 
     For example: jackline up
     """
-    _serve(ctx.obj, host, port, bundle, no_open, True, name, tls_cert, tls_key, behind_https)  # noqa: FBT003 - ingest
+    oidc = _oidc(oidc_issuer, oidc_client, oidc_claim)
+    _serve(ctx.obj, host, port, bundle, no_open, True, name, tls_cert, tls_key, behind_https, oidc)  # noqa: FBT003
 
 
 def add_user(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The name to log in with; an approver's is that of the bundle.")],
     role: Annotated[str, typer.Option(help="viewer, approver, operator or admin.")] = "viewer",
-    password: Annotated[
-        str,
-        typer.Option(help="Asked for where it is left out.", prompt=True, hide_input=True, confirmation_prompt=True),
-    ] = "",
+    password: Annotated[str | None, typer.Option(help="Asked for where it is left out.")] = None,
+    no_password: Annotated[bool, typer.Option("--no-password", help="They log in at the provider only.")] = False,
     why: Why = "added on the command line",
     as_json: output.Json = False,
 ) -> None:
@@ -114,7 +124,9 @@ def add_user(
     held: Role = role
     home: Home = ctx.obj
     users, now, who = _users(home), time.time(), state.person()
-    user = User(name=name, role=held, created=now, hash=hashed(password))
+    if password is None and not no_password:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    user = User(name=name, role=held, created=now, hash=hashed(password) if password is not None else "")
     changes = {"created": name not in users.users(), "role": role}
     state.record(home, AccessAmended(at=now, subject=name, who=who, why=why, changes=changes))
     users.put(user)
@@ -156,22 +168,40 @@ def _serve(
     cert: Path | None,
     key: Path | None,
     behind_https: bool,
+    oidc: OIDC | None,
 ) -> None:
     from jackline_console.serving import serve  # noqa: PLC0415 - FastAPI and uvicorn only where something is served
     from jackline_console.settings import Settings  # noqa: PLC0415
 
     secure = behind_https or cert is not None
     settings = Settings(
-        home=home, host=host, port=port, bundle=bundle, names=tuple(names or ()), secure=secure, ingest=ingest
+        home=home,
+        host=host,
+        port=port,
+        bundle=bundle,
+        names=tuple(names or ()),
+        secure=secure,
+        ingest=ingest,
+        oidc=oidc,
     )
     if not is_loopback(host):
         _require_access(settings, home)
     serve(settings, browser=not no_open, cert=cert, key=key)
 
 
+def _oidc(issuer: str, client: str, claim: str) -> OIDC | None:
+    from jackline_console.settings import OIDC  # noqa: PLC0415 - only where something is served
+
+    if bool(issuer) != bool(client):
+        raise typer.BadParameter("--oidc-issuer and --oidc-client go together")
+    secret = os.environ.get("JACKLINE_OIDC_SECRET", "")
+    return OIDC(issuer=issuer, client=client, secret=secret, claim=claim) if issuer else None
+
+
 def _require_access(settings: Settings, home: Home) -> None:
     """Refuse to serve other machines without users, or in the clear."""
-    admins = [one for one in _users(home).users().values() if one.role == "admin" and not one.disabled and one.hash]
+    admins = [one for one in _users(home).users().values() if one.role == "admin" and not one.disabled]
+    admins = [one for one in admins if one.hash or settings.oidc is not None]
     if not admins:
         raise JacklineError(
             f"on {settings.host} other machines reach the console, and there is no admin who could log in; "

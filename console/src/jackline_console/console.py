@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from jackline.stores import SessionRow
+    from jackline_console.access.oidc import Provider
     from jackline_console.settings import Settings
     from jackline_console.stream import Stream
 
@@ -56,6 +57,7 @@ class Console:
         self.secret = ""
         """What a process of the same user proves itself with, to ask for a link; empty: nobody can."""
         self._closed = False
+        self.provider = _provider(settings)
         self.owner = state.person()
         self.started = clock()
 
@@ -129,3 +131,16 @@ class Console:
                     if public_text(key) == one.key:
                         found[name] = key
         return found
+
+
+def _provider(settings: Settings) -> Provider | None:
+    if settings.oidc is None:
+        return None
+    try:
+        from jackline_console.access.oidc import Provider  # noqa: PLC0415 - an extra that few need
+    except ImportError as error:
+        raise JacklineError(
+            f"OIDC needs what is not installed ({error.name}): pip install jackline-console[oidc]"
+        ) from error
+
+    return Provider(settings.oidc)

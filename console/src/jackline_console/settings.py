@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,17 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class OIDC:
+    """Where users may log in besides here."""
+
+    issuer: str
+    client: str
+    secret: str = field(default="", repr=False)
+    claim: str = "email"
+    """The claim that is a user's name here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +53,7 @@ class Settings:
     """How long a login lasts."""
     idle_s: float = 2 * 3600.0
     """How long it lasts without a request."""
+    oidc: OIDC | None = None
     streams: int = 200
     """Streams that are served at once."""
 

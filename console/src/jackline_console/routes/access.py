@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -42,8 +42,11 @@ router = APIRouter(tags=["access"])
 def access(here: Here) -> Access:
     """What the login page offers. Anyone may ask."""
     loopback = here.settings.loopback
-    methods: list = ["link"] if loopback else ["password"]  # type: ignore[type-arg]
-    return Access(mode="loopback" if loopback else "users", methods=methods, oidc=None, version=__version__)
+    methods: list[Literal["link", "password", "oidc"]] = ["link"] if loopback else ["password"]
+    if here.provider is not None:
+        methods.append("oidc")
+    url = "/api/v1/oidc/login" if here.provider is not None else None
+    return Access(mode="loopback" if loopback else "users", methods=methods, oidc=url, version=__version__)
 
 
 @router.post("/login")
@@ -78,7 +81,7 @@ def login(here: Here, request: Request, response: Response, given: Credentials) 
         )
     here.attempts.succeeded(given.name, source)
     here.users.change(user.name, lambda one: setattr(one, "last_login", now))
-    found = _begin(here, response, *here.logins.begin(user.name, user.role, "password", now), source)
+    found = begun(here, response, *here.logins.begin(user.name, user.role, "password", now), source)
     return _me(here, found)
 
 
@@ -187,8 +190,8 @@ def follow_link(here: Console, request: Request, token: Annotated[str, Query(max
     """Use up a link: the cookie, and the page."""
     now, source = here.clock(), address(request)
     wait = here.attempts.wait("", source, now)
-    begun = here.logins.follow(token, now) if here.settings.loopback and wait <= 0 else None
-    if begun is None:
+    followed = here.logins.follow(token, now) if here.settings.loopback and wait <= 0 else None
+    if followed is None:
         here.attempts.failed("", source, now)
         if wait <= 0:
             here.record(LoginFailed(at=now, name="", how="link", reason="used, expired or unknown", address=source))
@@ -200,7 +203,7 @@ def follow_link(here: Console, request: Request, token: Annotated[str, Query(max
             hint="`jackline console --link` prints another",
         )
     response = RedirectResponse("/", status_code=303)
-    _begin(here, response, *begun, source)
+    begun(here, response, *followed, source)
     return response
 
 
@@ -211,7 +214,8 @@ def login_link(here: Console) -> str:
     return f"http://{host}:{here.settings.port}/login?token={token}"
 
 
-def _begin(here: Console, response: Response, text: str, login: Login, source: str) -> Login:
+def begun(here: Console, response: Response, text: str, login: Login, source: str) -> Login:
+    """Put a login on record, and its cookie on the answer."""
     how: How = login.how
     event = LoggedIn(at=here.clock(), who=login.name, role=login.role, how=how, address=source)  # type: ignore[arg-type]
     here.record(event)

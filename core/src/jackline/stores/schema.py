@@ -101,7 +101,13 @@ sessions = Table(
     Index("sessions_last_at", "last_at"),
 )
 
-session_agents = Table("session_agents", metadata, *_key("session", "agent"), *_time("first_seen", "last_seen"))
+session_agents = Table(
+    "session_agents",
+    metadata,
+    *_key("session", "agent"),
+    *_time("first_seen", "last_seen"),
+    Index("session_agents_agent", "agent", "session"),
+)
 session_journals = Table("session_journals", metadata, *_key("session", "journal"), *_time("first_seen", "last_seen"))
 seen = Table("seen", metadata, *_key("agent", "what", "name"), *_time("first_seen", "last_seen"))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _ADDING = {"spans": contributions, "sessions": session_contributions}
-_CHUNK = 200
+_CHUNK = 128
 """Keys in one query: SQLite before 3.32 takes 999 parameters at most, and a key has up to five columns."""
 
 
@@ -102,11 +104,14 @@ class SQLStore(Queries, Telemetry):
     def _find(
         self, connection: sa.Connection, table: sa.Table, rules: Rules, keys: list[tuple[Any, ...]]
     ) -> dict[tuple[Any, ...], dict[str, Any]]:
-        columns = [table.c[column] for column in rules.key]
         found = {}
         for chunk in _chunks(keys):
-            for row in connection.execute(sa.select(table).where(sa.tuple_(*columns).in_(chunk))).mappings():
-                found[tuple(row[column] for column in rules.key)] = dict(row)
+            size = _padded(len(chunk))
+            query, names = _by_keys(table.name, rules.key, size)
+            # What is named twice is found twice: so few sizes, and a statement for each, are enough.
+            values = chain.from_iterable([*chunk, *chunk[-1:] * (size - len(chunk))])
+            for each in connection.execute(query, dict(zip(names, values, strict=True))).mappings():
+                found[tuple(each[column] for column in rules.key)] = dict(each)
         return found
 
     def _positions(self, connection: sa.Connection) -> dict[str, Position]:
@@ -187,6 +192,26 @@ def _credit(batch: Batch, name: str, row: dict[str, Any], sign: int) -> None:
     add = _ADDING.get(name)
     for table, key, part in add(row, sign) if add is not None else ():
         batch.add(table, key, part)
+
+
+def _padded(size: int) -> int:
+    """The next power of two."""
+    return 1 << (size - 1).bit_length()
+
+
+@lru_cache(maxsize=256)
+def _by_keys(table: str, key: tuple[str, ...], size: int) -> tuple[sa.TextClause, tuple[str, ...]]:
+    """Rows by so many whole keys, and the names of the parameters, key by key.
+
+    A list of tuples after IN would have SQLite look at every row of the table.
+    """
+    columns = range(len(key))
+    names = tuple(f"k{row}_{place}" for row in range(size) for place in columns)
+    rows = ", ".join("(" + ", ".join(f":k{row}_{place}" for place in columns) + ")" for row in range(size))
+    wanted = ", ".join(f"k{place}" for place in columns)
+    same = " AND ".join(f"t.{column} = wanted.k{place}" for place, column in enumerate(key))
+    text = f"WITH wanted ({wanted}) AS (VALUES {rows}) SELECT t.* FROM wanted JOIN {table} AS t ON {same}"  # noqa: S608 - the schema's own names
+    return sa.text(text), names
 
 
 def _bound(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ def upgrade() -> None:
     op.create_table("notices", *_keys("journal", "seq"), sa.Column("at", sa.Float(53), nullable=True), *texts)
     op.create_index("notices_kind", "notices", ["kind", "at"])
     op.create_index("sessions_last_at", "sessions", ["last_at"])
+    op.create_index("session_agents_agent", "session_agents", ["agent", "session"])
     open_ = sa.text("outcome_by = '' AND decided_by <> ''")
     op.create_index("spans_open", "spans", ["session"], sqlite_where=open_, postgresql_where=open_)
 

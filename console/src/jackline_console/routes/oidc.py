@@ -1,0 +1,87 @@
+"""Logging in at an OpenID provider: to it, and back."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from jackline.events import LoginFailed
+from jackline_console.access.gate import address
+from jackline_console.access.oidc import OIDCError, Provider
+from jackline_console.console import Console
+from jackline_console.problems import ProblemError
+from jackline_console.routes.access import begun
+from jackline_console.routes.asking import Here
+
+router = APIRouter(tags=["access"], prefix="/oidc")
+_STATE = "jackline_oidc"
+_PATH = "/api/v1/oidc"
+Text = Annotated[str, Query(max_length=4000)]
+
+
+@router.get("/login", response_class=RedirectResponse, status_code=303)
+def login(here: Here, request: Request) -> Response:
+    """Send the browser to the provider. Anyone may."""
+    url, state = _provider(here).begin(_redirect(here, request), here.clock())
+    response = RedirectResponse(url, status_code=303)
+    # Lax: the way back is a navigation that another site began.
+    response.set_cookie(
+        _STATE, state, max_age=600, path=_PATH, httponly=True, samesite="lax", secure=here.settings.secure
+    )
+    return response
+
+
+@router.get("/callback", response_class=RedirectResponse, status_code=303)
+def callback(here: Here, request: Request, state: Text = "", code: Text = "", error: Text = "") -> Response:
+    """Back from the provider: the session begins, where the users' file knows the name. Anyone may try."""
+    now, source = here.clock(), address(request)
+    bound = request.cookies.get(_STATE, "")
+    if error or not state or not secrets.compare_digest(bound.encode(), state.encode()):
+        reason = f"the provider refused ({error[:40]})" if error else "this browser did not begin that login"
+        raise _refused(here, "", reason, source)
+    try:
+        name = _provider(here).finish(_redirect(here, request), state, code, now)
+    except OIDCError as refused:
+        raise _refused(here, "", str(refused), source) from refused
+    user = here.users.users().get(name)
+    if user is None or user.disabled:
+        raise _refused(here, name[:64], "no such user" if user is None else "disabled", source)
+    here.users.change(user.name, lambda one: setattr(one, "last_login", now))
+    response = RedirectResponse("/", status_code=303)
+    begun(here, response, *here.logins.begin(user.name, user.role, "oidc", now), source)
+    response.delete_cookie(_STATE, path=_PATH, httponly=True, samesite="lax", secure=here.settings.secure)
+    return response
+
+
+def _provider(here: Console) -> Provider:
+    if here.provider is None:
+        raise ProblemError(
+            400,
+            "bad-request",
+            "this console was started without a provider",
+            what="oidc",
+            hint="jackline console --oidc-issuer URL --oidc-client ID",
+        )
+    return here.provider
+
+
+def _redirect(here: Console, request: Request) -> str:
+    scheme = "https" if here.settings.secure else "http"
+    return f"{scheme}://{request.headers['host']}{_PATH}/callback"
+
+
+def _refused(here: Console, name: str, reason: str, source: str) -> ProblemError:
+    now = here.clock()
+    if here.attempts.wait("", source, now) <= 0:
+        here.record(LoginFailed(at=now, name=name, how="oidc", reason=reason[:500], address=source))
+    here.attempts.failed("", source, now)
+    return ProblemError(
+        401,
+        "login-refused",
+        f"the login at the provider does not count: {reason}",
+        what="login",
+        hint="begin it again: GET /api/v1/oidc/login; an admin adds users: POST /api/v1/users",
+    )
