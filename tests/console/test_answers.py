@@ -227,3 +227,26 @@ def asking(base, headers, failed):
             assert answer.json()["status"] == answer.status_code
 
     return ask
+
+
+def test_payloads_come_on_demand(client, agent, folder):
+    """P69: lists have digests only; what was kept is asked for, and found by the step's journal."""
+    bundle = folder / "jackline.yaml"
+    bundle.write_text(bundle.read_text() + "capture: full\n", encoding="utf-8")
+    one = agent("job-1")
+    one.told("now")
+    spans = until(lambda: steps(client, one.id), "a step")
+    for params in ({"journal": spans[0]["journal"]}, {}, {"journal": "another"}, {"journal": "../../etc/passwd"}):
+        found = client.get(f"/payloads/{spans[0]['args']}", params=params).json()
+        assert (found["value"], found["capture"], found["cut"]) == ({"number": 0}, "full", False)
+    missing = client.get(f"/payloads/{'0' * 32}")
+    assert (missing.status_code, missing.json()["type"]) == (404, "urn:jackline:problem:unknown-payload")
+    whole = client.get(f"/sessions/{one.id}/spans/{spans[0]['span']}").json()
+    assert [event["kind"] for event in whole["events"]] == ["decided", "completed"]
+    assert whole["revision"] == client.get("/bundle").json()["revision"]
+
+
+def steps(client, session):
+    answer = client.get(f"/sessions/{session}/spans")
+    items = answer.json()["items"] if answer.status_code == 200 else []
+    return [item for item in items if item["kind"] == "tool.call" and item["outcome"] == "completed"]

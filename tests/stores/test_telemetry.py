@@ -148,6 +148,8 @@ def test_what_runs_and_what_it_may_still_spend(home, store):
     journal.close()
     ingest(home, store)
     assert store.running([ONE]) == {}
+    assert store.span(ONE, "a" * 16) == store.spans(ONE)[0]
+    assert store.span(ONE, "b" * 16) is None
     assert store.live(since=AT + 10_000) == []
     assert [row.session for row in store.live(since=AT)] == [ONE]
     assert store.living() == {}
@@ -214,3 +216,14 @@ def test_a_console_that_runs_keeps_no_session_running(home, store):
     assert store.session(ONE).state == "open"
     assert store.living() == {}
     journal.close()
+
+
+def test_a_sessions_lines_are_found_without_reading_all_of_them(home, store):
+    write(home, [SessionStarted(at=AT, session=ONE), *call(1), *call(5), *call(1, session=TWO)])
+    ingest(home, store)
+    assert [row.kind for row in store.lines(ONE, kinds=["session_started"])] == ["session_started"]
+    assert [row.kind for row in store.lines(ONE, text='"' + f"{1:016x}" + '"')] == ["decided", "completed"]
+    assert store.lines(ONE, text="%") == [], "no pattern"
+    last = store.lines(ONE, until=AT + 2, last=2)
+    assert [row.at for row in last] == [AT + 1, AT + 1.5]
+    assert len(store.lines(ONE)) == 9

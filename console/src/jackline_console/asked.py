@@ -90,8 +90,8 @@ def cannot(here: Console, who: Login, asked: Asked, own: list[str], state: str) 
 def context(here: Console, asked: Asked) -> list[StreamEvent]:
     """The last events of a question's session before it was asked."""
     question = asked.question
-    rows = [row for row in here.store.events(question.session) if row.at <= question.asked]
-    return [StreamEvent.model_validate(json.loads(item(row).data)) for row in rows[-CONTEXT:]]
+    rows = here.store.lines(question.session, until=question.asked, last=CONTEXT)
+    return [StreamEvent.model_validate(json.loads(item(row).data)) for row in rows]
 
 
 def readable(asked: Asked) -> bool:

@@ -34,15 +34,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from jackline.events import Event
+    from jackline.journal.payloads import Payload
     from jackline.stores import EventRow, SpanRow
     from jackline_console.console import Console
 
 router = APIRouter(tags=["trace"])
 Only = Literal["", "denied", "asked", "failed", "unknown"]
 _REFUSED = ("escalate", "deny", "halt")
-_FIELDS = tuple(name for name in Span.model_fields)
+_ALWAYS = ("span", "kind", "started")
 _DEFAULTS = {name: field.default for name, field in Span.model_fields.items()}
 _ENDS: dict[type[Event], str] = {ApprovalConsumed: "consumed", ApprovalDenied: "denied", ApprovalExpired: "expired"}
+_TOLD = ("approval_requested", "approval_consumed", "approval_denied", "approval_expired", "session_reopened")
 _SCAN = 5000
 """Sessions that one answer looks at where a state is asked for, which no index knows."""
 
@@ -87,7 +89,7 @@ def session(here: Here, _who: Viewer, session: str) -> SessionWhole:
     end = Cursor(*here.store.head())
     row = here.session(session)
     (live,) = here.live.told([row])
-    told = list(_approval_events(here, row.session))
+    told = here.store.lines(row.session, kinds=_TOLD)
     reopened = next((one.event for one in reversed(told) if one.kind == "session_reopened" and one.event), None)
     events, spans = here.store.counts(row.session)
     return SessionWhole.model_validate(
@@ -96,7 +98,7 @@ def session(here: Here, _who: Viewer, session: str) -> SessionWhole:
             "cursor": str(end),
             "ceiling": live["ceiling"],
             "stop": live["stop"],
-            "reopened": {"who": reopened.who, "why": reopened.why} if reopened is not None else None,  # type: ignore[attr-defined]
+            "reopened": {"who": reopened.who, "why": reopened.why} if reopened is not None else None,
             "waits": list(_waits(told)),
             "events": events,
             "spans": spans,
@@ -128,10 +130,10 @@ def spans(
 def span(here: Here, _who: Viewer, session: str, span: str) -> SpanWhole:
     """Everything on record of one step: its lines, every policy's verdict, the revision that decided."""
     row = here.session(session)
-    found = next((one for one in here.store.spans(row.session) if one.span == span), None)
+    found = here.store.span(row.session, span)
     if found is None:
         unknown("span", span, "16 hex digits", f"GET /api/v1/sessions/{row.session}/spans lists them")
-    lines = [one for one in here.store.events(row.session) if f'"{span}"' in one.body]
+    lines = here.store.lines(row.session, text=f'"{span}"')
     decided = [event for event in (one.event for one in lines) if isinstance(event, Decided) and event.span == span]
     approvals = dict.fromkeys(name for event in decided for name in event.approvals)
     last = decided[-1] if decided else None
@@ -168,9 +170,9 @@ def graph(here: Here, _who: Viewer, session: str) -> Graph:
 
 
 @router.get("/payloads/{digest}")
-def payload(here: Here, _who: Viewer, digest: str) -> PayloadView:
-    """What was kept of arguments, a result or a message, by its digest."""
-    found = find_payloads(here.home.payloads, [digest]).get(digest) if here.home.payloads.is_dir() else None
+def payload(here: Here, _who: Viewer, digest: str, journal: Filter = "") -> PayloadView:
+    """What was kept of arguments, a result or a message, by its digest; with its `journal` it is found at once."""
+    found = _payload(here, digest, journal) or (_payload(here, digest, "") if journal else None)
     if found is None:
         expected = "a digest whose payload was kept: the bundle's `capture` says what is"
         unknown("payload", digest, expected, "an `args` or `result` of a step has digests")
@@ -197,14 +199,16 @@ def event(here: Here, _who: Viewer, position: int) -> Response:
     return Response(item(row, whole=True).data, media_type="application/json")
 
 
+def _payload(here: Console, digest: str, journal: str) -> Payload | None:
+    folder = here.home.payloads
+    return find_payloads(folder, [digest], journal).get(digest) if folder.is_dir() else None
+
+
 def _span(row: SpanRow) -> dict[str, Any]:
     """A step without what is at its default: ten thousand of them are a quarter as long."""
-    told = {}
-    for name in _FIELDS:
-        value = getattr(row, name)
-        if value != _DEFAULTS[name] or name == "started":
-            told[name] = value
-    return told
+    told = msgspec.structs.asdict(row)
+    del told["session"]
+    return {name: value for name, value in told.items() if value != _DEFAULTS[name] or name in _ALWAYS}
 
 
 def _kept(every: Sequence[SpanRow], only: Only) -> Sequence[SpanRow]:
@@ -226,12 +230,6 @@ def _matches(one: SpanRow, only: Only) -> bool:
     if only == "asked":
         return "escalate" in (one.effect, one.return_effect, one.would)
     return one.outcome == only
-
-
-def _approval_events(here: Console, session: str) -> Iterator[EventRow]:
-    return (
-        one for one in here.store.events(session) if one.kind.startswith("approval_") or one.kind == "session_reopened"
-    )
 
 
 def _waits(rows: Sequence[EventRow]) -> Iterator[Wait]:

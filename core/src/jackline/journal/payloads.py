@@ -208,11 +208,14 @@ def _refers(item: Any) -> bool:
     return {32}.issuperset(map(len, item)) and _HEX.fullmatch("".join(item)) is not None
 
 
-def find_payloads(directory: Path, digests: Iterable[str]) -> dict[str, Payload]:
-    """Those of the payloads that are stored in a folder, by digest; one pass over its files."""
+def find_payloads(directory: Path, digests: Iterable[str], journal: str = "") -> dict[str, Payload]:
+    """Those of the payloads that are stored in a folder, by digest; one pass over its files.
+
+    `journal`: only what the process of that journal stored, which is all that its events name.
+    """
     wanted = {digest.encode() for digest in digests}
     found: dict[str, Payload] = {}
-    for _path, _at, raw in _lines(directory):
+    for _path, _at, raw in _lines(directory, journal):
         if _digest_of(raw) not in wanted:
             continue
         try:
@@ -247,9 +250,11 @@ def erase_payload(directory: Path, digest: str) -> int:
     return len(places)
 
 
-def _lines(directory: Path) -> Iterator[tuple[Path, int, bytes]]:
-    """Every whole line of every payload file with its place."""
+def _lines(directory: Path, journal: str = "") -> Iterator[tuple[Path, int, bytes]]:
+    """Every whole line of every payload file, or of that of one journal, with its place."""
     for path in sorted(directory.glob(f"*{segment.SUFFIX}")):
+        if journal and path.name != f"{journal}{segment.SUFFIX}":
+            continue
         at = 0
         with path.open("rb") as file:
             while raw := file.readline(LINE_LIMIT):

@@ -206,7 +206,9 @@ class Queries:
 
 
 def _rows(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(query).mappings()]
+    result = connection.execute(query)
+    names = tuple(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result]
 
 
 def _pairs(connection: sa.Connection, table: sa.Table, column: str, sessions: list[str]) -> dict[str, list[str]]:

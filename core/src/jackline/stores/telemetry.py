@@ -115,6 +115,15 @@ class Telemetry:
                         found.setdefault(span.session, []).append(span)
         return found
 
+    def span(self, session: str, span: str) -> SpanRow | None:
+        """One step of a session."""
+        table = schema.spans
+        with self._reading() as connection:
+            query = sa.select(table).where(table.c.session == session, table.c.span == span)
+            row = connection.execute(query).mappings().first()
+            alive: dict[str, bool | None] = dict.fromkeys(self._living(connection), True)
+        return None if row is None else span_row(dict(row), alive)
+
     def ceilings(self, sessions: Iterable[str]) -> dict[str, CeilingRow]:
         """The tightest ceiling of each of these sessions, as their last reservation found it."""
         table = schema.sessions
@@ -135,6 +144,25 @@ class Telemetry:
             ]
             events, spans = (int(connection.execute(each).scalar() or 0) for each in query)
         return events, spans
+
+    def lines(
+        self, session: str, *, kinds: Sequence[str] = (), text: str = "", until: float | None = None, last: int = 0
+    ) -> list[EventRow]:
+        """A session's lines in their order: of these kinds, with this text in them, not later; the `last` of those."""
+        table = schema.events
+        order = (table.c.clock, table.c.journal, table.c.seq)
+        query = sa.select(table).where(table.c.session == session)
+        if kinds:
+            query = query.where(table.c.kind.in_(kinds))
+        if text:
+            query = query.where(table.c.body.contains(text, autoescape=True))
+        if until is not None:
+            query = query.where(table.c.at <= until)
+        query = query.order_by(*(column.desc() for column in order)).limit(last) if last else query.order_by(*order)
+        with self._reading() as connection:
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        found = [EventRow(**{name: row[name] for name in EventRow.__struct_fields__}) for row in rows]
+        return found[::-1] if last else found
 
     def agent_usage(
         self, by: Sequence[str] = ("agent",), *, since: float | None = None, until: float | None = None
