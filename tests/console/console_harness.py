@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import queue
+import socket
 import subprocess
 import sys
 import threading
@@ -207,7 +208,9 @@ class Reader:
 
     def close(self):
         if self._response is not None:
-            self._response.close()
+            connection = self._response.extensions["network_stream"].get_extra_info("socket")
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)  # the reading thread sees the end at once
         self._thread.join(PATIENCE)
 
 

@@ -7,9 +7,10 @@ import re
 import socket
 from pathlib import Path
 
+import httpx
 import pytest
 import typer
-from console_harness import PASSWORD, PATIENCE, Process, program, until
+from console_harness import PASSWORD, PATIENCE, Process, program
 from typer.testing import CliRunner
 
 from jackline.cli.application import application
@@ -98,11 +99,13 @@ def test_a_port_that_is_taken_is_named(home, folder):
 
 
 def test_up_serves_and_ends_when_it_is_told_to(home, folder, config):
+    """P73: one command, an embedded database, no container and nothing to set up."""
     process = Process(program(), "up", "--port", "0", "--no-open", home=home, folder=folder, config=config)
     assert process.line() == f"jackline console for {home}"
-    assert re.fullmatch(r"  http://127\.0\.0\.1:\d+/login\?token=\S+", process.line())
+    link = process.line()
+    assert re.fullmatch(r"  http://127\.0\.0\.1:\d+/login\?token=\S+", link)
+    assert httpx.get(f"{link.strip().partition('/login')[0]}/healthz", timeout=PATIENCE).json() == {"status": "ok"}
     running = home / "console" / "running.json"
-    until(running.exists, "the announcement")
     assert running.stat().st_mode & 0o777 == 0o600
     process.child.terminate()
     process.child.wait(PATIENCE)

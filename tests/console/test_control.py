@@ -33,6 +33,7 @@ def said(home, kind):
 
 @pytest.mark.parametrize(("verb", "reason"), [("stop", "stopped"), ("pause", "paused")])
 def test_a_session_is_ended_while_it_works_and_reopened(verb, reason, client, agent, home):
+    """P29: what a person ends here acts on the next call of every process, not minutes later."""
     one = agent("job-1")
     assert one.told("now") == "works"
     answer = client.post(f"/sessions/{one.id}/{verb}", json={"why": "looks wrong"})

@@ -137,9 +137,13 @@ def test_a_stream_ends_when_its_login_does(home, folder, config):
     logins = Logins(100.0, 50.0)
     _, login = logins.begin("ana", "viewer", "password", 1000.0)
     assert logins.holds(login, 1049.0)
-    assert not logins.holds(login, 1051.0), "idle"
+    assert logins.holds(login, 1098.0), "a page that is open uses its login"
+    assert not logins.holds(login, 1101.0), "too old"
+    _, login = logins.begin("ana", "viewer", "password", 2000.0)
+    assert not logins.holds(login, 2051.0), "idle"
+    _, login = logins.begin("ana", "viewer", "password", 3000.0)
     logins.end(login)
-    assert not logins.holds(login, 1001.0)
+    assert not logins.holds(login, 3001.0)
 
 
 def test_a_client_that_does_not_read_is_served_later_and_whole(console, client, agent):
