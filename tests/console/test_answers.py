@@ -250,3 +250,26 @@ def steps(client, session):
     answer = client.get(f"/sessions/{session}/spans")
     items = answer.json()["items"] if answer.status_code == 200 else []
     return [item for item in items if item["kind"] == "tool.call" and item["outcome"] == "completed"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/bundle/validate", b'{"text": "\\ud800"}'),
+        ("POST", "/bundle/validate", b'{"\\ud800": 1}'),
+        ("POST", "/bundle/validate", b"\xff\xfe"),
+        ("POST", "/bundle/validate", b"[" * 100_000),
+        ("POST", f"/approvals/{'a' * 64}/edit", b'{"args": {"a": NaN}}'),
+        ("POST", f"/approvals/{'a' * 64}/edit", b'{"args": {"a": "\\ud800"}}'),
+        ("POST", f"/approvals/{'a' * 64}/edit", b'{"args": {"a": 123456789012345678901234567890}}'),
+        ("GET", "/sessions/%00", b""),
+        ("GET", "/payloads/%ff", b""),
+        ("GET", "/agents?where=%ed%a0%80", b""),
+        ("GET", "/sessions?cursor=W10", b""),
+    ],
+)
+def test_what_is_no_text_is_refused_and_breaks_nothing(method, path, body, console, client):
+    answer = client.request(method, path, content=body, headers={"Content-Type": "application/json"})
+    assert 400 <= answer.status_code < 500, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert client.get(f"{console.base}/%00/%2e%2e/%2e%2e/etc/passwd").status_code == 200, "the page, and nothing else"

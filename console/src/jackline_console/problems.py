@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
@@ -96,10 +97,10 @@ def unknown(what: str, name: str, expected: str, hint: str) -> NoReturn:
     raise ProblemError(404, f"unknown-{what}", detail, what=what, value=name, expected=expected, hint=hint)
 
 
-def rendered(error: ProblemError) -> JSONResponse:
-    """The answer of a problem."""
-    content = error.problem.model_dump()
-    return JSONResponse(content, error.problem.status, error.headers, "application/problem+json")
+def rendered(error: ProblemError) -> Response:
+    """The answer of a problem, in ASCII: what a client sent may be no text at all."""
+    content = json.dumps(error.problem.model_dump())
+    return Response(content, error.problem.status, error.headers, "application/problem+json")
 
 
 _OWN: tuple[tuple[type[JacklineError], int, str, str], ...] = (
@@ -170,16 +171,16 @@ def _http(error: HTTPException) -> ProblemError:
 def install(app: FastAPI) -> None:
     """Have every error of the application answered as a problem."""
 
-    async def own(_request: Request, error: Any) -> JSONResponse:
+    async def own(_request: Request, error: Any) -> Response:
         return rendered(error)
 
-    async def jackline(_request: Request, error: Any) -> JSONResponse:
+    async def jackline(_request: Request, error: Any) -> Response:
         return rendered(_jackline(error))
 
-    async def invalid(_request: Request, error: Any) -> JSONResponse:
+    async def invalid(_request: Request, error: Any) -> Response:
         return rendered(_invalid(error))
 
-    async def http(_request: Request, error: Any) -> JSONResponse:
+    async def http(_request: Request, error: Any) -> Response:
         return rendered(_http(error))
 
     app.add_exception_handler(ProblemError, own)

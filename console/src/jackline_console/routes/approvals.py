@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 from fastapi import APIRouter, Query
 
+from jackline.plain import canonical
 from jackline_console.access.gate import Approver, Viewer
 from jackline_console.asked import cannot, context, readable, view
 from jackline_console.models.approvals import (
@@ -78,6 +81,7 @@ def deny(here: Here, who: Approver, approval: str, given: No) -> ApprovalDone:
 @router.post("/approvals/{approval}/edit")
 def edit(here: Here, who: Approver, approval: str, given: Edit) -> ApprovalDone:
     """Agree to the act with other arguments: all of them, by name. They are judged again."""
+    _require_plain(given.args)
     return _answer(here, who, approval, "edit", given, given.why, given.args)
 
 
@@ -134,6 +138,16 @@ def _answer(
         needed=told.needed,
         self_approval_possible=told.self_approval_possible,
     )
+
+
+def _require_plain(args: dict[str, Any]) -> None:
+    """Refuse what cannot be signed as it is: no number, half a character, more than 64 bits."""
+    try:
+        json.dumps(args, allow_nan=False, ensure_ascii=False).encode()
+        canonical(args)
+    except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        expected = "numbers that are numbers, integers of at most 64 bits, whole characters"
+        raise ProblemError(422, "invalid", f"body.args: {error}", what="body.args", expected=expected) from error
 
 
 def _order(asked: Asked) -> tuple[float, str]:

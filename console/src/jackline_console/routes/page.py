@@ -27,8 +27,8 @@ def page(path: str) -> Response:
     """A file of the page; any other path is one of its views."""
     if path.startswith("api/"):
         unknown("route", f"/{path}", "a route of /api/v1", "GET /api/v1/openapi.json lists them")
-    found = (STATIC / path).resolve()
-    if path and found.is_relative_to(STATIC) and found.is_file():
+    found = STATIC / path if "\0" not in path else STATIC
+    if path and found.resolve().is_relative_to(STATIC) and found.is_file():
         return FileResponse(found, headers={"Cache-Control": _WEEK if path.startswith("assets/") else "no-cache"})
     return _index()
 
