@@ -61,7 +61,9 @@ def test_the_agent_gets_the_answer(way, button, told, open_page, company, client
     session = process.told("session")
     assert process.told("now") == "pending"
     approval = until(lambda: waiting(client, session), "the question")
-    phone = {"viewport": {"width": 390, "height": 844}} if way == "Deny" else {"viewport": {"width": 1440, "height": 900}}
+    phone = (
+        {"viewport": {"width": 390, "height": 844}} if way == "Deny" else {"viewport": {"width": 1440, "height": 900}}
+    )
     page = open_page("/approvals", **phone)
     page.locator(f'a[href^="/approvals/{approval}"]').click()
     card = page.get_by_role("article", name="tool.call refund")

@@ -119,7 +119,9 @@ def test_the_graph_has_every_node_of_the_api(open_page, client):
     expect(page.locator(".graph-node")).to_contain_text("web.search")
 
 
-@pytest.mark.parametrize("where", ["agent.team == 'care'", "'customer-data' in agent.labels && agent.status == 'seen'", ""])
+@pytest.mark.parametrize(
+    "where", ["agent.team == 'care'", "'customer-data' in agent.labels && agent.status == 'seen'", ""]
+)
 def test_the_query_box_and_the_api_give_the_same_agents(where, open_page, client):
     page = open_page("/agents")
     box = page.get_by_role("combobox", name="Only agents for which this condition holds")

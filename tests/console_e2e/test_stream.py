@@ -52,7 +52,9 @@ def of(page, session):
 def on_record(client, session, seen):
     found, cursor = [], None
     while True:
-        answer = client.get(f"/sessions/{session}/events", params={"limit": 1000, **({"cursor": cursor} if cursor else {})}).json()
+        answer = client.get(
+            f"/sessions/{session}/events", params={"limit": 1000, **({"cursor": cursor} if cursor else {})}
+        ).json()
         found += [item["position"] for item in answer["items"]]
         cursor = answer["next"]
         if not cursor:

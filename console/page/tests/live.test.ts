@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { amend, parts, place, sessionPath } from "../src/router";
 import type { LiveSession } from "../src/api/types";
+import { exact } from "../src/api/exact";
 import { path, Problem } from "../src/api/client";
 import { Cell } from "../src/state/cell";
 import { flush } from "../src/state/frame";
@@ -104,5 +105,13 @@ describe("addresses", () => {
     const problem = new Problem(404, { type: "urn:jackline:problem:unknown-session", detail: "no session has the id", hint: "GET lists them" });
     expect([problem.type, problem.message, problem.hint, problem.errors]).toEqual(["unknown-session", "no session has the id", "GET lists them", []]);
     expect(new Problem(502, {}).message).toBe("The console answered 502.");
+  });
+});
+
+describe("exact numbers", () => {
+  it("are what was written, where the browser can", () => {
+    const text = '{"amount":1800.0,"account":12345678901234567890,"n":7,"list":[1e2]}';
+    const can = "rawJSON" in JSON;
+    expect(JSON.stringify(exact(text))).toBe(can ? text : JSON.stringify(JSON.parse(text)));
   });
 });

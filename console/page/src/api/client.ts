@@ -1,6 +1,7 @@
 /** Asks the console's API: JSON in and out, the CSRF header with everything that changes something, problems as errors. */
 
 import { Cell } from "../state/cell";
+import { exact } from "./exact";
 import type { Fault, Me } from "./types";
 
 const BASE = "/api/v1";
@@ -49,6 +50,10 @@ export function segment(text: string): string {
 }
 
 async function ask<T>(method: string, address: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  return (await (await asked(method, address, body, signal)).json()) as T;
+}
+
+async function asked(method: string, address: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && me.value?.csrf) headers["X-Jackline-CSRF"] = me.value.csrf;
@@ -67,7 +72,7 @@ async function ask<T>(method: string, address: string, body?: unknown, signal?: 
     throw new Problem(0, { detail: "The console does not answer.", hint: "Is `jackline console` still running?" });
   }
   if (!answer.ok) throw await problem(answer);
-  return (await answer.json()) as T;
+  return answer;
 }
 
 async function problem(answer: Response): Promise<Problem> {
@@ -84,6 +89,12 @@ async function problem(answer: Response): Promise<Problem> {
 
 export function get<T>(route: string, query?: Query, signal?: AbortSignal): Promise<T> {
   return ask<T>("GET", path(route, query), undefined, signal);
+}
+
+/** As `get`, and the parts that `keep` takes over from the same answer with its numbers as they were written. */
+export async function getExact<T>(route: string, keep: (answer: T, exact: T) => T, signal?: AbortSignal): Promise<T> {
+  const text = await (await asked("GET", path(route), undefined, signal)).text();
+  return keep(JSON.parse(text) as T, exact(text) as T);
 }
 
 export function post<T>(route: string, body: unknown = {}, signal?: AbortSignal): Promise<T> {

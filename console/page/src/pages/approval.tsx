@@ -1,7 +1,8 @@
 /** One question to people, in full, and the four ways to answer it. */
 
 import { useState } from "preact/hooks";
-import { get, may, post, segment } from "../api/client";
+import { getExact, may, post, segment } from "../api/client";
+import { exact, plain } from "../api/exact";
 import type { Approval } from "../api/types_pages";
 import { Button, Facts, Loading, Pill, StatePill, Trouble, When } from "../parts/basics";
 import { Json } from "../parts/json";
@@ -16,7 +17,7 @@ import { Countdown } from "./approvals";
 type Way = "approve" | "deny" | "edit" | "respond";
 
 export function ApprovalCard({ id }: { id: string }) {
-  const loaded = useLoad<Approval>(`approval ${id}`, (signal) => get(`/approvals/${segment(id)}`, {}, signal), { kinds: ["approval_"] });
+  const loaded = useLoad<Approval>(`approval ${id}`, (signal) => getExact(`/approvals/${segment(id)}`, (item, exactly) => ({ ...item, args: exactly.args }), signal), { kinds: ["approval_"] });
   if (loaded.problem && !loaded.data) return <Trouble problem={loaded.problem} again={loaded.again} />;
   if (!loaded.data) return <Loading />;
   const item = loaded.data;
@@ -78,7 +79,7 @@ function Arguments({ args }: { args: Record<string, unknown> }) {
         {names.map((name) => (
           <tr>
             <th scope="row">{name}</th>
-            <td>{typeof args[name] === "object" && args[name] !== null ? <Json value={args[name]} /> : <code>{JSON.stringify(args[name])}</code>}</td>
+            <td>{plain(args[name]) ? <code>{JSON.stringify(args[name])}</code> : <Json value={args[name]} />}</td>
           </tr>
         ))}
       </tbody>
@@ -121,7 +122,7 @@ function Answer({ item }: { item: Approval }) {
     setBusy(true);
     const who = item.as.length > 1 ? { as } : {};
     const reason = text.trim() ? { why: text.trim() } : {};
-    const body = way === "respond" ? { text: text.trim(), ...who } : way === "edit" ? { args: JSON.parse(args) as unknown, ...reason, ...who } : { ...reason, ...who };
+    const body = way === "respond" ? { text: text.trim(), ...who } : way === "edit" ? { args: exact(args), ...reason, ...who } : { ...reason, ...who };
     const done = { approve: "Approved", deny: "Denied", edit: "Approved with other arguments", respond: "Answered" }[way];
     if (await doing(post(`/approvals/${segment(item.approval)}/${way}`, body), `${done}: ${item.resource}`)) setText("");
     setBusy(false);

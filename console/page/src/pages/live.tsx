@@ -201,7 +201,7 @@ function Spent({ session }: { session: LiveSession }) {
 
 function Doing({ session }: { session: LiveSession }) {
   const waits = session.waiting[0];
-  if (waits) {
+  if (waits && !session.halted && session.ended === null) {
     return (
       <a class="waits" href={`/approvals/${waits}`}>
         <Icon name="approval" size={14} /> waits for a person

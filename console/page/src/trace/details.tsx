@@ -1,7 +1,7 @@
 /** Everything on record of one step: who decided and why, what it took, what was kept of arguments and result. */
 
 import { useState } from "preact/hooks";
-import { get, segment } from "../api/client";
+import { get, getExact, segment } from "../api/client";
 import type { Payload, Span, SpanDetail, StreamEvent } from "../api/types";
 import { Button, Copy, EffectPill, Facts, Loading, StatePill, Trouble } from "../parts/basics";
 import { Icon, kindIcon } from "../parts/icons";
@@ -98,7 +98,7 @@ function Id({ text }: { text: string }) {
 /** Payloads can be large and personal: loaded only when somebody asks. */
 function PayloadPart({ title, digest }: { title: string; digest: string }) {
   const [asked, ask] = useState("");
-  const loaded = useLoad<Payload>(asked && asked === digest ? `payload ${digest}` : null, (signal) => get(`/payloads/${segment(digest)}`, {}, signal));
+  const loaded = useLoad<Payload>(asked && asked === digest ? `payload ${digest}` : null, (signal) => getExact(`/payloads/${segment(digest)}`, (payload, exactly) => ({ ...payload, value: exactly.value }), signal));
   if (!digest) return null;
   return (
     <section class="payload">

@@ -94,7 +94,6 @@ function Node({ node, x, y, chosen, choose }: { node: GraphNode; x: number; y: n
       transform={`translate(${x} ${y})`}
       role="button"
       tabindex={0}
-      aria-label={`${name} ${sub}, ${node.kind}`}
       aria-pressed={chosen}
       onClick={choose}
       onKeyDown={(event) => {
@@ -103,12 +102,12 @@ function Node({ node, x, y, chosen, choose }: { node: GraphNode; x: number; y: n
         choose();
       }}
     >
-      <title>{`${node.kind} ${node.name}`}</title>
       <rect width={SIZES.width} height={SIZES.height} rx="8" />
       <svg x="12" y="18" width="16" height="16" class="node-icon">
         <Icon name={kindIcon(node.kind)} />
       </svg>
       <text x="36" y="22" class="node-name">
+        <title>{node.name}</title>
         {name}
       </text>
       <text x="36" y="39" class="node-sub">
