@@ -59,13 +59,14 @@ function Inside() {
   useKeys(go, () => setHelp(true));
   useEffect(() => {
     let stopped = false;
+    let soon: ReturnType<typeof setTimeout> | undefined;
     const begin = () => {
       get<Summary>("/summary").then(
         (summary) => {
           if (stopped) return;
           stream.cursor = summary.cursor;
-          connect(true);
           setReady(true);
+          soon = setTimeout(() => connect(true), 50); // when the page has said whether it wants live rows
         },
         (error: unknown) => stopped || setProblem(asProblem(error)),
       );
@@ -73,6 +74,7 @@ function Inside() {
     begin();
     return () => {
       stopped = true;
+      clearTimeout(soon);
       connect(false);
     };
   }, []);

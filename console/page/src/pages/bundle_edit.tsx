@@ -1,6 +1,6 @@
 /** The bundle's text: checked while one types, put in force with a reason. */
 
-import { useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { may, post } from "../api/client";
 import type { Fault } from "../api/types";
 import type { BundleView, Completion, Validation } from "../api/types_pages";
@@ -17,14 +17,23 @@ import { DiffTable } from "./revisions";
 
 export function Edit({ bundle }: { bundle: BundleView }) {
   const [text, setText] = useState(bundle.text);
-  const [base, setBase] = useState(bundle.revision);
+  const [base, setBase] = useState({ revision: bundle.revision, text: bundle.text });
+  const [reset, setReset] = useState(0);
   const [checked, setChecked] = useState<Validation | null>(null);
   const [fault, setFault] = useState("");
   const [differing, showDiffering] = useState(false);
   const line = Number(useCell(place).query.get("line")) || null;
   const asked = useRef(0);
   const changed = text !== bundle.text;
-  if (!changed && base !== bundle.revision) setBase(bundle.revision);
+  const take = () => {
+    setText(bundle.text);
+    setBase({ revision: bundle.revision, text: bundle.text });
+    setReset((n) => n + 1);
+  };
+  useEffect(() => {
+    // The file is another one by now: follow it, unless somebody is writing here.
+    if (base.revision !== bundle.revision && (text === base.text || text === bundle.text)) take();
+  }, [bundle.revision]);
   const validate = async (draft: string): Promise<Fault[]> => {
     const mine = ++asked.current;
     try {
@@ -48,13 +57,13 @@ export function Edit({ bundle }: { bundle: BundleView }) {
   };
   const editable = bundle.editable && may("operator");
   const diff = useMemo(() => (changed && differing ? lineDiff(bundle.text, text) : []), [changed, differing, text, bundle.text]);
-  const stale = changed && base !== bundle.revision;
+  const stale = changed && base.revision !== bundle.revision;
   return (
     <div class="bundle-edit">
       {stale ? <p class="banner warn">Somebody else changed the bundle while you were editing: compare before you activate yours.</p> : null}
       {editable ? null : <p class="banner plain">{bundle.editable ? "Your role is to look: to change the bundle takes the role operator." : "This file cannot be changed from here."}</p>}
       <div class="editor-frame">
-        <Editor text={text} editable={editable} change={setText} validate={validate} complete={complete} line={line} />
+        <Editor text={text} reset={reset} editable={editable} change={setText} validate={validate} complete={complete} line={line} />
       </div>
       <div class="editor-foot">
         <Verdict checked={checked} fault={fault} />
@@ -64,11 +73,11 @@ export function Edit({ bundle }: { bundle: BundleView }) {
             <Button aria-pressed={differing} onClick={() => showDiffering(!differing)}>
               {differing ? "Hide changes" : "Show changes"}
             </Button>
-            <Button onClick={() => setText(bundle.text)}>Discard</Button>
+            <Button onClick={take}>Discard</Button>
           </>
         ) : null}
         {editable ? (
-          <Button kind="main" disabled={!changed || !checked?.ok} onClick={() => void activate(text, base, checked)}>
+          <Button kind="main" disabled={!changed || !checked?.ok} onClick={() => void activate(text, base.revision, checked)}>
             Activate
           </Button>
         ) : null}

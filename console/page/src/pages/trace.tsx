@@ -35,7 +35,7 @@ export function TracePage({ session }: { session: string }) {
     return (
       <>
         <Title text="Trace" back="/sessions" />
-        <Trouble problem={problem} />
+        <Trouble problem={problem} again={() => store.again()} />
       </>
     );
   }

@@ -14,7 +14,9 @@ import type { Fault } from "../api/types";
 import type { Completion } from "../api/types_pages";
 
 interface Props {
+  /** What it begins with, and what it holds again when `reset` changes; in between the editor is ahead of it. */
   text: string;
+  reset: number;
   editable: boolean;
   change: (text: string) => void;
   /** What is wrong with a text; also tells what else the page shows of it. */
@@ -68,13 +70,13 @@ export function Editor(props: Props) {
     if (!made || made.state.doc.toString() === props.text) return;
     made.dispatch({ changes: { from: 0, to: made.state.doc.length, insert: props.text } });
     forceLinting(made);
-  }, [props.text]);
+  }, [props.reset]);
   useEffect(() => {
     const made = view.current;
     if (!made || props.line === null || props.line < 1 || props.line > made.state.doc.lines) return;
     const at = made.state.doc.line(props.line).from;
     made.dispatch({ selection: { anchor: at }, effects: EditorView.scrollIntoView(at, { y: "center" }) });
-  }, [props.line, props.text]);
+  }, [props.line, props.reset]);
   return <div class="editor" ref={place} />;
 }
 

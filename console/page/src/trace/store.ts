@@ -48,10 +48,16 @@ export class TraceStore {
     const id = this.detail.value?.session;
     const mine = items.filter((item) => item.session === id || (!id && item.session.startsWith(this.#asked)));
     if (!mine.length) return;
+    if (this.problem.value && !this.detail.value) void this.#load(false); // it was not on record yet
     if (!this.complete.value) this.#early.push(...mine); // what is being loaded may be older
     for (const item of mine) this.spans.take(item);
     this.version.set(this.spans.version);
     this.#settle ??= setTimeout(() => void this.#reload(), SETTLE_MS);
+  }
+
+  /** Load after a failure. */
+  again(): void {
+    void this.#load(true);
   }
 
   /** The session's sums are the console's to count. */
@@ -68,6 +74,7 @@ export class TraceStore {
   }
 
   async #load(anew: boolean): Promise<void> {
+    this.problem.set(null);
     const address = `/sessions/${encodeURIComponent(this.#asked)}`;
     const { signal } = this.#own;
     if (anew) this.spans.byId.clear();
