@@ -44,7 +44,7 @@ EVERY_FRAMEWORK = [
 ]
 EVERY_FRAMEWORK += ["-c", "constraints/crewai-newest.txt", "-c", "constraints/llamaindex-newest.txt"]
 """All of them, in one environment: pip finds versions that go together."""
-ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "console", "docs", "together"]]
+ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "console", "console_e2e", "docs", "together"]]
 ELSEWHERE += [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/transparency*"))]
 """Tests that need a framework: the sessions below run them in environments that have it."""
 RESULTS = ROOT / ".nox" / "proven"
@@ -187,6 +187,17 @@ def console(session: nox.Session) -> None:
     """The console's API, stream and access: a real server, with governed agents in processes of their own beside it."""
     install(session, [*CORE, *PACKS, *CONSOLE], group="console")
     session.run("python", "-m", "pytest", "-n", "2", "tests/console", *session.posargs)
+
+
+@nox.session(name="console-e2e")
+def console_e2e(session: nox.Session) -> None:
+    """The page: its types and unit tests, then Debian's Chromium on a real console with governed agents beside it."""
+    install(session, [*CORE, *PACKS, *CONSOLE], "playwright", group="console")
+    with session.chdir("console/page"):
+        session.run("npm", "ci", external=True, silent=True)
+        session.run("npm", "run", "check", external=True)
+        session.run("npm", "test", external=True)
+    session.run("python", "-m", "pytest", "tests/console_e2e", *session.posargs)
 
 
 @nox.session

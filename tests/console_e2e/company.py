@@ -216,9 +216,7 @@ class Company:
 
     def many(self, sessions):
         """So many sessions; each acts once a second, spread over it."""
-        import contextlib as stack_of
-
-        with stack_of.ExitStack() as stack:
+        with contextlib.ExitStack() as stack:
             opened = [
                 stack.enter_context(self.guard.session(id=f"many-{n}", user=f"u-{n % 7}", agent="support"))
                 for n in range(2)

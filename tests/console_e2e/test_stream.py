@@ -34,7 +34,7 @@ def test_a_broken_stream_goes_on_without_loss_or_repeat(open_page, company, clie
         page.evaluate("window.current.dispatchEvent(new Event('error'))")
         expect(page.locator(".connection")).to_have_text("Connection lost")
         page.context.set_offline(False)
-        until(lambda: page.evaluate("window.positions.length") > seen + 5, "events after the break")
+        until(lambda seen=seen: page.evaluate("window.positions.length") > seen + 5, "events after the break")
         expect(page.locator(".connection")).to_have_text("Connected")
     process.child.stdin.close()
     process.child.wait(30)

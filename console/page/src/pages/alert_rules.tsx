@@ -17,6 +17,7 @@ const DAY_S = 86_400;
 export function Rules() {
   const loaded = useLoad<{ items: AlertRule[] }>("alert rules", (signal) => get("/alerts/rules", {}, signal), { kinds: ["bundle_", "alert_"] });
   const [chosen, choose] = useState("");
+  if (loaded.problem?.status === 404) return <NotEvaluated />;
   if (loaded.problem && !loaded.data) return <Trouble problem={loaded.problem} again={loaded.again} />;
   if (!loaded.data) return <Loading />;
   if (!loaded.data.items.length) {
@@ -69,6 +70,17 @@ export function Rules() {
       </div>
       {rule ? <Preview key={rule.rule} rule={rule} /> : <p class="muted">Choose a rule to see what it would have said of the past.</p>}
     </>
+  );
+}
+
+/** A console that runs without alerts has no such routes. */
+export function NotEvaluated() {
+  return (
+    <Empty title="Nobody evaluates rules here" icon="alert">
+      <p>
+        Start the console with <code>jackline up</code>: it evaluates the bundle's alert rules as events arrive.
+      </p>
+    </Empty>
   );
 }
 

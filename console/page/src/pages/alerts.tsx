@@ -13,7 +13,7 @@ import { agentPath, amend, place, sessionPath } from "../router";
 import { useCell } from "../state/cell";
 import { useLoad } from "../state/load";
 import { act } from "./acts";
-import { Rules } from "./alert_rules";
+import { NotEvaluated, Rules } from "./alert_rules";
 
 type Found = Page<Alert> & { running: boolean };
 
@@ -141,6 +141,7 @@ function Silences() {
     const body = { ...(rule.trim() ? { rule: rule.trim() } : {}), for_s: Number(hours) * 3600, why };
     if (await doing(post("/alerts/silences", body), "Silenced")) loaded.again();
   };
+  if (loaded.problem?.status === 404) return <NotEvaluated />;
   if (loaded.problem && !loaded.data) return <Trouble problem={loaded.problem} again={loaded.again} />;
   if (!loaded.data) return <Loading rows={3} />;
   return (
@@ -206,6 +207,7 @@ function Silences() {
 
 function Channels() {
   const loaded = useLoad<{ items: Channel[] }>("channels", (signal) => get("/alerts/channels", {}, signal), { kinds: ["alert_"] });
+  if (loaded.problem?.status === 404) return <NotEvaluated />;
   if (loaded.problem && !loaded.data) return <Trouble problem={loaded.problem} again={loaded.again} />;
   if (!loaded.data) return <Loading rows={3} />;
   if (!loaded.data.items.length) {

@@ -35,7 +35,7 @@ export function Waterfall(props: Props) {
   }, [selected, index >= 0]);
   const size = Math.max(1, range.end - range.first);
   const shown = rows.slice(range.first, range.end);
-  const steps = ticks(view, whole.from, 6);
+  const steps = ticks(view, whole.from, innerWidth < 800 ? 2 : 6);
   return (
     <div
       class="waterfall"
@@ -156,7 +156,7 @@ function Bar({ row, view, now, no }: { row: Row; view: View; now: number; no: bo
   const running = span.outcome === "running" ? " running" : "";
   const waited = waits.map((wait) => bar(view, wait.from, wait.to ?? Math.max(now, wait.from)));
   const after = Math.max(at.left + at.width, ...waited.map((part) => (part ? part.left + part.width : 0)));
-  const beside = after > 78 ? { right: `${100 - at.left + 0.5}%` } : { left: `${after + 0.5}%` };
+  const beside = after > (no ? 55 : 78) ? { right: `${100 - at.left + 0.5}%` } : { left: `${after + 0.5}%` };
   const length = end - span.started;
   return (
     <>
