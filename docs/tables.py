@@ -158,6 +158,7 @@ def written(kind: str) -> str:
     kind = kind.removesuffix(" | None")
     said = {
         "Actions": "an action or a list",
+        "TrustedTools": "a name, a glob or a list",
         "list[Any]": "list",
         "dict[str, Any]": "map",
         "dict[Name, ApproverEntry]": "map",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -79,6 +80,24 @@ class ApproverEntry(Options):
     """The same person as a user of agents, who approves nothing that is done for them; the name unless said."""
 
 
+def _tool_pattern(text: str) -> str:
+    if not text or text != text.strip():
+        raise wrong(f"{text!r} is no tool's name: it is empty, or has space around it", "write the name alone")
+    if "[" in text and "(?!)" in fnmatch.translate(text):
+        raise wrong(f"{text!r} can never match", "the range in its character class runs backwards")
+    if not text.strip("*?"):
+        raise wrong(f"{text!r} trusts every tool, those that outsiders write to among them", "name the tools")
+    return text
+
+
+TrustedTools = Annotated[
+    tuple[Annotated[str, AfterValidator(_tool_pattern)], ...],
+    BeforeValidator(listed),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""Names and globs of tools."""
+
+
 class BundleFile(Options):
     """The whole file."""
 
@@ -92,5 +111,7 @@ class BundleFile(Options):
     """People who may answer what is escalated, by name."""
     groups: dict[Name, Names] = Field(default={})
     """Groups of approvers, by name."""
+    trusted_tools: TrustedTools = ()
+    """Tools and retrievers, by name or glob, whose results outsiders cannot write: see `from_trusted()`."""
     capture: Capture = "redacted"
     """What is kept of arguments and results: nothing, their structure, or all."""

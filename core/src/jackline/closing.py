@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jackline import outcome
+from jackline.condition.functions import ORIGIN
 from jackline.errors import JacklineError, LedgerError
 from jackline.events import Completed, Failed, Http, Usage
 from jackline.plain import plain, words
@@ -14,6 +15,7 @@ from jackline.waiting import on_event_loop
 if TYPE_CHECKING:
     from jackline.decision import Decision, Reservation
     from jackline.events import Cost
+    from jackline.provenance import Origin
     from jackline.request import Model, Request
     from jackline.session import Session
 
@@ -45,7 +47,9 @@ class Closing(Runs):
         actual, cost = outcome.booked(decision.reservation, cost, usage)
         if cached:
             actual = {"usd": 0, "tokens": 0, "calls": 0}
-        digest, size = self.recorder.keep(plain(result)) if result is not None else ("", 0)
+        value = plain(result)
+        digest, size = self.recorder.keep(value) if result is not None else ("", 0)
+        self._hear_result(request, value)
         event = Completed(
             at=now,
             session=decision.session,
@@ -64,6 +68,26 @@ class Closing(Runs):
         )
         self._close_act(request, decision, event, actual)
         return event
+
+    def heard(self, text: str, origin: Origin = "user", *, session: Session | None = None) -> None:
+        """Let a session (the current one) know a text and whose words it is; the application vouches for both.
+
+        For programs whose prompts no adapter sees, and for what their user says later in a run. Nothing is kept of it
+        but keyed hashes, and nothing at all where no condition of the bundle asks.
+        """
+        if origin not in ORIGIN[:3]:
+            raise ValueError(f"{origin!r} is no origin that can be vouched for; one of {', '.join(ORIGIN[:3])}")
+        tracing = self._active.engine.tracing
+        if tracing is not None:
+            session = session if session is not None else self.scope().session
+            with session.lock:
+                tracing.heard(text, origin, session.states)
+
+    def _hear_result(self, request: Request, value: Any) -> None:
+        """Let the session remember where the words of a result come from, where a condition asks."""
+        tracing = self._active.engine.tracing
+        if tracing is not None and value is not None:
+            tracing.outcome(request, value, self.sessions.get(request.subject).states)
 
     def fail(
         self,

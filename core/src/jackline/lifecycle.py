@@ -280,7 +280,7 @@ class Lifecycle:
         if bundle is None:
             self._active = Active(Engine(), None, "redacted")
             return
-        engine = bundle.engine(call=self._workers.call)
+        engine = bundle.engine(call=self._workers.call, key=self.home.key())
         self.recorder.capture(bundle.capture)
         previous = before.bundle if before is not None else None
         event = BundleActivated(

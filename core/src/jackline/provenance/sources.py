@@ -1,0 +1,123 @@
+"""Who said what: the texts of a request or of a result, each with the origin of its words."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from jackline.provenance.keys import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from jackline.request import Request
+
+Said = Literal["user", "developer", "trusted", "untrusted", "model"]
+_OWN_TEXT = frozenset({"text", "input_text"})
+_MODEL_ROLES = frozenset({"assistant", "ai", "model"})
+_DEVELOPER_ROLES = frozenset({"system", "developer"})
+_TOOL_ROLES = frozenset({"tool", "function"})
+_RESULT_BLOCKS = frozenset({"tool_result", "function_call_output"})
+
+
+class Words(NamedTuple):
+    """Texts that one somebody said."""
+
+    said: Said
+    value: Any
+    asked: Any = None
+    """Of a tool's result: the arguments that it was called with; what only repeats them is nobody's word."""
+
+
+class Call(NamedTuple):
+    """A tool that a model called, and all that it wrote of it."""
+
+    tool: str = ""
+    args: Any = None
+
+
+class Sources:
+    """Which tools a bundle trusts with what they give back."""
+
+    __slots__ = ("_patterns",)
+
+    def __init__(self, trusted_tools: Sequence[str] = ()) -> None:
+        """`trusted_tools`: names and globs, as `fnmatch` reads them; every character counts."""
+        self._patterns = tuple(trusted_tools)
+
+    def trusts(self, tool: str) -> bool:
+        """Whether what this tool gives back is trusted."""
+        return any(fnmatch.fnmatchcase(tool, pattern) for pattern in self._patterns)
+
+    def result(self, tool: str) -> Said:
+        """How the words of a tool's result count."""
+        return "trusted" if tool and self.trusts(tool) else "untrusted"
+
+    def given(self, request: Request) -> Iterator[Words]:
+        """What a request tells before it is decided."""
+        action = request.action
+        if action == "model.call":
+            messages = request.args.get("messages")
+            yield from self.messages(messages if isinstance(messages, list) else [])
+        elif action == "tool.return":
+            yield Words(self.result(request.resource), request.args.get("result"))
+
+    def outcome(self, request: Request, result: Any) -> Iterator[Words]:
+        """What an act gave back."""
+        if request.action in ("tool.call", "retrieval"):
+            yield Words(self.result(request.resource), result, request.args)
+        elif request.action in ("model.call", "agent.spawn"):
+            yield Words("model", result)
+
+    def messages(self, messages: Sequence[Any]) -> Iterator[Words]:
+        """What the messages of a model call tell, in their order."""
+        calls: dict[str, Call] = {}
+        for message in messages:
+            if not isinstance(message, dict):
+                yield Words("untrusted", message)
+                continue
+            role, content = str(message.get("role", "")), message.get("content")
+            if role in _MODEL_ROLES:
+                calls |= _calls(message)
+                yield Words("model", [content, message.get("tool_calls")])
+            elif role in _TOOL_ROLES:
+                call = calls.get(str(message.get("tool_call_id", "")), Call(str(message.get("name") or "")))
+                yield Words(self.result(call.tool), content, call.args)
+                yield Words("untrusted", message.get("artifact"))
+            elif role in _DEVELOPER_ROLES:
+                yield Words("developer", content)
+            else:
+                yield from self._content(content, "user" if role in ("user", "human") else "untrusted", calls)
+
+    def _content(self, content: Any, said: Said, calls: Mapping[str, Call]) -> Iterator[Words]:
+        """The parts of what a user sends: their own text, results of tools, documents."""
+        for block in content if isinstance(content, list) else [content]:
+            if isinstance(block, str):
+                yield Words(said, block)
+            elif isinstance(block, dict) and block.get("type") in _OWN_TEXT:
+                yield Words(said, block.get("text"))
+            elif isinstance(block, dict) and block.get("type") in _RESULT_BLOCKS:
+                call = calls.get(str(block.get("tool_use_id") or block.get("call_id") or ""), Call())
+                yield Words(self.result(call.tool), block.get("content", block.get("output")), call.args)
+            else:
+                yield Words("untrusted", block)
+
+
+def _calls(message: dict[str, Any]) -> dict[str, Call]:
+    """The tools that a model's message calls, by the call's id."""
+    found: dict[str, Call] = {}
+    content = message.get("content")
+    for call in [*(message.get("tool_calls") or ()), *(content if isinstance(content, list) else ())]:
+        if not isinstance(call, dict):
+            continue
+        function = call.get("function")
+        name = call.get("name") or (function.get("name") if isinstance(function, dict) else None)
+        identity = call.get("id") or call.get("call_id")
+        if isinstance(name, str) and isinstance(identity, str):
+            found[identity] = Call(name, call)
+    return found
+
+
+def text_of(value: Any) -> str:
+    """All texts of plain data, as one text of which each begins on a line of its own."""
+    return value if isinstance(value, str) else "\n".join(texts(value))
