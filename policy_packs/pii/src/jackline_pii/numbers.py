@@ -106,6 +106,8 @@ def find_kinds(text: Text, index: Index) -> Iterator[tuple[Number, Match]]:
         if end - start < FEWEST:
             continue
         spans = [(start, end)] if run[0].isdigit() else _groups(whole, start, end)
+        if len(spans) == 2 and whole[spans[0][1] : end] == ".0":  # noqa: PLR2004 - a whole number written as a fraction
+            spans, end = spans[:1], spans[0][1]
         if _is_open_after(whole, end):
             spans = spans[: _last_space(whole, spans)]
         sizes = tuple([end - start for start, end in spans])

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from jackline_pii.replacing import lettered
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -50,7 +52,7 @@ class Vault:
     def token(self, kind: str, value: str, session: str) -> str:
         """Name a value: the same in one session, unguessable, another in every other session."""
         said = f"{kind}\0{session}\0{value}".encode("utf-8", "surrogatepass")
-        return f"[{kind}:{hmac.digest(self._naming, said, hashlib.sha256).hex()[:20]}]"
+        return f"[{kind}:{lettered(hmac.digest(self._naming, said, hashlib.sha256))[:20]}]"
 
     def keep(self, originals: dict[str, str], session: str, at: float, ttl: float) -> None:
         """Keep originals by token until `at + ttl`, in Unix seconds. Raises sqlite3.Error where it cannot write."""
