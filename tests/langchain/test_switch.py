@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
 import logging
 import os
@@ -29,6 +30,7 @@ import jackline
 import jackline_langchain
 from jackline.decision import Decision
 from jackline.errors import Denied, Halted
+from jackline.session import CURRENT
 from jackline_langchain import JacklineCallbackHandler, JacklineMiddleware, LangChainAdapter, handler, runs, signals
 from jackline_langchain.patches import PATCHES, SWITCH
 
@@ -82,6 +84,15 @@ def test_off_means_off_p50_p67(guards: Guards, clean: list[Any]) -> None:
     Vectors().embed_query("x")
     assert len(events(second)) == before
     assert bodies.ran == {"search": 4, "refund": 2}
+
+
+def test_runs_under_two_guards_leave_no_scope_behind(guards: Guards) -> None:
+    """LangChain tells the handlers of an end in the order of the beginning: the first guard's run ends inside the second's."""
+    for guard in (guards(), guards()):
+        jackline_langchain.enable(guard)
+    agent = create_agent(Scripted(*script()), [Bodies().refund(), Bodies().search()])
+    agent.invoke(TASK)
+    assert CURRENT.get() is None
 
 
 def test_disable_leaves_explicit_handlers_on(guards: Guards) -> None:
@@ -271,7 +282,9 @@ def test_an_error_of_ours_after_an_act_is_counted_and_never_raised(
     agent = create_agent(Scripted(*script()), [bodies.refund(), bodies.search()])
     lost = guard.recorder.lost
     monkeypatch.setattr(guard.recorder, "note", lambda event: None)
-    assert agent.invoke(TASK, settings(guard))["messages"][-1].content == "done"
+    # In a context of its own: what is broken here is also what would leave the run's scope.
+    answer = contextvars.copy_context().run(agent.invoke, TASK, settings(guard))
+    assert answer["messages"][-1].content == "done"
     assert guard.recorder.lost > lost
     assert bodies.ran == {"refund": 1, "search": 1}
 
