@@ -108,6 +108,43 @@ def test_a_whole_number_that_was_written_as_a_fraction_is_found() -> None:
     assert asked(made(), {"x": "4111111111111111.5"}) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("id,name,card\n1,4111111111111111,ann", "id,name,card\n1,[CREDIT_CARD],ann"),
+        ("4111111111111111,4242424242424242", "[CREDIT_CARD],[CREDIT_CARD]"),
+        ("7,460-89-9847,x", "7,[US_SSN],x"),
+        ("phone,age\n6502530000,12", "phone,age\n[PHONE],12"),
+        ("12,+1 650-253-0000,44", "12,[PHONE],44"),
+        ("4111111111111111/12/29", "[CREDIT_CARD]/12/29"),
+        ("4111-1111-1111-1111-123", "[CREDIT_CARD]-123"),
+        ("4111  1111  1111  1111", "[CREDIT_CARD]"),
+        ("so 4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 ok", "so [CREDIT_CARD] ok"),
+        ("my ssn is 4-6-0-8-9-9-8-4-7", "my ssn is [US_SSN]"),
+        ("password: 'Tr0ub4dor!'", "password: '[SECRET]'"),
+        ("my password: Tr0ub4dor!", "my password: [SECRET]!"),
+    ],
+)
+def test_tables_dates_and_spelling_hide_nothing(text: str, expected: str) -> None:
+    assert asked(made(), {"x": text}).args == {"x": expected}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1,234,567 phone calls",
+        "a phone bill of 1,234,567.00",
+        "4111111111111112/12/29",
+        "4111-1111-1111-1112-123",
+        "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 2",
+        "460-89-9847-1",
+        "4 1-1 1 1-1 1 1 1 1 1 1 1 1 1 1",
+    ],
+)
+def test_lists_and_sums_are_no_ones(text: str) -> None:
+    assert asked(made(), {"x": text}) is None
+
+
 def test_the_key_of_another_number_tells_nothing_about_a_number() -> None:
     assert asked(made(), {"contact": "bob", "quantity": 1234567, "created": 1700000000}) is None
     assert asked(made(), {"phone": None, "order": [7654321]}) is None

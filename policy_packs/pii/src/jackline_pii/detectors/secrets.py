@@ -61,7 +61,8 @@ class Secret(Shape):
             name, compiled = self.rules[index]
             for match in compiled.finditer(text.data):
                 start, end = match.span(1)
-                while name in CHECKED and end > start and text.text[end - 1] in ".:!?":
+                quoted = text.text[end : end + 1] in ("'", '"', "`", "\\")
+                while name in CHECKED and not quoted and end > start and text.text[end - 1] in ".:!?":
                     end -= 1
                 confidence = _confidence(name, text.text[start:end])
                 if confidence:
