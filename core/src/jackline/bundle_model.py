@@ -80,14 +80,17 @@ class ApproverEntry(Options):
     """The same person as a user of agents, who approves nothing that is done for them; the name unless said."""
 
 
-def _tool_pattern(text: str) -> str:
+def _tool_pattern(whole: str) -> str:
+    text, behind, field = whole.partition("#")
+    if behind and not all(field.split(".")):
+        raise wrong(f"{whole!r} names no field", "write the field behind the tool: list_events#participants")
     if not text or text != text.strip():
         raise wrong(f"{text!r} is no tool's name: it is empty, or has space around it", "write the name alone")
     if "[" in text and "(?!)" in fnmatch.translate(text):
         raise wrong(f"{text!r} can never match", "the range in its character class runs backwards")
     if not text.strip("*?"):
         raise wrong(f"{text!r} trusts every tool, those that outsiders write to among them", "name the tools")
-    return text
+    return whole
 
 
 TrustedTools = Annotated[
@@ -112,6 +115,6 @@ class BundleFile(Options):
     groups: dict[Name, Names] = Field(default={})
     """Groups of approvers, by name."""
     trusted_tools: TrustedTools = ()
-    """Tools and retrievers, by name or glob, whose results outsiders cannot write: see `from_trusted()`."""
+    """Tools and retrievers, by name or glob, whose results (`tool#field`: part of them) outsiders cannot write."""
     capture: Capture = "redacted"
     """What is kept of arguments and results: nothing, their structure, or all."""

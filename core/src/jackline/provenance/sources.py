@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
+import json
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from jackline.provenance.keys import texts
+from jackline.provenance.keys import LONGEST, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,11 +40,16 @@ class Call(NamedTuple):
 class Sources:
     """Which tools a bundle trusts with what they give back."""
 
-    __slots__ = ("_patterns",)
+    __slots__ = ("_fields", "_patterns")
 
     def __init__(self, trusted_tools: Sequence[str] = ()) -> None:
-        """`trusted_tools`: names and globs, as `fnmatch` reads them; every character counts."""
-        self._patterns = tuple(trusted_tools)
+        """`trusted_tools`: names and globs, as `fnmatch` reads them; every character counts.
+
+        Behind `#` stands a field: nothing else of what the tool gives back is trusted then.
+        """
+        parts = [each.partition("#") for each in trusted_tools]
+        self._patterns = tuple(pattern for pattern, hash_, _ in parts if not hash_)
+        self._fields = tuple((pattern, field.split(".")) for pattern, hash_, field in parts if hash_)
 
     def trusts(self, tool: str) -> bool:
         """Whether what this tool gives back is trusted."""
@@ -53,6 +59,14 @@ class Sources:
         """How the words of a tool's result count."""
         return "trusted" if tool and self.trusts(tool) else "untrusted"
 
+    def returned(self, tool: str, result: Any, asked: Any = None) -> Iterator[Words]:
+        """The words of a tool's result; `asked`: the arguments that it was called with."""
+        yield Words(self.result(tool), result, asked)
+        fields = [field for pattern, field in self._fields if fnmatch.fnmatchcase(tool, pattern)]
+        if fields and not self.trusts(tool):
+            records = _structured(result)
+            yield Words("trusted", [value for field in fields for value in _at(records, field)], asked)
+
     def given(self, request: Request) -> Iterator[Words]:
         """What a request tells before it is decided."""
         action = request.action
@@ -60,12 +74,12 @@ class Sources:
             messages = request.args.get("messages")
             yield from self.messages(messages if isinstance(messages, list) else [])
         elif action == "tool.return":
-            yield Words(self.result(request.resource), request.args.get("result"))
+            yield from self.returned(request.resource, request.args.get("result"))
 
     def outcome(self, request: Request, result: Any) -> Iterator[Words]:
         """What an act gave back."""
         if request.action in ("tool.call", "retrieval"):
-            yield Words(self.result(request.resource), result, request.args)
+            yield from self.returned(request.resource, result, request.args)
         elif request.action in ("model.call", "agent.spawn"):
             yield Words("model", result)
 
@@ -82,7 +96,7 @@ class Sources:
                 yield Words("model", [content, message.get("tool_calls")])
             elif role in _TOOL_ROLES:
                 call = calls.get(str(message.get("tool_call_id", "")), Call(str(message.get("name") or "")))
-                yield Words(self.result(call.tool), content, call.args)
+                yield from self.returned(call.tool, content, call.args)
                 yield Words("untrusted", message.get("artifact"))
             elif role in _DEVELOPER_ROLES:
                 yield Words("developer", content)
@@ -98,7 +112,7 @@ class Sources:
                 yield Words(said, block.get("text"))
             elif isinstance(block, dict) and block.get("type") in _RESULT_BLOCKS:
                 call = calls.get(str(block.get("tool_use_id") or block.get("call_id") or ""), Call())
-                yield Words(self.result(call.tool), block.get("content", block.get("output")), call.args)
+                yield from self.returned(call.tool, block.get("content", block.get("output")), call.args)
             else:
                 yield Words("untrusted", block)
 
@@ -116,6 +130,28 @@ def _calls(message: dict[str, Any]) -> dict[str, Call]:
         if isinstance(name, str) and isinstance(identity, str):
             found[identity] = Call(name, call)
     return found
+
+
+def _structured(result: Any) -> Any:
+    """A result with fields; a text that is JSON is read, of any other text no field is known."""
+    if not isinstance(result, str):
+        return result
+    try:
+        return json.loads(result) if len(result) <= LONGEST else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _at(value: Any, field: Sequence[str]) -> Iterator[Any]:
+    """What a field holds: of a record, or of each record of a list."""
+    if isinstance(value, list):
+        for one in value:
+            if not isinstance(one, list):
+                yield from _at(one, field)
+    elif not field:
+        yield value
+    elif isinstance(value, dict) and field[0] in value:
+        yield from _at(value[field[0]], field[1:])
 
 
 def text_of(value: Any) -> str:
