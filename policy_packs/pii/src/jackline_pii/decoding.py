@@ -28,10 +28,10 @@ _PART = re.compile(_SEQUENCE)
 _NEAR = 16
 """Signs around the beginning of a value among which the escape that it may be a part of is looked for."""
 _BLANK = {"b": " ", "f": " ", "n": "\n", "r": "\r", "t": "\t"}
-_ENCODED = re.compile(
-    r"(?:(?:[A-Za-z0-9+/]{76}\r?\n)+|(?:[A-Za-z0-9+/]{64}\r?\n)+)[A-Za-z0-9+/]{0,76}={0,2}|[A-Za-z0-9+/_-]{16,}={0,2}"
-)
-"""In lines of 76 signs as in mail, of 64 as in PEM, or in one."""
+_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_WRAPPED = re.compile(r"(?:(?:[A-Za-z0-9+/]{76}\r?\n)+|(?:[A-Za-z0-9+/]{64}\r?\n)+)[A-Za-z0-9+/]{0,76}={0,2}")
+_LINES = (64, 76)
+"""Signs of a line of base64 in PEM, and in mail."""
 _PIECE = re.compile(r"[A-Za-z0-9]{16,}")
 _BREAKS = re.compile(r"\r?\n")
 _PRINTABLE = 0.85
@@ -146,15 +146,21 @@ def encoded_parts(text: str) -> Iterator[tuple[int, int, str]]:
 
     Where the whole is none, a part of it may be: behind a slash of a path, or an underscore of a name.
     """
+    after = 0
     for match in _ENCODED.finditer(text):
-        hidden = _hidden(match[0])
+        start, end = match.span()
+        if start < after:
+            continue  # a line of what was read as one
+        if end - start in _LINES and (lines := _WRAPPED.match(text, start)) is not None:
+            end = after = lines.end()
+        hidden = _hidden(text[start:end])
         if hidden is not None:
-            yield match.start(), match.end(), hidden
+            yield start, end, hidden
             continue
-        for piece in _PIECE.finditer(text, match.start(), match.end()):
-            hidden = _hidden(piece[0]) if piece.span() != match.span() else None
+        for piece in _PIECE.finditer(text, start, end):
+            hidden = _hidden(piece[0]) if piece.span() != (start, end) else None
             if hidden is not None:
-                yield piece.start(), piece.end(), hidden
+                yield *piece.span(), hidden
 
 
 def _hidden(token: str) -> str | None:

@@ -127,13 +127,13 @@ def _read(
     for final, size, closed in _readings(text.text, spans, sizes, first):
         layout = sizes[first : final + 1]
         candidates = index.candidates(layout, size)
+        if not closed:
+            candidates = [detector for detector in candidates if detector.goes_on]
         if not candidates:
             continue
         number = _grouped(text.text, spans[first : final + 1], layout)
         sure = False
         for detector in candidates:
-            if not (closed or detector.goes_on):
-                continue
             confidence = detector.confidence(text, number)
             if confidence and (closed or confidence >= SURE):
                 yield detector, Match(number.start, number.end, confidence)
@@ -202,8 +202,9 @@ def _readings(text: str, spans: list[tuple[int, int]], sizes: Layout, first: int
         total += sizes[final]
         if total > MOST:
             break
-        gap = " " if final == last else text[spans[final][1] : spans[final + 1][0]]
-        if total >= FEWEST and "." not in gap:
-            readings.append((final, total, gap.isspace()))
+        if total >= FEWEST:
+            gap = " " if final == last else text[spans[final][1] : spans[final + 1][0]]
+            if gap == " " or "." not in gap:
+                readings.append((final, total, gap.isspace()))
     readings.reverse()
     return readings

@@ -8,7 +8,7 @@ import re2  # type: ignore[import-untyped]
 
 from jackline_pii.detectors.phone import Phone
 from jackline_pii.decoding import clipped, encoded_parts, form_decoded, percent_decoded, unescaped
-from jackline_pii.folding import fold
+from jackline_pii.folding import Folded, fold
 from jackline_pii.numbers import Index, Number, find_kinds
 from jackline_pii.shapes import Shape, Text, linear, loosened, quiet
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from jackline.detector import Detector
     from jackline_pii.decoding import Decoded
-    from jackline_pii.folding import Folded
 
 _ANY_NUMBER = r"[0-9](?:[ ./-]{0,3}[0-9]){6}"
 _ANY_ENCODED = r"[A-Za-z0-9+/_-]{16}"
@@ -114,8 +113,11 @@ class Scanner:
 
     def _mapped(self, read: Folded | Decoded, *, escapes: bool = False) -> list[Span]:
         """Find everything in one reading of a text, and lead it back; of an escape a span has all or nothing."""
+        found = self._found(Text(read.text))
+        if isinstance(read, Folded) and read.starts is None and not escapes:
+            return found
         spans = []
-        for span in self._found(Text(read.text)):
+        for span in found:
             start, end = clipped(read.text, span.start, span.end) if escapes else (span.start, span.end)
             if start < end:
                 start, end = read.span(start, end)
