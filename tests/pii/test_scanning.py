@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jackline_pii.catalogue import DEFAULT
-from jackline_pii.detectors.devices import IpAddress
 from jackline_pii.decoding import percent_decoded
+from jackline_pii.detectors.devices import IpAddress
 from jackline_pii.folding import fold
 from jackline_pii.loading import detectors, scanner
 from jackline_pii.scanning import Scanner, Span, resolved

@@ -153,9 +153,7 @@ def test_the_key_of_another_number_tells_nothing_about_a_number() -> None:
 
 
 @pytest.mark.parametrize("action", ["hash", "tokenise"])
-def test_what_was_replaced_is_not_replaced_again(
-    action: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_replaced_is_not_replaced_again(action: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A turn's messages come back with the next turn: a token of a token would never be undone."""
     monkeypatch.setenv("K", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
     file = {"vault": {"key_env": "K", "file": str(tmp_path / "v.db")}} if action == "tokenise" else {"key_env": "K"}

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import re2  # type: ignore[import-untyped]
 
-from jackline_pii.detectors.phone import Phone
 from jackline_pii.decoding import clipped, encoded_parts, form_decoded, percent_decoded, unescaped
+from jackline_pii.detectors.phone import Phone
 from jackline_pii.folding import Folded, fold
 from jackline_pii.numbers import Index, Number, find_kinds
 from jackline_pii.shapes import Shape, Text, linear, loosened, quiet
