@@ -65,7 +65,7 @@ class Waiting(NamedTuple):
 
     def over(self, now: float, epoch: int) -> bool:
         """Whether it is worth to look again: an answer, an expiry, or something that people did to the session."""
-        return now > self.until or epoch != self.epoch or any(one.mark() != mark for one, mark in self.asked)
+        return now >= self.until or epoch != self.epoch or any(one.mark() != mark for one, mark in self.asked)
 
 
 class Put(NamedTuple):
@@ -130,7 +130,7 @@ class Asking(Closing):
         now = self.clock()
         for each in granted:
             question = each.asked.question
-            if now > question.expires or each.asked.close("consumed", now) is not None:
+            if now >= question.expires or each.asked.close("consumed", now) is not None:
                 return False
             self.recorder.note(
                 ApprovalConsumed(
@@ -155,6 +155,7 @@ class _Round:
         self.guard, self.active, self.session = guard, active, session
         self.following, self.patient = following, patient
         self.granted: dict[str, Put] = {}
+        self.used: dict[str, Put] = {}
         self.pending: list[Put] = []
         self.refused: list[Put] = []
         self.block = False
@@ -179,9 +180,9 @@ class _Round:
             verdicts = [edit, *verdicts]
         args = decision.args if decision.args is not None else (edit.args if edit is not None else None)
         made = combine(verdicts, decision.evaluated, request, revision=decision.revision, mode=decision.mode, args=args)
-        asked = tuple(self.refused or self.pending or self.granted.values())
+        asked = tuple(self.refused or self.pending or self.used.values())
         made = replace(made, approvals=tuple(each.asked.question.id for each in asked))
-        return Answered(made, tuple(self.granted.values()), tuple(self.pending), self.block)
+        return Answered(made, tuple(self.used.values()), tuple(self.pending), self.block)
 
     def _verdicts(self, request: Request, decision: Decision) -> tuple[list[Verdict], Verdict | None]:
         """The verdicts with people's in place of those that escalate; the first that changes the arguments."""
@@ -191,8 +192,9 @@ class _Round:
             if verdict.effect != "escalate" or verdict.mode != "enforce":
                 found.append(verdict)
                 continue
-            if verdict.policy in self.granted:
-                found.append(_allowed(verdict, self.granted[verdict.policy]))
+            granted = self.granted.get(verdict.policy)
+            if granted is not None and self._enough(granted, request, verdict):
+                found.append(_allowed(verdict, granted))
                 continue
             answer, put = self._asked(judged, verdict)
             found.append(answer)
@@ -200,21 +202,31 @@ class _Round:
                 self.refused.append(put)
             if answer.effect == "allow" and put is not None:
                 self.granted[verdict.policy] = put
+                self.used[put.asked.question.id] = put
                 if put.standing.args is not None:
                     return found, replace(answer, args=put.standing.args)
         return found, None
 
+    def _terms(self, request: Request, verdict: Verdict) -> tuple[tuple[str, ...], dict[str, Approver], int]:
+        """Whom a verdict asks, who of them may answer, and how many must agree."""
+        assert self.active.bundle is not None
+        to = tuple(map(str, verdict.detail.get("to", ())))
+        approvers = self.active.bundle.approvers.named(to, user=request.subject.user)
+        return to, approvers, max(1, int(verdict.detail.get("approvals", 1)))
+
+    def _enough(self, granted: Put, request: Request, verdict: Verdict) -> bool:
+        """Whether those who changed the arguments are who would have to agree to what they made of them."""
+        _, approvers, needed = self._terms(request, verdict)
+        return len(approvers.keys() & set(granted.standing.by)) >= needed
+
     def _asked(self, request: Request, verdict: Verdict) -> tuple[Verdict, Put | None]:
         """Ask about one verdict, or see how the question stands."""
         detail = verdict.detail
-        to = tuple(map(str, detail.get("to", ())))
-        needed = max(1, int(detail.get("approvals", 1)))
+        to, approvers, needed = self._terms(request, verdict)
         expires = float(detail.get("expires", EXPIRES))
         wait = detail.get("wait")
         block = wait == "block"
         kept = wait == "pause" and request.pausable and request.action not in _ANSWERS
-        assert self.active.bundle is not None
-        approvers = self.active.bundle.approvers.named(to, user=request.subject.user)
         if len(approvers) < needed:
             reason = f"{verdict.reason} ({needed} of {', '.join(approvers) or 'nobody'} would have to approve it)"
             return _refused(verdict, "approvers", reason), None

@@ -97,14 +97,20 @@ class Loader:
         return Loaded(file, [part for part in built if part is not None], self._placed, self._approvers or Approvers())
 
     def _people(self, file: BundleFile) -> Approvers:
-        """The approvers and groups; a group of nobody known, or a key that two people share, is a problem."""
+        """The approvers and groups; a group of nobody known, or one person under two names, is a problem."""
         people = {name: Approver(name=name, key=one.key, user=one.user) for name, one in file.approvers.items()}
         keys: dict[str, str] = {}
+        known: dict[str, str] = {}
         for name, one in people.items():
             if one.key in keys:
                 message = f"'{name}' has the key of '{keys[one.key]}': one person would count as two"
                 self._note(("approvers", name, "key"), message, "each approver has a key of their own")
             keys.setdefault(one.key, name)
+            same = next((known[each] for each in sorted(one.known_as) if each in known), "")
+            if same:
+                message = f"'{name}' is the user of '{same}': one person would count as two"
+                self._note(("approvers", name), message, "each approver is another person")
+            known |= dict.fromkeys(one.known_as, name)
         for group, members in file.groups.items():
             if group in people:
                 self._note_key(("groups", group), f"'{group}' is an approver already", "call the group something else")

@@ -244,11 +244,19 @@ class Guard(Asking):
             decision, granted = found.decision, found.granted
         if decision.effect in PERMITTING and any(map(_CLAIMS, decision.verdicts)):
             decision = self._reserve(request, decision)
-        if granted and decision.effect in PERMITTING and not self._used(granted, request):
-            if decision.reservation is not None:
-                self._release(decision.reservation)
+        if granted and decision.effect in PERMITTING and not self._use(granted, request, decision):
             return self._decide(active, session, request, manner)  # somebody was faster: it stands otherwise now
         return decision
+
+    def _use(self, granted: tuple[Put, ...], request: Request, decision: Decision) -> bool:
+        """Use up the approvals of an act; what is held for it is given back where that cannot be done."""
+        used = False
+        try:
+            used = self._used(granted, request)
+        finally:
+            if not used and decision.reservation is not None:
+                self._release(decision.reservation)
+        return used
 
     def _reserve(self, request: Request, decision: Decision) -> Decision:
         """Hold the worst case in every scope at once; the ledger's no outranks the policies' yes."""
