@@ -11,9 +11,7 @@ import msgspec
 import typer
 
 from jackline.cli import output, state
-from jackline.cli.notify import given_up
 from jackline.errors import JacklineError
-from jackline.wording import counted
 
 if TYPE_CHECKING:
     from jackline.answers import Say
@@ -44,13 +42,10 @@ def list_(
     if as_json:
         output.answer({"approvals": [_plain(one, how) for one, how in rows]})
         return
-    if rows:
-        output.show(output.table(_COLUMNS, [_row(one, how, now) for one, how in rows]))
-    else:
+    if not rows:
         output.say("nothing waits for people")
-    dead, _ = given_up(ctx.obj)
-    if dead:
-        output.note(f"{counted(dead, 'notice was', 'notices were')} given up; see: jackline approvals notify")
+        return
+    output.show(output.table(_COLUMNS, [_row(one, how, now) for one, how in rows]))
 
 
 def show(ctx: typer.Context, approval: Id, as_json: output.Json = False) -> None:
