@@ -74,6 +74,7 @@ MEANINGS = {
     "pid": "the process",
     "policies": "the names of the bundle's policies",
     "policy": "the policy that decided",
+    "provenance": "where values come from that conditions asked about, by their path",
     "previous": "the revision before",
     "python": "Python's version",
     "reason": "in a sentence, for a person or a model",

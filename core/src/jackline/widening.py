@@ -38,6 +38,9 @@ def _widened(old: Bundle, new: Bundle) -> Iterator[str]:
     if (old.unmanaged, new.unmanaged) == ("deny", "allow"):
         yield "agents that only report may act"
     yield from _answering(old, new)
+    for name in new.trusted_tools:
+        if name not in old.trusted_tools:
+            yield f"'{name}' is trusted with what it gives"
     after = {entry.name: entry for entry in new.entries}
     for before in old.entries:
         if before.mode == "enforce":

@@ -23,8 +23,8 @@ _RUN: Final = re.compile(r"[^\W_]+")
 _EDGE: Final = "'’‘.,:!?*…"  # noqa: RUF001 - quotation marks as people write them
 _OWNED: Final = ("'s", "’s")  # noqa: RUF001 - the same
 _URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[^/?#\\@\s]*@)?([a-z0-9.-]+|\[[0-9a-f:.]+\])(?::\d+)?(?:[/?#].*)?")
-_ALONE: Final = re.compile(r"[@/\\]")
-"""A word that has one of these is an address or a path: it is looked for by itself, whatever stands beside it."""
+_ALONE: Final = re.compile(r"[^@]@[^@]|[/\\]")
+"""A word like this is an address or a path: it is looked for by itself, whatever stands beside it."""
 _NUMBER: Final = re.compile(r"[$€£¥]?(-?[0-9][0-9.,]*)(?:[%€]|usd|eur)?")
 _WESTERN: Final = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _EUROPEAN: Final = re.compile(r"-?[0-9]{1,3}(?:\.[0-9]{3})+(?:,[0-9]+)?|-?[0-9]+,[0-9]+")

@@ -18,6 +18,8 @@ NAME: Final = "$provenance"
 """Under which a session keeps it beside the policies' states; no policy can be called so."""
 CAPACITY: Final = 20_000
 """Hashes kept of each origin: 8 bytes each aside, some 100 bytes each in memory."""
+UNTRUSTED: Final = 50_000
+"""The same of what only outsiders said: theirs is the most. Once some is thrown out, all that is unknown is theirs."""
 SEEN: Final = 2_000
 """Messages that are not read again: a prompt repeats with every turn."""
 _TABLES: Final = ("user", "trusted", "untrusted", "model", "handed", "seen", "runs")
@@ -50,6 +52,10 @@ class Memory(State):
         with self._lock:
             kept: dict[str, Any] = {name: _packed(table) for name, table in self._tables.items() if table}
             return {**kept, "forgotten": sorted(self.forgotten), "root": self.root}
+
+    def after_fork(self) -> None:
+        """In the child of a fork: a lock that nobody holds."""
+        self._lock = threading.Lock()
 
     def first(self, table: Literal["seen", "runs"], key: int) -> bool:
         """Whether this message or run is met for the first time."""
@@ -96,8 +102,9 @@ class Memory(State):
                     return name
             return "untrusted" if "untrusted" in self.forgotten else "unknown"
 
-    def _put(self, name: str, keys: Iterable[int], capacity: int = CAPACITY) -> None:
+    def _put(self, name: str, keys: Iterable[int], capacity: int = 0) -> None:
         table = self._tables[name]
+        capacity = capacity or (UNTRUSTED if name == "untrusted" else CAPACITY)
         for key in keys:
             if key in table:
                 del table[key]

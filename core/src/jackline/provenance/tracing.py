@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from jackline.provenance.keys import LONGEST, Keys
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from jackline.provenance.memory import Origin
     from jackline.request import Request
 
+_MAKING = threading.Lock()
+"""Held while a session's memory is made: results come in without the session's lock."""
 _DEEP: Final = 64
 _VALUES: Final = 10_000
 """Values within one argument that are looked at; one that holds more is unknown."""
@@ -100,9 +104,13 @@ class Tracing:
     def memory(self, states: dict[str, State]) -> Memory:
         """The session's memory; one that was put aside comes back."""
         found = states.get(NAME)
-        if not isinstance(found, Memory):
-            found = states[NAME] = Memory(found.memory if found is not None else None)
-        return found
+        if isinstance(found, Memory):
+            return found
+        with _MAKING:
+            found = states.get(NAME)
+            if not isinstance(found, Memory):
+                found = states[NAME] = Memory(found.memory if found is not None else None)
+            return found
 
     def _messages(self, memory: Memory, request: Request) -> None:
         """A prompt repeats with every turn: only what is new in it is read.
@@ -142,3 +150,11 @@ class Tracing:
             repeated = self._keys.repeated(text, text_of(asked))
             keys = [key for key in keys if key not in repeated]
         memory.hear(keys, said)
+
+
+def _after_fork() -> None:
+    global _MAKING  # noqa: PLW0603 - a lock that nobody holds
+    _MAKING = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
