@@ -76,7 +76,8 @@ def texts_with(found: Sequence[Found], texts: Sequence[Leaf], replace: Replace) 
 def _rewritten(text: str, parts: list[Found], replace: Replace) -> str:
     """Replace parts of a text. What stands for a bare number of JSON is put in quotes, so that JSON it remains."""
     numbers = _bare_numbers(text)
-    pieces, at = [], 0
+    pieces: list[str] = []
+    at = 0
     for part in sorted(parts, key=lambda part: (part.start, -part.end)):
         if part.end <= at:
             continue
