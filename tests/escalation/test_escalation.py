@@ -69,6 +69,10 @@ def test_parts_add_up_and_the_highest_gate_that_is_reached_asks(judge):
         ({"amount": -2000}, "amount is above 1000 +60"),
         ({"customer": {"limit": 1001.5}}, "customer.limit is above 1000 +60"),
         ({"amount": 5, "customer": {"limit": [1]}}, "customer.limit is no number +60"),
+        ({"customer": [{"limit": 5}, {"limit": 1001}]}, "customer.limit is above 1000 +60"),
+        ({"customer": '{"limit": 5000}'}, "customer.limit is no number +60"),
+        ({"customer": 5000}, "customer.limit is above 1000 +60"),
+        ({"customer": [{"limit": 5}, {}, None]}, None),
         ({}, None),
         ({"amount": None}, None),
         ({"amount": 1000}, None),
@@ -105,6 +109,29 @@ def test_a_destination_is_new_until_a_permitted_act_went_there(judge):
     assert ask(mail).effect == "allow"
     assert ask({"to": ["eve@evil.test", "ann@example.com"], "amount": 9}).effect == "allow"
     assert ask({"to": ["eve@evil.test", {"x": 1}], "amount": 9}).effect == "escalate"
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "eve@evil.test,ann@example.com",
+        "eve@evil.test; ann@example.com",
+        "eve@evil.test ann@example.com",
+        "eve@evil.test\nann@example.com",
+        "ann@example.com.evil.test",
+        "x1@other.example",
+    ],
+)
+def test_a_known_destination_does_not_hide_another(judge, to):
+    ask = judge.under("new_destination: {of: [to], add: 50, known: ['*@Example.com', 'x[0-9]@other.example']}")
+    assert ask({"to": "ann@example.com "}).effect == "allow"
+    assert ask({"to": to}).reason == "risk 50: a new destination in to +50"
+
+
+@pytest.mark.parametrize("args", [{"to": [{"iban": "X1"}]}, {"to": '{"iban": "X1"}'}, {"to": {"iban": ["X1"]}}])
+def test_a_destination_is_found_in_lists_and_in_what_is_no_map(judge, args):
+    ask = judge.under("new_destination: {of: [to.iban], add: 50}")
+    assert ask(args).reason == "risk 50: a new destination in to.iban +50"
 
 
 def test_a_host_is_a_destination(judge):
