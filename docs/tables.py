@@ -163,6 +163,7 @@ def written(kind: str) -> str:
         "list[Any]": "list",
         "dict[str, Any]": "map",
         "dict[Name, ApproverEntry]": "map",
+        "dict[Name, NotifyEntry]": "map",
         "dict[Name, Names]": "map",
         "Literal[1]": "`1`",
     }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jackline.answers import Answer, Approver, public_text, sign
 from jackline.approvals import Approvals
 from jackline.request import Agent, Request, Subject, Tool
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 NOW = 1_800_000_000.0
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jackline.bundle_model import Capture, Standing
     from jackline.decision import Mode, Verdict
     from jackline.engine import OnError
+    from jackline.notices.target import Target
     from jackline.plugins import Plugins
     from jackline.policy import Policy
     from jackline.request import Agent
@@ -86,6 +87,7 @@ class Bundle:
         placed: tuple[Placed, ...] = (),
         approvers: Approvers | None = None,
         trusted_tools: tuple[str, ...] = (),
+        notify: tuple[Target, ...] = (),
     ) -> None:
         self.revision = revision
         """SHA-256 of the file's bytes, hex."""
@@ -100,6 +102,8 @@ class Bundle:
         self.capture: Capture = capture
         self.approvers = approvers if approvers is not None else Approvers()
         """Who may answer what is escalated."""
+        self.notify = notify
+        """Who is told of approvals."""
         self.trusted_tools = trusted_tools
         """Names and globs of the tools whose results conditions may trust."""
         self._placed = placed
@@ -183,6 +187,7 @@ def load_bundle(
         placed=tuple(loaded.placed),
         approvers=loaded.approvers,
         trusted_tools=loaded.file.trusted_tools,
+        notify=loaded.targets,
     )
 
 

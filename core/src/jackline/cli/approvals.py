@@ -11,7 +11,9 @@ import msgspec
 import typer
 
 from jackline.cli import output, state
+from jackline.cli.notify import given_up
 from jackline.errors import JacklineError
+from jackline.wording import counted
 
 if TYPE_CHECKING:
     from jackline.answers import Say
@@ -42,10 +44,13 @@ def list_(
     if as_json:
         output.answer({"approvals": [_plain(one, how) for one, how in rows]})
         return
-    if not rows:
+    if rows:
+        output.show(output.table(_COLUMNS, [_row(one, how, now) for one, how in rows]))
+    else:
         output.say("nothing waits for people")
-        return
-    output.show(output.table(_COLUMNS, [_row(one, how, now) for one, how in rows]))
+    dead, _ = given_up(ctx.obj)
+    if dead:
+        output.note(f"{counted(dead, 'notice was', 'notices were')} given up; see: jackline approvals notify")
 
 
 def show(ctx: typer.Context, approval: Id, as_json: output.Json = False) -> None:

@@ -9,8 +9,9 @@ import tempfile
 from importlib import metadata
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from jackline.cli import state, status
+from jackline.cli import self_approval, state, status
 from jackline.errors import BundleError
+from jackline.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,6 +199,26 @@ def prices(patient: Patient) -> Iterator[Remark]:
         yield Remark("prices", "ok", "model calls can be priced")
 
 
+def notices(patient: Patient) -> Iterator[Remark]:
+    """Whether people were told of what waits for them."""
+    from jackline.cli.notify import given_up  # noqa: PLC0415 - only where there is an outbox
+
+    dead, errors = given_up(patient.home)
+    if dead:
+        told = f"{counted(dead, 'notice was', 'notices were')} given up: {'; '.join(errors)}"
+        yield Remark("notices", "warning", f"{told}; jackline approvals notify --again")
+
+
+def approvers(patient: Patient) -> Iterator[Remark]:
+    """Whether agents could answer what people are asked."""
+    loaded = status.found(patient.bundle, patient.home)
+    if loaded is None or isinstance(loaded, BundleError) or not loaded.approvers:
+        return
+    alone = self_approval.possible(loaded, patient.home)
+    kept = f"'{state.person()}' runs no agents here, or has no approver's key"
+    yield Remark("approvers", "warning" if alone else "ok", alone or kept)
+
+
 def users(_: Patient) -> Iterator[Remark]:
     """Who could change the record, or answer for themselves."""
     told = (
@@ -232,5 +253,7 @@ EXAMINATIONS: tuple[Callable[[Patient], Iterator[Remark]], ...] = (
     journals,
     prices,
     sqlite,
+    notices,
+    approvers,
     users,
 )
