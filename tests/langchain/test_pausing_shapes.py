@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from desk import CALLS, TASK, THREAD, Desk
+from desk import CALLS, TASK, THREAD, Desk, restored, saved
 from fakes import Bodies, Library, Scripted, ai
 from harness import OLD, assert_accounted, events
 from langchain.agents import create_agent
@@ -98,6 +98,70 @@ def test_the_tool_of_a_sub_agent(desk: Any, mode: str) -> None:
     assert len(bodies.got) == 1
     assert len(entered) == 3
     assert [asked.question.agent for asked in ana.guard.approvals.all()] == ["worker"]
+    closed(ana.guard)
+
+
+@pytest.mark.parametrize("mode", CALLS)
+def test_an_approved_call_that_is_paused_within_goes_on(desk: Any, mode: str) -> None:
+    """P25: what was approved above is not asked about again when what is below was answered, and is no second act."""
+    ana, bodies, call = desk(when="tool.name in ['refund', 'delegate']"), Bodies(), CALLS[mode]
+    worker = create_agent(Scripted(ai("", (*CALL, "w1")), ai("paid")), [bodies.refund()], name="worker")
+
+    @tool
+    async def delegate(task: str) -> str:
+        """Let the worker do it."""
+        return str((await worker.ainvoke({"messages": [("user", task)]}))["messages"][-1].content)
+
+    model = Scripted(ai("", ("delegate", {"task": "pay"}, "b1")), ai("done"))
+    above = [delegate] if mode in ("ainvoke", "astream") else [worker_tool(worker)]
+    boss = create_agent(model, above, checkpointer=InMemorySaver(), name="boss")
+    for resource in ("delegate", "refund"):
+        (shown,) = call(boss, TASK if resource == "delegate" else None, THREAD)
+        assert shown.value["resource"] == resource
+        ana.says("approve")
+    assert call(boss, None, THREAD) == []
+    assert told(boss) == ["paid"]
+    assert len(bodies.got) == 1
+    assert len(events(ana.guard, "approval_consumed")) == 2
+    assert call(boss, None, THREAD) == []
+    assert len(bodies.got) == 1
+    closed(ana.guard)
+
+
+def worker_tool(worker: Any) -> Any:
+    @tool
+    def delegate(task: str) -> str:
+        """Let the worker do it."""
+        return str(worker.invoke({"messages": [("user", task)]})["messages"][-1].content)
+
+    return delegate
+
+
+def test_an_approved_call_goes_on_after_an_interrupt_of_its_own(desk: Any) -> None:
+    """One approval, one run to its end; a second one that resumes the same checkpoint does nothing."""
+    ana, done = desk(), []
+
+    @tool
+    def refund(order: str, amount: float) -> str:
+        """Pay a customer back, once somebody has confirmed."""
+        sure = interrupt("sure?")
+        done.append(amount)
+        return f"refunded {amount}: {sure}"
+
+    saver = InMemorySaver()
+    model = Scripted(ai("", (*CALL, "c1")), ai("done"))
+    agent = create_agent(model, [refund], checkpointer=saver, name="desk")
+    agent.invoke(TASK, THREAD)
+    ana.says("approve")
+    (shown,) = agent.invoke(None, THREAD)["__interrupt__"]
+    assert shown.value == "sure?"
+    late = create_agent(model, [refund], checkpointer=restored(saved(saver)), name="desk")
+    ana.now += 1801  # it was used in time
+    agent.invoke(Command(resume="yes"), THREAD)
+    assert told(agent) == ["refunded 900.0: yes"]
+    late.invoke(Command(resume="yes"), THREAD)
+    assert "was used already" in told(late)[0]
+    assert done == [900.0]
     closed(ana.guard)
 
 

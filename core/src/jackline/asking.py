@@ -130,6 +130,10 @@ class Asking(Closing):
         now = self.clock()
         for each in granted:
             question = each.asked.question
+            if each.standing.begun:
+                if not each.asked.go_on(now):
+                    return False
+                continue
             if now >= question.expires or each.asked.close("consumed", now) is not None:
                 return False
             self.recorder.note(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from langchain_core.messages import ToolMessage
+from langgraph.errors import GraphInterrupt
 
 from jackline import act
 from jackline.errors import Signal
@@ -96,6 +97,8 @@ class Act(act.Act):
 
     def fail(self, error: BaseException | str, usage: Usage | None = None, **facts: Any) -> None:
         """Close an act that ended with an error."""
+        if isinstance(error, GraphInterrupt) and not self.closed:
+            pausing.interrupted(self.guard, self.request, self.decision)
         if self.node is not None and self.node.act is self:  # not every callback comes where a call is cancelled
             self.node.leave()
         super().fail(error, usage, **facts)
