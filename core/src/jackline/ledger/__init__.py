@@ -27,14 +27,14 @@ from jackline.ledger.cells import (
     boot,
     create,
 )
-from jackline.ledger.flights import Flights
+from jackline.ledger.flights import Flight, Flights
 from jackline.ledger.locking import HostLock, Owners
 from jackline.ledger.reservations import UNIT_NAMES, UNITS, Recovered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from jackline.decision import Claim, Hold, Refusal, Reservation, Unit
+    from jackline.decision import Claim, Refusal, Reservation, Unit
 
 __all__ = ["Balance", "Entry", "Ledger", "Recovered"]
 
@@ -220,7 +220,7 @@ class Ledger:
         with self._mutex:
             calls = self._flights.end(reservation.id)
         if calls is not None:
-            booked = {hold.scope: hold.held for hold in calls}
+            booked = {hold.scope: hold.held for hold in calls.holds}
             if "calls" not in actual or {actual["calls"]}.issuperset(booked.values()):
                 return booked
         amounts = {}
@@ -245,11 +245,11 @@ class Ledger:
         """Book a whole hold as spent, since the act's outcome is unknown; amounts by scope."""
         with self._mutex:
             calls = self._flights.end(reservation.id)
-        return {hold.scope: hold.held for hold in calls} if calls is not None else self._finish(reservation, None)
+        return {hold.scope: hold.held for hold in calls.holds} if calls is not None else self._finish(reservation, None)
 
-    def _recount(self, booked: Sequence[Hold], calls: int) -> dict[str, int]:
-        self._locked(reservations.recount, booked, calls)
-        return dict.fromkeys([hold.scope for hold in booked], calls)
+    def _recount(self, flight: Flight, calls: int) -> dict[str, int]:
+        self._locked(reservations.recount, flight, calls)
+        return dict.fromkeys([hold.scope for hold in flight.holds], calls)
 
     def _finish(self, reservation: Reservation, actual: Mapping[int, int] | None, at: int = 0) -> dict[str, int]:
         try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _WHOLE = 176
 """Bytes of a key that the ledger keeps; a longer one cannot be told from others that begin alike."""
-_WINDOW = re.compile(r"(.*/window/([^/]+)/)([0-9]+)/([a-z]+)")
+_WINDOW = re.compile(r"(.*/window/([0-9.e+]+[wdhms])/)([0-9]+)/([a-z]+)")
 _SESSION = re.compile(r".*/session/([0-9a-f]{32})/.*")
 _SECONDS = {"w": 604800.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
