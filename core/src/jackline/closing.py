@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jackline import outcome
 from jackline.condition.functions import ORIGIN
@@ -15,7 +15,6 @@ from jackline.waiting import on_event_loop
 if TYPE_CHECKING:
     from jackline.decision import Decision, Reservation
     from jackline.events import Cost
-    from jackline.provenance import Origin
     from jackline.request import Model, Request
     from jackline.session import Session
 
@@ -69,7 +68,13 @@ class Closing(Runs):
         self._close_act(request, decision, event, actual)
         return event
 
-    def heard(self, text: str, origin: Origin = "user", *, session: Session | None = None) -> None:
+    def heard(
+        self,
+        text: str,
+        origin: Literal["user", "trusted", "untrusted"] = "user",
+        *,
+        session: Session | None = None,
+    ) -> None:
         """Let a session (the current one) know a text and whose words it is; the application vouches for both.
 
         For programs whose prompts no adapter sees, and for what their user says later in a run. Nothing is kept of it

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Origin = Literal["user", "trusted", "untrusted", "unknown"]
-Heard = Literal["user", "trusted", "untrusted", "unknown", "model", "handed"]
+Heard = Literal["user", "trusted", "untrusted", "model", "handed"]
 NAME: Final = "$provenance"
 """Under which a session keeps it beside the policies' states; no policy can be called so."""
 CAPACITY: Final = 20_000
@@ -35,7 +35,7 @@ def worst(origins: Iterable[Origin]) -> Origin:
 class Memory(State):
     """The hashes of one session, least recently heard first. Safe to share by threads."""
 
-    __slots__ = ("_lock", "_tables", "forgotten", "root")
+    __slots__ = ("_lock", "_tables", "fed", "forgotten", "root")
 
     def __init__(self, memory: dict[str, Any] | None = None) -> None:
         kept = memory or {}
@@ -45,13 +45,15 @@ class Memory(State):
         """The tables that have thrown out something."""
         self.root: str = kept.get("root", "")
         """The agent that the user speaks to: the first at the root of the session."""
+        self.fed: bool = kept.get("fed", False)
+        """Whether a tool gave something that no prompt has held yet: the next one may hold it, whatever its role."""
 
     @property
     def memory(self) -> dict[str, Any]:  # type: ignore[override]
         """As plain data, for when the session leaves memory."""
         with self._lock:
             kept: dict[str, Any] = {name: _packed(table) for name, table in self._tables.items() if table}
-            return {**kept, "forgotten": sorted(self.forgotten), "root": self.root}
+            return {**kept, "forgotten": sorted(self.forgotten), "root": self.root, "fed": self.fed}
 
     def after_fork(self) -> None:
         """In the child of a fork: a lock that nobody holds."""
@@ -71,21 +73,23 @@ class Memory(State):
         what a tool was given before: it may only give back what it was told.
         """
         with self._lock:
-            user, trusted, untrusted, model, handed = (self._tables[name] for name in _TABLES[:5])
-            if origin == "user":
-                self._put("user", keys if raising else [k for k in keys if k not in untrusted and k not in model])
+            if origin in ("user", "trusted") and not raising:
+                keys = self._without(keys, "untrusted", "model", "handed")
+            elif origin == "trusted" and "handed" in self.forgotten:
+                origin = "untrusted"  # it is no longer known what was given to tools
             elif origin == "trusted":
-                if "handed" in self.forgotten:
-                    origin = "untrusted"  # it is no longer known what was given to tools
-                elif raising:
-                    keys = [key for key in keys if key not in handed]
-                else:
-                    keys = [key for key in keys if key not in untrusted]
-                self._put(origin, keys)
-            elif origin == "untrusted":
-                self._put("untrusted", keys)
-            else:
-                self._put(origin, [key for key in keys if key not in user and key not in trusted])
+                keys = self._without(keys, "handed")
+            elif origin in ("model", "handed"):
+                user, trusted = self._tables["user"], self._tables["trusted"]
+                keys = [key for key in keys if key not in user and key not in trusted]
+            self._put(origin, keys)
+
+    def _without(self, keys: list[int], *names: str) -> list[int]:
+        """The keys that none of these tables has; none at all where one of them has forgotten something."""
+        if not self.forgotten.isdisjoint(names):
+            return []
+        tables = [self._tables[name] for name in names]
+        return [key for key in keys if not any(key in table for table in tables)]
 
     def known(self, keys: list[int]) -> int:
         """How many of these have been heard from anybody."""

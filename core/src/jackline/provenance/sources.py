@@ -67,15 +67,6 @@ class Sources:
             records = _structured(result)
             yield Words("trusted", [value for field in fields for value in _at(records, field)], asked)
 
-    def given(self, request: Request) -> Iterator[Words]:
-        """What a request tells before it is decided."""
-        action = request.action
-        if action == "model.call":
-            messages = request.args.get("messages")
-            yield from self.messages(messages if isinstance(messages, list) else [])
-        elif action == "tool.return":
-            yield from self.returned(request.resource, request.args.get("result"))
-
     def outcome(self, request: Request, result: Any) -> Iterator[Words]:
         """What an act gave back."""
         if request.action in ("tool.call", "retrieval"):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from jackline.provenance.keys import LONGEST, Keys
 from jackline.provenance.memory import NAME, Memory, worst
-from jackline.provenance.sources import Sources, Words, text_of
+from jackline.provenance.sources import Sources, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from jackline.policy import State
     from jackline.provenance.memory import Origin
@@ -82,8 +82,6 @@ class Tracing:
         memory = self.memory(states)
         if request.action == "model.call":
             self._messages(memory, request)
-        else:
-            self._hear(memory, self._sources.given(request))
         found = request.origins = Trace(self._keys, memory)
         request.view = None
         return found
@@ -95,9 +93,15 @@ class Tracing:
 
     def outcome(self, request: Request, result: Any, states: dict[str, State]) -> None:
         """Hear what an act gave back."""
-        self._hear(self.memory(states), self._sources.outcome(request, result))
+        memory = self.memory(states)
+        if request.action in ("tool.call", "retrieval"):
+            memory.fed = True
+        for said, value, asked in self._sources.outcome(request, result):
+            text = text_of(value)
+            if text and said in ("trusted", "untrusted", "model"):
+                self._remember(memory, said, text, asked)
 
-    def heard(self, text: str, origin: Origin, states: dict[str, State]) -> None:
+    def heard(self, text: str, origin: Literal["user", "trusted", "untrusted"], states: dict[str, State]) -> None:
         """Hear a text whose origin the application vouches for."""
         self.memory(states).hear(self._keys.known(text), origin)
 
@@ -122,8 +126,10 @@ class Tracing:
         begins = root and memory.first("runs", self._keys.of(request.run))
         if root and not memory.root:
             memory.root = request.agent.name
-        addressed = memory.root == request.agent.name
-        for said, value, asked in self._sources.given(request):
+        addressed = memory.root == request.agent.name and not memory.fed
+        memory.fed = memory.fed and not root
+        messages = request.args.get("messages")
+        for said, value, asked in self._sources.messages(messages if isinstance(messages, list) else []):
             text = text_of(value)
             if not root and said in ("user", "developer"):
                 continue
@@ -136,12 +142,6 @@ class Tracing:
             elif said == "developer":
                 memory.hear(self._keys.known(text), "trusted", raising=False)
             elif said != "user":
-                self._remember(memory, said, text, asked)
-
-    def _hear(self, memory: Memory, words: Iterable[Words]) -> None:
-        for said, value, asked in words:
-            text = text_of(value)
-            if text and (said == "trusted" or said == "untrusted" or said == "model"):  # noqa: PLR1714 - narrows
                 self._remember(memory, said, text, asked)
 
     def _remember(self, memory: Memory, said: Literal["trusted", "untrusted", "model"], text: str, asked: Any) -> None:
