@@ -124,7 +124,7 @@ VECTORS: list[tuple[str, str, list[str], list[str]]] = [
     ("BR_CNPJ", "", ["11.222.333/0001-81", "12.ABC.345/01DE-35"], ["11.222.333/0001-82", "12.ABC.345/01DE-36"]),
     ("NL_BSN", "BSN", ["111222333", "123456782"], ["111222334", "000000000"]),
     ("PL_PESEL", "PESEL", ["44051401359", "02070803628"], ["44051401358", "44134401359"]),
-    ("SE_PERSONNUMMER", "", ["811218-9876", "19811218-9876"], ["811218-9875", "811318-9876"]),
+    ("SE_PERSONNUMMER", "", ["811218-9876", "19811218-9876"], ["811218-9875", "811318-9876", "29811218-9876"]),
     (
         "IP_ADDRESS",
         "",
@@ -224,3 +224,25 @@ def test_what_stands_beside_a_value_does_not_hide_it(before: str, after: str, va
     text = before + value + after
     at = len(before)
     assert any(s.start <= at and at + len(value) <= s.end for s in BESIDE.scan(text)), text
+
+
+CHECKED = (
+    "CREDIT_CARD IBAN CRYPTO_WALLET US_ABA US_NPI UK_NHS CA_SIN AU_TFN AU_ABN IN_AADHAAR DE_STEUER_ID ES_DNI ES_NIE "
+    "IT_CODICE_FISCALE FR_NIR BR_CPF NL_BSN PL_PESEL IMEI"
+)
+
+
+@pytest.mark.parametrize("entity", CHECKED.split())
+def test_no_single_wrong_digit_passes_a_checksum(entity: str) -> None:
+    """What these schemes were made for: one digit that is mistyped, at any place, is seen."""
+    found = scanner([entity])
+    passed = []
+    for _, word, values, _ in (row for row in VECTORS if row[0] == entity):
+        for value in values:
+            for place, sign in enumerate(value):
+                for digit in "0123456789" if sign.isdigit() else "":
+                    wrong = f"{value[:place]}{digit}{value[place + 1 :]}"
+                    text = f"note {word} {wrong} ok"
+                    if digit != sign and wrong in [text[span.start : span.end] for span in found.scan(text)]:
+                        passed.append(wrong)
+    assert passed == []

@@ -122,6 +122,8 @@ def test_a_whole_number_that_was_written_as_a_fraction_is_found() -> None:
         ("so 4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 ok", "so [CREDIT_CARD] ok"),
         ("my ssn is 4-6-0-8-9-9-8-4-7", "my ssn is [US_SSN]"),
         ("password: 'Tr0ub4dor!'", "password: '[SECRET]'"),
+        ("https://a.b/?api_key=9f8a7b6c5d4e3f2a1b0c&to=example", "https://a.b/?api_key=[SECRET]&to=example"),
+        ("password=Tr0ub4dor&3", "password=[SECRET]"),
         ("my password: Tr0ub4dor!", "my password: [SECRET]!"),
     ],
 )
