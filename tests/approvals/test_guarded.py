@@ -10,8 +10,9 @@ import threading
 
 import pytest
 
-from jackline import ApprovalPending, Denied, Guard
+from jackline import ApprovalPending, Denied, Guard, Halted
 from jackline.answers import Answer, sign
+from jackline.approvals import Approvals
 from jackline.journal import read
 
 FORK = multiprocessing.get_context("fork")
@@ -330,6 +331,21 @@ def test_a_stopped_session_stops_waiting(bank):
     bank.guard.control.stop(asked[0].session, "ana", "enough")
     thread.join(20)
     assert ended == ["Session ended by policy 'control': stopped by ana: enough"]
+
+
+def test_a_stop_that_comes_while_the_question_is_put_is_seen_by_who_waits(bank, monkeypatch):
+    bank.write(with_="{wait: block}")
+    bank.restart()
+    ask = Approvals.ask
+
+    def stopped(self, request, **more):
+        bank.guard.control.stop(request.subject.session, "ana", "enough")
+        return ask(self, request, **more)
+
+    monkeypatch.setattr(Approvals, "ask", stopped)
+    with bank.guard.session(id="job-7"), pytest.raises(Halted, match="stopped by ana: enough"):
+        bank.refund("A-1", 900)
+    assert bank.paid == []
 
 
 def test_a_kill_between_approval_and_act_never_gives_two_acts(bank, tmp_path):

@@ -96,9 +96,12 @@ class Asking(Closing):
         return Approvals(self.home.approvals)
 
     def _to_people(
-        self, active: Active, session: Session, request: Request, decision: Decision, manner: Manner
+        self, active: Active, session: Session, request: Request, decision: Decision, manner: Manner, epoch: int
     ) -> Answered | Waiting | None:
-        """Put an escalated act to people. None: on an event loop; Waiting: come again after `over`."""
+        """Put an escalated act to people. None: on an event loop; Waiting: come again after `over`.
+
+        `epoch`: what people had done to sessions up to it was looked at; what came since is seen by who waits.
+        """
         if manner.on_loop:
             return None
         patient = not on_event_loop()
@@ -106,7 +109,7 @@ class Asking(Closing):
         if found.decision.effect == "escalate" and found.block and patient:
             marks = tuple((each.asked, each.mark) for each in found.pending)
             until = min(each.asked.question.expires for each in found.pending)
-            return Waiting(marks, until, self.control.epoch, found.decision.args)
+            return Waiting(marks, until, epoch, found.decision.args)
         return found
 
     def _after(self, waiting: Waiting, request: Request) -> Manner:

@@ -232,13 +232,13 @@ class Guard(Asking):
         return adapter.attach(self, agent)
 
     def _decide(self, active: Active, session: Session, request: Request, manner: Manner) -> Decision | Waiting | None:
-        engine = active.engine
+        engine, epoch = active.engine, self._epoch
         if session.halt is not None:
             return outcome.halted(request, session.halt, engine.revision)
         decision: Decision = engine.decide(request, session.states)
         granted: tuple[Put, ...] = ()
         if decision.effect == "escalate" and active.bundle is not None and active.bundle.approvers:
-            found = self._to_people(active, session, request, decision, manner)
+            found = self._to_people(active, session, request, decision, manner, epoch)
             if not isinstance(found, Answered):
                 return found
             decision, granted = found.decision, found.granted
