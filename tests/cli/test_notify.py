@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +148,32 @@ def test_who_could_answer_for_himself_is_told(run, ask, refund, tmp_path, monkey
 def remark(ask, about):
     (found,) = [one for one in ask("doctor")["remarks"] if one["about"] == about]
     return found["level"], found["message"]
+
+
+def test_a_trace_shows_what_people_were_asked_and_said(run, ask, refund):
+    approval = refund()
+    assert "has 1 question to people waiting; see: jackline approvals\n" in run("sessions").stdout
+    assert f"approval {approval[:12]}: pending  until " in run("trace", "job-1").stdout
+    run("approvals", "deny", approval, "--why", "no receipt")
+    assert f"approval {approval[:12]}: denied  by ana: no receipt\n" in run("trace", "job-1").stdout
+    (told,) = ask("trace", "job-1")["approvals"]
+    assert (told["approval"], told["state"], told["by"], told["why"]) == (approval, "denied", ["ana"], "no receipt")
+    assert "waiting" not in run("sessions").stdout
+
+
+def test_history_outlives_the_files_and_the_index(run, ask, refund, jackline_home):
+    first, second = refund("A-1"), refund("A-2")
+    run("approvals", "deny", first, "--why", "no receipt")
+    shutil.rmtree(jackline_home / "approvals")
+    run("ingest")
+    (jackline_home / "index.db").unlink()
+    assert ask("approvals", "list")["approvals"] == []
+    told = ask("approvals", "list", "--all")["approvals"]
+    assert [(one["id"], one["state"], one["removed"]) for one in told] == [
+        (first, "denied", True),
+        (second, "pending", True),
+    ]
+    assert told[0]["answers"] == [{"who": "ana", "say": "deny", "at": told[0]["answers"][0]["at"], "why": "no receipt"}]
+    listed = run("approvals", "list", "--all").stdout
+    assert first[:12] in listed
+    assert "ana: deny" in listed

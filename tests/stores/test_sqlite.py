@@ -16,12 +16,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from jackline.errors import StoreError
+from jackline.events import ApprovalConsumed
 from jackline.ingest import ingest
 from jackline.journal import verify
 from jackline.stores import RULES, schema, sqlite
 from jackline.stores.sql import MIGRATIONS
 from jackline.stores.sqlite import SQLiteStore, has_wal_reset_bug, sqlite_warning
-from jackline.testing.journals import story, write
+from jackline.testing.journals import AT, ONE, approval, dump, story, write
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,23 @@ def test_the_migrations_make_the_tables_that_the_code_knows(store):
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_current_head() == schema.REVISION
+
+
+def test_what_was_ingested_before_there_were_rows_of_approvals_is_in_them(home, store):
+    """An index that was made at revision 0002 tells the same as one that is made anew."""
+    journal = write(home, [*story(), approval("a"), approval("b")], close=False)
+    journal.append(ApprovalConsumed(at=AT + 9, approval="a" * 64, session=ONE, span="07", by=("ana",)))
+    journal.close()
+    ingest(home, store)
+    before = dump(store)
+    with store._writing() as connection:
+        connection.execute(sa.text("DROP TABLE approvals"))
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
+    store.close()
+    again = SQLiteStore(store.path)
+    assert [row.state for row in again.approvals(ONE)] == ["consumed", "pending"]
+    assert dump(again) == before
+    again.close()
 
 
 def test_the_rules_know_every_column():

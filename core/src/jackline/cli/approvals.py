@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jackline.answers import Say
     from jackline.approvals import Approvals, Asked
     from jackline.home import Home
+    from jackline.stores import ApprovalRow
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="An approval's id, or at least six digits of its beginning.")]
 Why = Annotated[str, typer.Option(help="The reason, for the record; the agent is told it.")]
@@ -41,11 +42,13 @@ def list_(
     now = time.time()
     rows = [(one, _state(one, now)) for one in sorted(_approvals(ctx.obj).all(), key=lambda one: one.question.asked)]
     rows = [(one, how) for one, how in rows if all_ or how == "pending"]
+    gone = _gone(ctx.obj, {one.folder.name for one, _ in rows}) if all_ else []
     if as_json:
-        output.answer({"approvals": [_plain(one, how) for one, how in rows]})
+        output.answer({"approvals": [*map(_told, gone), *(_plain(one, how) for one, how in rows)]})
         return
-    if rows:
-        output.show(output.table(_COLUMNS, [_row(one, how, now) for one, how in rows]))
+    if rows or gone:
+        shown = [*(_row_of_index(row, now) for row in gone), *(_row(one, how, now) for one, how in rows)]
+        output.show(output.table(_COLUMNS, shown))
     else:
         output.say("nothing waits for people")
     dead, _ = given_up(ctx.obj)
@@ -201,6 +204,34 @@ def _approvals(home: Home) -> Approvals:
 def _state(one: Asked, now: float) -> str:
     """How it stands without a bundle: whether enough have agreed, a guard tells, which knows whose answers count."""
     return one.ended() or ("expired" if now >= one.question.expires else "pending")
+
+
+def _gone(home: Home, known: set[str]) -> list[ApprovalRow]:
+    """Those that the journals tell of and whose files are removed, the oldest first."""
+    if not any(home.journals.glob("*.jsonl")):
+        return []
+    with state.index(home) as found:
+        found.tell()
+        rows = found.store.approvals()
+    return [row for row in reversed(rows) if row.approval not in known]
+
+
+def _told(row: ApprovalRow) -> dict[str, Any]:
+    """As `_plain` of one whose files are there; `removed`: they are not, and only a digest is left of its arguments."""
+    names = ("asked", "expires", "action", "resource", "agent", "session", "policy", "rule", "reason", "to", "needed")
+    told = {name: getattr(row, name) for name in (*names, "run", "span")}
+    say = {"denied": "respond" if row.responded else "deny"}.get(row.state, "edit" if row.edited else "approve")
+    answers = [{"who": who, "say": say, "at": row.ended, "why": row.why} for who in row.by]
+    return {"id": row.approval, "state": row.state, **told, "answers": answers, "removed": True}
+
+
+def _row_of_index(row: ApprovalRow, now: float) -> tuple[Any, ...]:
+    told = _told(row)
+    answers = ", ".join(f"{said['who']}: {said['say']}" for said in told["answers"])
+    how = output.text(row.state, _STYLES.get(row.state, ""))
+    left = output.span(row.expires - now) if row.state == "pending" and row.expires > now else ""
+    act = f"{row.action} {row.resource}"
+    return (row.approval[:12], how, row.agent, act, row.policy, output.moment(row.asked), left, answers)
 
 
 def _plain(one: Asked, how: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from jackline.stores.rollups import RULES, Batch
 from jackline.stores.rows import (
     AgentRow,
+    ApprovalRow,
     EventRow,
     PolicyUsageRow,
     Position,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RULES",
     "AgentRow",
+    "ApprovalRow",
     "Batch",
     "EventRow",
     "Ingesting",
@@ -80,6 +82,9 @@ class Sessions(Protocol):
 
     def events(self, session: str = "", *, after: int = 0, limit: int = 0) -> Iterator[EventRow]:
         """A session's events in their order; without a session all events as they came in, after a position."""
+
+    def approvals(self, session: str = "", *, limit: int = 1000) -> Sequence[ApprovalRow]:
+        """A session's questions to people, the oldest first; without a session the latest of all, the latest first."""
 
 
 class Inventory(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration: an index at this revision is ready without loading Alembic."""
 
 metadata = MetaData()
@@ -92,6 +92,20 @@ sessions = Table(
     *_count("runs", "model_calls", "tool_runs", "failures", "open_acts"),
     Index("sessions_started", "started"),
     Index("sessions_external_id", "external_id"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    *_key("approval"),
+    *_text("session", "asked_by", "run", "span", "agent", "action", "resource", "policy", "rule", "reason"),
+    *_text("approvers", "args"),
+    *_count("needed", "yes", "refused", "yes_edited", "responded", "used_edited"),
+    *_time("asked_at", "expires", "yes_at", "no_at", "expired_at", "used_at", nullable=False),
+    *_text("yes_by", "yes_who", "yes_why", "no_by", "no_who", "no_why", "expired_by"),
+    *_text("used_by_line", "used_by", "used_span", "refused_by", "refused_why"),
+    Index("approvals_session", "session"),
+    Index("approvals_asked", "asked_at"),
 )
 
 session_agents = Table("session_agents", metadata, *_key("session", "agent"), *_time("first_seen", "last_seen"))
