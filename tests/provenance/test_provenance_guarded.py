@@ -230,6 +230,17 @@ def test_a_flood_of_arguments_makes_no_tool_trusted(bank, monkeypatch):
     assert bank.send(ATTACKER) == "untrusted"
 
 
+def test_what_lies_behind_a_long_text_is_untrusted(bank):
+    bank.call("read_mail", "a " * 140_000 + ATTACKER)
+    assert bank.send(ATTACKER) == "untrusted"
+
+
+def test_what_lies_behind_long_arguments_is_vouched_for_by_no_tool(bank):
+    bank.call("contacts.add", "ok", text="a " * 140_000 + ATTACKER)
+    bank.call("contacts.find", {"Bob": ATTACKER}, name="Bob")
+    assert bank.send(ATTACKER) == "untrusted"
+
+
 def test_the_application_can_say_what_the_user_said(bank):
     bank.guard.heard(f"pay {FRIEND}")
     bank.guard.heard("iban-of-the-firm", "trusted")

@@ -20,7 +20,7 @@ CAPACITY: Final = 20_000
 """Hashes kept of each origin: 8 bytes each aside, some 100 bytes each in memory."""
 UNTRUSTED: Final = 50_000
 """The same of what only outsiders said: theirs is the most. Once some is thrown out, all that is unknown is theirs."""
-SEEN: Final = 2_000
+SEEN: Final = 10_000
 """Messages that are not read again: a prompt repeats with every turn."""
 _TABLES: Final = ("user", "trusted", "untrusted", "model", "handed", "seen", "runs")
 """Beside the origins: what models said, what they gave to tools, which messages and runs were met."""
@@ -66,13 +66,16 @@ class Memory(State):
             self._put(table, (key,), SEEN)
             return new
 
-    def hear(self, keys: list[int], origin: Heard, *, raising: bool = True) -> None:
+    def hear(self, keys: list[int], origin: Heard, *, raising: bool = True, whole: bool = True) -> None:
         """Remember where this was heard. What is known from somebody better stays so.
 
-        `raising`: what was known as untrusted, or as a model's own, becomes this. A tool that is trusted never raises
-        what a tool was given before: it may only give back what it was told.
+        `whole`: nothing of it was left out; what was counts as forgotten. `raising`: what was known as untrusted, or as
+        a model's own, becomes this. A tool that is trusted never raises what a tool was given before: it may only give
+        back what it was told.
         """
         with self._lock:
+            if not whole:
+                self.forgotten.add("untrusted" if origin == "trusted" else origin)
             if origin in ("user", "trusted") and not raising:
                 keys = self._without(keys, "untrusted", "model", "handed")
             elif origin == "trusted" and "handed" in self.forgotten:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _MAKING = threading.Lock()
 """Held while a session's memory is made: results come in without the session's lock."""
+_Remembered = Literal["trusted", "untrusted", "model", "handed"]
 _DEEP: Final = 64
 _VALUES: Final = 10_000
 """Values within one argument that are looked at; one that holds more is unknown."""
@@ -89,7 +90,7 @@ class Tracing:
     def permitted(self, request: Request, states: dict[str, State]) -> None:
         """Remember what goes to a tool or an agent: who gives it back later repeats what a model wrote."""
         if request.action in ("tool.call", "agent.spawn"):
-            self.memory(states).hear(self._keys.known(text_of(request.args)), "handed")
+            self._remember(self.memory(states), "handed", text_of(request.args))
 
     def outcome(self, request: Request, result: Any, states: dict[str, State]) -> None:
         """Hear what an act gave back."""
@@ -144,12 +145,12 @@ class Tracing:
             elif said != "user":
                 self._remember(memory, said, text, asked)
 
-    def _remember(self, memory: Memory, said: Literal["trusted", "untrusted", "model"], text: str, asked: Any) -> None:
+    def _remember(self, memory: Memory, said: _Remembered, text: str, asked: Any = None) -> None:
         keys = self._keys.known(text)
         if said == "trusted" and asked:
             repeated = self._keys.repeated(text, text_of(asked))
             keys = [key for key in keys if key not in repeated]
-        memory.hear(keys, said)
+        memory.hear(keys, said, whole=len(text) <= LONGEST)
 
 
 def _after_fork() -> None:
