@@ -40,7 +40,7 @@ def list_(
     For example: jackline approvals list
     """
     now = time.time()
-    rows = [(one, _state(one, now)) for one in sorted(_approvals(ctx.obj).all(), key=lambda one: one.question.asked)]
+    rows = [(one, _state(one, now)) for one in sorted(_readable(ctx.obj), key=lambda one: one.question.asked)]
     rows = [(one, how) for one, how in rows if all_ or how == "pending"]
     gone = _gone(ctx.obj, {one.folder.name for one, _ in rows}) if all_ else []
     if as_json:
@@ -70,11 +70,11 @@ def show(ctx: typer.Context, approval: Id, as_json: output.Json = False) -> None
     lines = {
         "approval": question.id,
         "state": told["state"],
-        "agent": question.agent,
-        "wants": f"{question.action} '{question.resource}'",
-        "because": f"policy '{question.policy}' asks: {question.reason}",
+        "agent": output.safe(question.agent),
+        "wants": output.safe(f"{question.action} '{question.resource}'"),
+        "because": output.safe(f"policy '{question.policy}' asks: {question.reason}"),
         "session": question.session,
-        "for": question.user or "nobody named",
+        "for": output.safe(question.user or "nobody named"),
         "asked": output.moment(question.asked),
         "lapses": output.moment(question.expires),
         "needs": f"{question.needed} of {', '.join(question.to) or 'all approvers'}",
@@ -188,6 +188,19 @@ def _answer(
             "self-approval possible: the agent runs as the same user as you, and can read your key; "
             "run agents as a user of their own"
         )
+
+
+def _readable(home: Home) -> list[Asked]:
+    """Every question that can be read. One that cannot be is told beside them: it hides no other."""
+    found = []
+    for one in _approvals(home).all():
+        try:
+            _ = one.question, one.ended()
+        except JacklineError as error:
+            output.note(str(error))
+        else:
+            found.append(one)
+    return found
 
 
 def _refuse_late(one: Asked, how: str) -> None:
