@@ -364,3 +364,67 @@ def test_nothing_is_wrapped_and_it_is_paused_all_the_same(tmp_path: Path, monkey
     assert "__interrupt__" not in asyncio.run(agent.ainvoke(None, config))
     assert len(bodies.got) == 1
     ana.close()
+
+
+def test_the_value_of_a_resume_goes_to_whoever_asks_for_one(desk: Any) -> None:
+    """Said in the documentation: resume a pause without a value, or name the interrupt that it is for."""
+    ana, done = desk(), []
+
+    @tool
+    def refund(order: str, amount: float) -> str:
+        """Pay a customer back, once somebody has confirmed."""
+        done.append(interrupt("sure?"))
+        return "refunded"
+
+    model = Scripted(ai("", (*CALL, "c1")), ai("done"))
+    for thread, given, expected in (("t-1", "x", ["x"]), ("t-2", None, ["x"])):
+        agent = create_agent(model, [refund], checkpointer=InMemorySaver(), name="desk")
+        config = {"configurable": {"thread_id": thread}}
+        (shown,) = agent.invoke(TASK, config)["__interrupt__"]
+        ana.says("approve")
+        agent.invoke(Command(resume=given if given is not None else {shown.id: "x"}), config)
+        assert done == expected
+
+
+def test_a_sub_graph_without_memory_is_asked_about_anew(desk: Any) -> None:
+    """Said in the documentation: it begins again, so its call is another one; nothing runs that was not approved."""
+    ana, bodies = desk(), Bodies()
+    names = iter("abcdefgh")
+    worker = create_agent(
+        Renamed(ai("", (*CALL, "w")), ai("paid"), names=names), [bodies.refund()], checkpointer=False, name="worker"
+    )
+    made = StateGraph(MessagesState)
+    made.add_node("work", worker)
+    made.add_edge(START, "work")
+    boss = made.compile(checkpointer=InMemorySaver(), name="boss")
+    for _ in range(3):
+        assert len(boss.invoke(TASK if not ana.asked() else None, THREAD)["__interrupt__"]) == 1
+    assert len({asked.question.nonce for asked in ana.asked()}) == 3
+    assert bodies.got == []
+
+
+class Renamed(Scripted):
+    """A provider that gives each call an id of its own."""
+
+    names: Any = None
+
+    def _answer(self, messages: Any, kwargs: Any) -> Any:
+        answer = super()._answer(messages, kwargs)
+        for call in answer.tool_calls:
+            call["id"] += next(self.names)
+        return answer
+
+
+def test_a_thread_that_is_resumed_past_its_handler_is_not_governed(tmp_path: Path) -> None:
+    """P61, as far as it goes: a handler governs the call that it is given to; `init`, middleware and attach the rest."""
+    ana, bodies = Desk(tmp_path, "pause"), Bodies()
+    model = Scripted(ai("", (*CALL, "c1")), ai("done"))
+    agent = create_agent(model, [bodies.refund()], checkpointer=InMemorySaver(), name="desk")
+    config: Any = {**THREAD, "callbacks": [JacklineCallbackHandler(ana.guard)]}
+    assert len(agent.invoke(TASK, config)["__interrupt__"]) == 1
+    ana.guard.enable(LangChainAdapter())
+    assert len(agent.invoke(None, THREAD)["__interrupt__"]) == 1
+    assert bodies.got == []
+    ana.close()
+    agent.invoke(None, THREAD)
+    assert len(bodies.got) == 1
