@@ -147,6 +147,27 @@ def test_edited_arguments_are_judged_again(bank):
     assert bank.paid == []
 
 
+def test_edited_arguments_must_fit_the_tool_when_they_are_used(bank):
+    """Whoever signed them without the command line: the refusal says which field, its value and what was expected."""
+    pending(bank, "A-1", 900)
+    bank.says("ana", "edit", args={"order": "A-1", "amount": "450"})
+    expected = "ana changed its arguments, and they do not fit the tool: amount is '450', expected a whole number"
+    assert denied(bank, "A-1", 900) == f"Not permitted by policy 'refunds': {expected}"
+    assert bank.paid == []
+    bank.now += 1
+    bank.says("ana", "edit", args={"order": "A-1", "amount": 450})
+    assert bank.refund("A-1", 900) == "refunded 450"
+
+
+def test_whoever_asks_tidies_once_a_day(bank):
+    pending(bank, "A-1", 900)
+    old = bank.asked()
+    bank.now += 86_400 * 32
+    pending(bank, "A-2", 900)
+    assert [one.question.args["order"] for one in bank.guard.approvals.all()] == ["A-2"]
+    assert [event.approval for event in bank.events("approval_expired")] == [old.question.id]
+
+
 def test_silence_is_a_no(bank):
     """P26: nobody answers until it lapses; what is approved but not used in time lapses as well."""
     pending(bank, "A-1", 900)

@@ -118,6 +118,17 @@ def test_other_arguments_are_used_in_place_of_the_agents(desk, run):
         assert told in " ".join(run("approvals", "edit", approval, "--args", junk, code=2).stderr.split())
 
 
+def test_arguments_that_the_tool_cannot_take_are_not_signed(desk, run):
+    approval = desk.ask()
+    for args, why in (
+        ('{"order": "A-1", "amount": "450"}', "amount is '450', expected a whole number"),
+        ('{"order": "A-1", "amout": 450}', "amout is no argument of the tool; did you mean 'amount'?"),
+    ):
+        told = run("approvals", "edit", approval, "--args", args, code=1).stderr
+        assert told == f"the arguments do not fit the tool 'refund': {why}; nothing was signed\n"
+    assert desk.ask() == approval
+
+
 def test_a_refusal_says_why(desk, run):
     approval = desk.ask()
     told = run("approvals", "deny", approval, "--why", " ", code=1).stderr

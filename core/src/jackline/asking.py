@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
-from jackline.approvals import Approvals
+from jackline.approvals import ApprovalError, Approvals, daily
+from jackline.approvals.edits import misfit
 from jackline.closing import Closing
 from jackline.decision import Decision, Verdict
 from jackline.engine import combine
@@ -203,7 +204,7 @@ class _Round:
             if granted is not None and self._enough(granted, request, verdict):
                 found.append(_allowed(verdict, granted))
                 continue
-            answer, put = self._asked(judged, verdict)
+            answer, put = self._fitting(request, *self._asked(judged, verdict))
             found.append(answer)
             if answer.effect == "deny" and put is not None:
                 self.refused.append(put)
@@ -213,6 +214,18 @@ class _Round:
                 if put.standing.args is not None:
                     return found, replace(answer, args=put.standing.args)
         return found, None
+
+    @staticmethod
+    def _fitting(request: Request, answer: Verdict, put: Put | None) -> tuple[Verdict, Put | None]:
+        """The answer, or a refusal where the arguments that approvers gave do not fit the tool."""
+        given = put.standing.args if put is not None else None
+        if answer.effect != "allow" or put is None or given is None or request.tool is None:
+            return answer, put
+        wrong = misfit(given, request.tool.parameters)
+        if not wrong:
+            return answer, put
+        who = " and ".join(put.standing.by)
+        return _refused(answer, "edit", f"{who} changed its arguments, and they do not fit the tool: {wrong}"), put
 
     def _terms(self, request: Request, verdict: Verdict) -> tuple[tuple[str, ...], dict[str, Approver], int]:
         """Whom a verdict asks, who of them may answer, and how many must agree."""
@@ -275,11 +288,22 @@ class _Round:
         )
         if first:
             self._note_question(asked)
+            self._tidy(now)
         mark = asked.mark()
         standing = asked.standing(approvers, needed, now)
         for name, why in standing.refused:
             self._note_refused(asked, name, why)
         return Put(asked, mark, standing)
+
+    def _tidy(self, now: float) -> None:
+        """Once a day, whoever asks ends what has lapsed and removes what is old; that it cannot disturbs no act."""
+        try:
+            expired = daily(self.guard.approvals, now).expired
+        except (ApprovalError, OSError) as error:
+            self.guard.recorder.lose(error)
+            return
+        for question in expired:
+            self.guard.recorder.note(ApprovalExpired(at=now, approval=question.id, session=question.session))
 
     def _expire(self, put: Put) -> bool:
         """End a question whose time is over; whether it had not ended otherwise meanwhile."""

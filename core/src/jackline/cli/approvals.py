@@ -17,7 +17,7 @@ from jackline.wording import counted
 
 if TYPE_CHECKING:
     from jackline.answers import Say
-    from jackline.approvals import Approvals, Asked
+    from jackline.approvals import Approvals, Asked, Question
     from jackline.home import Home
     from jackline.stores import ApprovalRow
 
@@ -166,6 +166,8 @@ def _answer(
     one, now = _approvals(home).named(approval), time.time()
     question = one.question
     _refuse_late(one, _state(one, now))
+    if args is not None:
+        _refuse_misfit(home, question, args)
     who, private = keys.load(as_)
     answer = Answer(approval=question.id, question=one.fingerprint, say=say, who=who, at=now, why=why, args=args)
     before = one.answer(sign(answer, private), say, now)
@@ -195,12 +197,26 @@ def _readable(home: Home) -> list[Asked]:
     found = []
     for one in _approvals(home).all():
         try:
-            _ = one.question, one.ended()
+            one.question, one.ended()
         except JacklineError as error:
             output.note(str(error))
         else:
             found.append(one)
     return found
+
+
+def _refuse_misfit(home: Home, question: Question, args: dict[str, Any]) -> None:
+    """Arguments that the tool cannot take are not signed; the guard looks again when they are used."""
+    from jackline.approvals.edits import misfit  # noqa: PLC0415 - only where somebody changes arguments
+
+    roster = state.registry(home).roster
+    entry = roster.entries.get(roster.parts(question.agent)[0])
+    known = entry.tools.get(question.resource) if entry is not None else None
+    if known is None or known.tool.fingerprint != question.fingerprint:
+        return
+    wrong = misfit(args, known.tool.parameters)
+    if wrong:
+        raise JacklineError(f"the arguments do not fit the tool '{question.resource}': {wrong}; nothing was signed")
 
 
 def _refuse_late(one: Asked, how: str) -> None:
