@@ -141,7 +141,7 @@ class Closing(Runs):
         )
         self.recorder.outcome(event)
         if decision.reservation is not None:
-            self.ledger.release(decision.reservation)
+            self._release(decision.reservation)
         self._tell(event, request)
         return event
 
