@@ -130,7 +130,8 @@ def test_edited_arguments_are_judged_again(desk: Agents, native: bool) -> None:
 
 
 @MODE
-def test_an_agent_that_was_told_uses_the_answer_in_the_same_run(desk: Agents, mode: str) -> None:
+@pytest.mark.parametrize("cache", [False, True], ids=["no cache", "cache"])
+def test_an_agent_that_was_told_uses_the_answer_in_the_same_run(desk: Agents, mode: str, cache: bool) -> None:
     """Its cache of results has neither a refusal nor, for a third call, what only one approval permitted."""
     desk.guard("tool.call", MAILS)
     bodies = Bodies()
@@ -141,11 +142,24 @@ def test_an_agent_that_was_told_uses_the_answer_in_the_same_run(desk: Agents, mo
         return call
 
     llm = fake(call, once_approved, call)
-    desk.job(crew(llm, bodies.mail()), mode)
+    desk.job(crew(llm, bodies.mail(), cache=cache), mode)
     assert bodies.got == [("send_mail", MAIL)]
     results = [text.rpartition('"content": ')[2] for text in llm.seen[1:]]
     assert [pending(text) for text in results] == [True, False, True]
     assert "sent to boss@example.com" in results[1]
+
+
+@MODE
+@NATIVE
+def test_crewais_cache_keeps_nothing_that_people_permitted_once(desk: Agents, mode: str, native: bool) -> None:
+    """P25: who approves twice gets two mails; what needs no approval is kept as ever."""
+    guard, bodies = desk.guard("tool.call", MAILS, wait="block"), Bodies()
+    names = ("boss@example.com", "me") * 2
+    script = [asking(native, "send_mail", {"to": name, "body": "x"}) for name in names]
+    with desk.ana.answering(guard, "approve") as asked:
+        desk.job(crew(fake(*script, native=native), bodies.mail(), cache=True), mode)
+    assert len(asked) == 2
+    assert [got["to"] for _, got in bodies.got] == ["boss@example.com", "me", "boss@example.com"]
 
 
 @NATIVE
@@ -216,10 +230,8 @@ async def test_calls_of_one_answer_are_answered_each_by_itself(desk: Agents) -> 
 def test_identical_calls_want_an_approval_each(desk: Agents) -> None:
     """P25: an answer is used once, also by calls that wait for the same thing at the same time."""
     guard, bodies = desk.guard("tool.call", MAILS, wait="block"), Bodies()
-    mail = bodies.mail()
-    mail.cache_function = lambda *_: False
     with desk.ana.answering(guard, "approve") as asked:
-        desk.job(crew(fake(calling(("send_mail", MAIL), ("send_mail", MAIL))), mail))
+        desk.job(crew(fake(calling(("send_mail", MAIL), ("send_mail", MAIL))), bodies.mail()))
     assert (len(asked), bodies.ran) == (2, {"send_mail": 2})
     assert len(on_record(guard, "approval_consumed")) == 2
 
