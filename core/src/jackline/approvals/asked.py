@@ -91,7 +91,8 @@ class Asked:
         agreed: dict[bytes, list[Answer]] = {}
         for answer in latest.values():
             agreed.setdefault(canonical(answer.args), []).append(answer)
-        most = max(agreed.values(), key=len, default=[])
+        # Where as many agree on something else, what was said last counts.
+        most = max(agreed.values(), key=lambda group: (len(group), max(one.at for one in group)), default=[])
         names = tuple(sorted(answer.who for answer in most))
         return Standing(
             state="approved" if len(most) >= max(1, needed) else "consumed" if begun else "pending",
