@@ -153,3 +153,33 @@ def test_a_key_is_written_in_one_way():
     """The last character of a key's base64 has bits that mean nothing: one key in two spellings would be two people."""
     told = people_of(f"  ana: {{key: '{KEY}'}}\n  ben: {{key: '{KEY.replace('o=', 'p=')}'}}\n")
     assert "is no public key: expected ed25519: and the base64 of 32 bytes" in told
+
+
+@pytest.mark.parametrize("end", ["denied", "expired"])
+def test_a_question_that_ends_between_the_look_and_the_use_permits_nothing(office, monkeypatch, end):
+    pay = office.under(RULE)
+    close = Asked.close
+
+    def late(asked, state, now, answer=""):
+        if state == "consumed":
+            close(asked, end, now)
+        return close(asked, state, now, answer)
+
+    with office.guard.session(id="job"):
+        office.says("ana", "approve", waits(pay, 1))
+        monkeypatch.setattr(Asked, "close", late)
+        if end == "denied":
+            with pytest.raises(Denied, match="somebody denied it"):
+                pay(1)
+        else:  # whoever comes later asks anew
+            waits(pay, 1)
+    assert office.paid == []
+
+
+def test_where_too_few_are_left_beside_the_requester_nobody_is_asked(office):
+    pay = office.under(
+        "  - {name: risk, use: rule, on: tool.call, effect: escalate, with: {to: [ana, ben], approvals: 2}}\n"
+    )
+    with office.guard.session(id="job", user="ana"), pytest.raises(Denied, match=r"2 of ben would have to approve it"):
+        pay(1)
+    assert list(office.guard.approvals.all()) == []

@@ -157,6 +157,22 @@ def test_off_hours(judge, hours, asked):
     assert ask().reason == ("risk 50: off hours +50" if asked else "")
 
 
+@pytest.mark.parametrize(("second", "asked"), [(-1, True), (0, False), (36_000 - 1, False), (36_000, True)])
+def test_hours_begin_and_end_to_the_minute(judge, second, asked):
+    """From 08:00 on, until 18:00 is there."""
+    ask = judge.under("off_hours: {add: 50}")
+    judge.now += -4 * 3600 + second
+    assert ask().effect == ("escalate" if asked else "allow")
+
+
+def test_what_is_remembered_of_destinations_is_bounded(judge, monkeypatch):
+    monkeypatch.setattr("jackline_escalation.policy._SEEN", 2)
+    ask = judge.under("new_destination: {of: [to], add: 30}, rules: [{when: args.ask, add: 20}]")
+    for to in ("a", "b", "c"):
+        assert ask({"to": to, "ask": False}).effect == "allow"
+    assert [ask({"to": to, "ask": True}).effect for to in ("c", "b", "a")] == ["allow", "allow", "escalate"]
+
+
 def test_a_condition_that_cannot_be_evaluated_adds(judge):
     found = judge.under("rules: [{when: args.amount > 5, add: 50, why: large}]")({"amount": "much"})
     assert found.reason.startswith("risk 50: large (counted as true, since it cannot be evaluated: ")
