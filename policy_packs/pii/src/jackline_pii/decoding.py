@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
 _FORM = re.compile(r"(?:%[0-9A-Fa-f]{2})+|(?<=[0-9A-Za-z=])\+(?=[0-9A-Za-z(])")
-_SPACED = re.compile(r"[0-9A-Za-z=]\+[0-9(]")
+_SPACED = re.compile(r"\+(?<=[0-9A-Za-z=]\+)[0-9(]")  # the plus in front: it is looked for first
 _SEQUENCE = (
     r"\\+(?:u[dD][89ABab][0-9A-Fa-f]{2}\\+u[dD][C-Fc-f][0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[\"'/bfnrt])"
 )
