@@ -319,7 +319,16 @@ def test_signals_are_jacklines_and_the_frameworks(kind: Any) -> None:
     assert str(found) == found.message
     for other in (pickle.loads(pickle.dumps(found)), copy.copy(found)):
         assert type(other) is kind
-        assert (other.decision, other.message) == (decision, found.message)
+        assert (other.decision, other.message, other.args) == (decision, found.message, found.args)
+
+
+def test_a_pause_keeps_what_it_asks_wherever_it_is_sent() -> None:
+    decision = Decision(effect="escalate", reason="because", policy="p", approvals=("a" * 64,))
+    found = signals.paused(decision, "b" * 32, {"approvals": ["a" * 64]})
+    assert str(found).startswith("Approval needed by policy 'p': because (approval aaaaaaaaaaaa is pending;")
+    for other in (found, pickle.loads(pickle.dumps(found)), copy.copy(found)):
+        ((interrupt,),) = other.args
+        assert (interrupt.id, interrupt.value) == ("b" * 32, {"approvals": ["a" * 64]})
 
 
 def test_signals_of_plain_python_become_the_frameworks_inside_of_a_tool() -> None:
