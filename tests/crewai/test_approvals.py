@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +27,6 @@ from jackline.testing.desk import Desk, Ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 NATIVE = pytest.mark.parametrize("native", [True, False], ids=["native", "ReAct"])
 MODE = pytest.mark.parametrize("mode", MODES)
@@ -261,6 +264,27 @@ def test_an_approval_survives_restarts(desk: Agents, native: bool) -> None:
     desk.restart()
     assert pending(desk.ask(bodies, native=native).seen[-1])
     assert bodies.ran == {"send_mail": 1}
+
+
+def test_a_process_that_is_killed_while_it_waits_leaves_its_question_to_the_next(desk: Agents, tmp_path: Path) -> None:
+    """P52: asked by one process, which is killed; answered while there is none; the next does the act, once."""
+    guard, effects = desk.guard("tool.call", MAILS, wait="block"), tmp_path / "effects"
+    words = [
+        sys.executable,
+        str(Path(__file__).parent / "waiting_crew.py"),
+        str(desk.bundle),
+        str(desk.home),
+        str(effects),
+    ]
+    with subprocess.Popen(words) as waiting:
+        (asked,) = desk.asked_elsewhere()
+        waiting.send_signal(signal.SIGKILL)
+    assert effects.read_bytes() == b""
+    desk.says("approve")
+    subprocess.run(words, check=True, timeout=50)
+    assert len(effects.read_bytes()) == 1
+    assert asked.ended() == "consumed"
+    assert [event.approval for event in on_record(guard, "approval_consumed")] == [asked.question.id]
 
 
 # --- other acts than tools

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import signal
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,7 +31,6 @@ from jackline.testing.scripted import on_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 ARGS = {"order": "A-1", "amount": 900.0}
 PAY = Call("pay", ARGS)
@@ -300,6 +303,27 @@ def test_an_approval_survives_restarts(desk: Agents, shape: str) -> None:
     desk.restart()
     assert desk.ask(bodies, shape) != ["pay is done"]
     assert bodies.ran == {"pay": 1}
+
+
+def test_a_process_that_is_killed_while_it_waits_leaves_its_question_to_the_next(desk: Agents, tmp_path: Path) -> None:
+    """P52: asked by one process, which is killed; answered while there is none; the next does the act, once."""
+    guard, effects = desk.guard("tool.call", DEAR, wait="block"), tmp_path / "effects"
+    words = [
+        sys.executable,
+        str(Path(__file__).parent / "waiting_agent.py"),
+        str(desk.bundle),
+        str(desk.home),
+        str(effects),
+    ]
+    with subprocess.Popen(words) as waiting:
+        (asked,) = desk.asked_elsewhere()
+        waiting.send_signal(signal.SIGKILL)
+    assert effects.read_bytes() == b""
+    desk.says("approve")
+    subprocess.run(words, check=True, timeout=50)
+    assert len(effects.read_bytes()) == 1
+    assert asked.ended() == "consumed"
+    assert [event.approval for event in on_record(guard, "approval_consumed")] == [asked.question.id]
 
 
 async def test_a_run_that_is_cancelled_while_it_waits_leaves_nothing_open(desk: Agents) -> None:
