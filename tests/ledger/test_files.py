@@ -41,6 +41,9 @@ def patch(path: Path, word: int, value: int) -> None:
         (lambda path: path.write_bytes(b"x" * 99), "it ends after 99 bytes"),
         (lambda path: patch(path, cells.H_MAGIC, 0), "it does not begin as a ledger does"),
         (lambda path: patch(path, cells.H_VERSION, 9), "it has format 9, and this jackline reads format 2"),
+        (lambda path: patch(path, cells.H_CAPACITY, 6923), "its table is damaged"),
+        (lambda path: patch(path, cells.H_CAPACITY, 1 << 40), "its table is damaged"),
+        (lambda path: patch(path, cells.H_TABLE, -1), "its table is damaged"),
         (lambda path: os.truncate(path, 8192), "it has 8192 bytes of 1048576"),
     ],
 )

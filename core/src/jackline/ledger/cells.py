@@ -125,6 +125,10 @@ class Cells:
                 what = f"it has format {version}, and this jackline reads format {VERSION}"
             elif size < 8 * words:
                 what = f"it has {size} bytes of {8 * words}"
+            else:
+                table, capacity = struct.unpack_from("2q", head, 8 * H_TABLE)
+                if capacity < CAPACITY or capacity & (capacity - 1) or not HEADER <= table <= words - 2 * capacity:
+                    what = "its table is damaged"  # a search in it might never end
         if what:
             raise LedgerError(self.advice(what))
 
