@@ -11,6 +11,7 @@ import os
 import statistics
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,14 +56,12 @@ def measured(place: Path) -> dict[str, list[float]]:
             order = f"A-{number}"
             calls = {"bare": (order, 5), "asked": (order, 900), "looked at again": (order, 900)}
             for what, args in calls.items():
-                rows.setdefault(what, []).append(took(lambda args=args: tool(*args)))
+                rows.setdefault(what, []).append(took(partial(tool, *args)))
             (asked,) = [one for one in guard.approvals.all() if one.ended() is None]
             approval, question = asked.question.id, asked.fingerprint
             answer = sign(Answer(approval=approval, question=question, say="approve", who="ana", at=time.time()), key)
-            rows.setdefault("an answer is kept", []).append(
-                took(lambda asked=asked, answer=answer: asked.answer(answer, "approve", time.time()))
-            )
-            rows.setdefault("approved, used up, done", []).append(took(lambda order=order: tool(order, 900)))
+            rows.setdefault("an answer is kept", []).append(took(partial(asked.answer, answer, "approve", time.time())))
+            rows.setdefault("approved, used up, done", []).append(took(partial(tool, order, 900)))
     return rows
 
 

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jackline.answers import Approvers
-    from jackline.approvals import Asked
     from jackline.home import Home
     from jackline.notices.notice import Notice
     from jackline.notices.outbox import Delivery
@@ -78,10 +77,10 @@ class Sender:
                 return Round(busy=True)
             outbox = Outbox(self._home.outbox, self._clock())
             try:
-                over: set[str] = set()
+                over: dict[str, bool] = {}
                 new = outbox.take(self._new(outbox, over), self.targets.values())
-                self._over |= over
-                outbox.forget({asked.folder.name for asked in self._asked()}, self.targets.values())
+                self._over = {name for name, told in over.items() if told}
+                outbox.forget(set(over), self.targets.values())
                 sent, failed = 0, 0
                 for target in self.targets.values():
                     done, broken = self._send(outbox, target)
@@ -90,18 +89,16 @@ class Sender:
             finally:
                 outbox.close()
 
-    def _asked(self) -> Iterator[Asked]:
-        return Approvals(self._home.approvals).all()
-
-    def _new(self, outbox: Outbox, over: set[str]) -> Iterator[Notice]:
+    def _new(self, outbox: Outbox, over: dict[str, bool]) -> Iterator[Notice]:
         """What happened to every approval that is not known to be told of; one that cannot be read is passed over.
 
-        `over` gets those of which all is told with this.
+        `over` gets the name of each that there is, and whether all is told of it with this.
         """
         now = self._clock()
-        for asked in self._asked():
+        for asked in Approvals(self._home.approvals).all():
             name = asked.folder.name
-            if name in self._over:
+            over[name] = name in self._over
+            if over[name]:
                 continue
             try:
                 ended = asked.closing()
@@ -110,8 +107,7 @@ class Sender:
                     yield from told_of(asked, self._approvers, now, capture=self._capture)
             except ApprovalError:
                 continue
-            if ended is not None:
-                over.add(name)
+            over[name] = ended is not None
 
     def _send(self, outbox: Outbox, target: Target) -> tuple[int, int]:
         sent = 0
