@@ -61,7 +61,7 @@ class Decided(Event, frozen=True, kw_only=True, omit_defaults=True, tag="decided
     """What the registry answered: the agent's status and labels, the tool's status."""
     http: Http | None = None
     """Of an `http.request`: how it goes out."""
-    provenance: dict[str, str] = {}
+    provenance: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
     """Where the values come from that conditions asked about, by path: `user`, `trusted`, `untrusted`, `unknown`."""
     approvals: tuple[str, ...] = ()
     """The ids of the approvals that it waits for, or that permitted or refused it."""
