@@ -271,6 +271,7 @@ def test_a_process_that_is_killed_while_it_waits_leaves_its_question_to_the_next
     guard, effects = desk.guard("tool.call", MAILS, wait="block"), tmp_path / "effects"
     words = [
         sys.executable,
+        "-Wignore",
         str(Path(__file__).parent / "waiting_crew.py"),
         str(desk.bundle),
         str(desk.home),

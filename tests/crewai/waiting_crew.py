@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-warnings.simplefilter("ignore")  # CrewAI's own
 
 from crew_fakes import calling, crew, fake
 from crewai.tools import tool
