@@ -7,11 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from jackline import ApprovalPending, Guard
+from jackline.approvals import retention
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "approvals"))
 
@@ -177,3 +179,27 @@ def test_history_outlives_the_files_and_the_index(run, ask, refund, jackline_hom
     listed = run("approvals", "list", "--all").stdout
     assert first[:12] in listed
     assert "ana: deny" in listed
+
+
+def test_what_has_lapsed_is_ended_on_record_and_removed_later(run, ask, refund, jackline_home, monkeypatch):
+    approval = refund()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 1801)
+    assert run("approvals", "prune").stdout == "0 approvals removed, 1 ended that had lapsed\n"
+    (told,) = ask("approvals", "list", "--all")["approvals"]
+    assert (told["id"], told["state"]) == (approval, "expired")
+    monkeypatch.setattr(time, "time", lambda: now + 1801 + 86400)
+    assert ask("approvals", "prune", "--older", "1h") == {"expired": 0, "removed": 1, "unreadable": 0}
+    (told,) = ask("approvals", "list", "--all")["approvals"]
+    assert (told["id"], told["state"], told["removed"]) == (approval, "expired", True)
+
+
+def test_what_cannot_be_removed_is_said(run, refund, jackline_home):
+    approval = refund()
+    folder = jackline_home / "approvals"
+    (next(folder.glob(f"*/{approval}")) / "question.json").write_text("?")
+    assert run("approvals", "prune").stderr == f"1 approval in {folder} cannot be read: look at them\n"
+    assert "--older: 'soon' is not a duration" in run("approvals", "prune", "--older", "soon", code=2).stderr
+    with retention._only_one(folder):
+        told = run("approvals", "prune", code=1).stderr
+    assert told == "another process removes old approvals now: try again when it has ended\n"
