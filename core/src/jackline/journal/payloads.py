@@ -26,7 +26,10 @@ _KNOWN = 4096
 _DEPTH = 200
 REFERENCE = "$payloads"
 """The key under which a payload names others, by their digests."""
-_SHOWN = frozenset({bool, int, float, type(None)})
+_PLAIN = frozenset({bool, type(None)})
+_NUMBERS = frozenset({int, float})
+_MANY = 1_000_000
+_FIELD = re.compile(r"\$?[A-Za-z_][\w$.:/-]{0,63}|\d{1,4}")
 _HEX = re.compile("[0-9a-f]*")
 _DIGEST_AT = len(b'{"digest":"')
 
@@ -180,25 +183,42 @@ class Payloads:
 
 
 def redact(value: Any, depth: int = 0) -> Any:
-    """The same structure, keys, numbers and truth values, with each string replaced by its length."""
+    """The same structure without what may be somebody's.
+
+    Each string stands by its length, and so does each key that is no field's name (an address, a number); numbers of
+    seven digits or more are not shown.
+    """
     if isinstance(value, str):
         return f"[{len(value)} chars]"
     if depth > _DEPTH:
         return "[too deep]"
     if isinstance(value, dict):
-        redacted = {}
+        redacted: dict[str, Any] = {}
         for key, item in value.items():
+            name = key if type(key) is str and key.isidentifier() else _field(str(key), redacted)
             kind = type(item)
             if kind is str:
-                redacted[str(key)] = f"[{len(item)} chars]"
-            elif kind in _SHOWN or (key == REFERENCE and _refers(item)):
-                redacted[str(key)] = item
+                redacted[name] = f"[{len(item)} chars]"
+            elif kind in _PLAIN or (kind in _NUMBERS and -_MANY < item < _MANY) or (key == REFERENCE and _refers(item)):
+                redacted[name] = item
             else:
-                redacted[str(key)] = redact(item, depth + 1)
+                redacted[name] = redact(item, depth + 1)
         return redacted
     if isinstance(value, (list, tuple)):
         return [redact(item, depth + 1) for item in value]
-    return value if value is None or isinstance(value, (bool, int, float)) else f"[{type(value).__qualname__}]"
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return value if -_MANY < value < _MANY else "[large number]"
+    return f"[{type(value).__qualname__}]"
+
+
+def _field(key: str, taken: dict[str, Any]) -> str:
+    """A key as it may be shown: as it is if it could be a field's or a header's name, else by its length."""
+    if key == REFERENCE or _FIELD.fullmatch(key):
+        return key
+    shown = f"[{len(key)} chars]"
+    return shown if shown not in taken else f"{shown} #{len(taken)}"
 
 
 def _refers(item: Any) -> bool:
