@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -16,6 +17,8 @@ from jackline.errors import JacklineError
 from jackline.wording import counted
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     from jackline.answers import Say
     from jackline.approvals import Approvals, Asked, Question
     from jackline.home import Home
@@ -24,7 +27,9 @@ if TYPE_CHECKING:
 Id = Annotated[str, typer.Argument(metavar="ID", help="An approval's id, or at least six digits of its beginning.")]
 Why = Annotated[str, typer.Option(help="The reason, for the record; the agent is told it.")]
 As = Annotated[str, typer.Option("--as", help="The approver whose key signs; needed where you have several.")]
+Under = Annotated[Path, typer.Option("--bundle", help="The bundle that says who may answer.")]
 
+_BUNDLE = Path("jackline.yaml")
 _COLUMNS = ("approval", "state", "agent", "wants to", "policy", "asked", "lapses in", "answers")
 _STYLES = {"pending": "yellow", "denied": "red", "expired": "red", "consumed": "green"}
 _DONE = {"approve": "approved", "deny": "denied", "edit": "approved with other arguments", "respond": "answered"}
@@ -85,20 +90,34 @@ def show(ctx: typer.Context, approval: Id, as_json: output.Json = False) -> None
     output.show(output.table(("", ""), list(lines.items())))
 
 
-def approve(ctx: typer.Context, approval: Id, why: Why = "", as_: As = "", as_json: output.Json = False) -> None:
+def approve(
+    ctx: typer.Context,
+    approval: Id,
+    why: Why = "",
+    as_: As = "",
+    bundle: Under = _BUNDLE,
+    as_json: output.Json = False,
+) -> None:
     """Agree to an act exactly as it was asked about. It may be done once, until the question lapses.
 
     For example: jackline approvals approve 4f1c2a --why "known customer"
     """
-    _answer(ctx.obj, approval, "approve", why, as_, as_json=as_json)
+    _answer(ctx.obj, approval, "approve", why, as_, bundle, as_json=as_json)
 
 
-def deny(ctx: typer.Context, approval: Id, why: Why, as_: As = "", as_json: output.Json = False) -> None:
+def deny(
+    ctx: typer.Context,
+    approval: Id,
+    why: Why,
+    as_: As = "",
+    bundle: Under = _BUNDLE,
+    as_json: output.Json = False,
+) -> None:
     """Refuse an act: one no is enough.
 
     For example: jackline approvals deny 4f1c2a --why "no receipt"
     """
-    _answer(ctx.obj, approval, "deny", why, as_, as_json=as_json)
+    _answer(ctx.obj, approval, "deny", why, as_, bundle, as_json=as_json)
 
 
 def edit(
@@ -107,6 +126,7 @@ def edit(
     args: Annotated[str, typer.Option(help="All arguments, as JSON: those to use in place of the agent's.")],
     why: Why = "",
     as_: As = "",
+    bundle: Under = _BUNDLE,
     as_json: output.Json = False,
 ) -> None:
     """Agree to the act with other arguments. They are judged again like any others.
@@ -119,7 +139,7 @@ def edit(
         raise typer.BadParameter(f"--args is no JSON: {error}") from None
     if not isinstance(given, dict):
         raise typer.BadParameter('--args is no map: write all arguments by name, such as {"amount": 450}')
-    _answer(ctx.obj, approval, "edit", why, as_, as_json=as_json, args=given)
+    _answer(ctx.obj, approval, "edit", why, as_, bundle, as_json=as_json, args=given)
 
 
 def respond(
@@ -127,13 +147,14 @@ def respond(
     approval: Id,
     text: Annotated[str, typer.Option(help="What the agent is told in place of a result.")],
     as_: As = "",
+    bundle: Under = _BUNDLE,
     as_json: output.Json = False,
 ) -> None:
     """Answer the agent in the act's place: the act is not done.
 
     For example: jackline approvals respond 4f1c2a --text "offer a voucher instead"
     """
-    _answer(ctx.obj, approval, "respond", text, as_, as_json=as_json)
+    _answer(ctx.obj, approval, "respond", text, as_, bundle, as_json=as_json)
 
 
 def key(
@@ -155,7 +176,15 @@ def key(
 
 
 def _answer(
-    home: Home, approval: str, say: Say, why: str, as_: str, *, as_json: bool, args: dict[str, Any] | None = None
+    home: Home,
+    approval: str,
+    say: Say,
+    why: str,
+    as_: str,
+    bundle: Path,
+    *,
+    as_json: bool,
+    args: dict[str, Any] | None = None,
 ) -> None:
     from jackline.answers import REFUSING, Answer, sign  # noqa: PLC0415 - only where somebody answers
     from jackline.cli import keys  # noqa: PLC0415
@@ -169,6 +198,7 @@ def _answer(
     if args is not None:
         _refuse_misfit(home, question, args)
     who, private = keys.load(as_)
+    doubt = _refuse_stranger(home, question, who, private, bundle)
     answer = Answer(approval=question.id, question=one.fingerprint, say=say, who=who, at=now, why=why, args=args)
     before = one.answer(sign(answer, private), say, now)
     if before is not None:
@@ -182,9 +212,12 @@ def _answer(
     state.record(home, event)
     alone = (one.folder / "question.json").stat().st_uid == os.getuid() if hasattr(os, "getuid") else True
     if as_json:
-        output.answer({"approval": question.id, "done": say, "who": who, "why": why, "self_approval_possible": alone})
+        told = {"approval": question.id, "done": say, "who": who, "why": why}
+        output.answer({**told, "self_approval_possible": alone, "unverified": doubt})
         return
     output.say(f"approval {question.id[:12]} {_DONE[say]} by {who}{f': {why}' if why else ''}")
+    if doubt:
+        output.note(f"whether a guard counts it was not looked at: {doubt}; name the agents' bundle: --bundle FILE")
     if alone:
         output.note(
             "self-approval possible: the agent runs as the same user as you, and can read your key; "
@@ -203,6 +236,21 @@ def _readable(home: Home) -> list[Asked]:
         else:
             found.append(one)
     return found
+
+
+def _refuse_stranger(home: Home, question: Question, who: str, key: Ed25519PrivateKey, bundle: Path) -> str:
+    """What no guard would count is not signed, and the attempt is on record; why that is not known, where it is not."""
+    from jackline.cli.entitlement import entitlement  # noqa: PLC0415 - only where somebody answers
+    from jackline.events import ApprovalAnswerRefused  # noqa: PLC0415
+
+    if bundle != _BUNDLE and not bundle.exists():
+        raise JacklineError(f"there is no bundle {bundle}; nothing was signed")
+    refusal, doubt = entitlement(question, who, key, bundle, home)
+    if refusal:
+        now, session = time.time(), question.session
+        state.record(home, ApprovalAnswerRefused(at=now, approval=question.id, session=session, why=refusal))
+        raise JacklineError(f"{refusal}; nothing was signed, and the attempt is on record")
+    return doubt
 
 
 def _refuse_misfit(home: Home, question: Question, args: dict[str, Any]) -> None:
