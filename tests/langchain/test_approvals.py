@@ -96,7 +96,7 @@ def test_an_expired_call_never_runs(desk: Desk, agent: Any) -> None:
 ANSWERS = {
     "approve": ("refunded 900.0 for o", [900.0]),
     "deny": ("Not permitted by policy 'refunds': ana denied it: so be it", []),
-    "respond": ("Not permitted by policy 'refunds': ana answers: so be it", []),
+    "respond": ("Answered instead of done by policy 'refunds': ana answers: so be it", []),
     "edit": ("refunded 450.0 for o", [450.0]),
     "expire": ("Not permitted by policy 'refunds': nobody approved it in time (approval {}): ", []),
 }

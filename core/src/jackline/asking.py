@@ -256,6 +256,8 @@ class _Round:
             state = put.standing.state
             if state == "expired" and not self._expire(put):
                 continue
+            if state == "consumed" and put.asked.question.nonce != request.call_id:
+                continue  # another call used it up since it was found: this one asks anew
             if state == "pending":
                 self.pending.append(put)
                 self.block = self.block or block

@@ -9,6 +9,7 @@ from jackline.condition.functions import ORIGIN
 from jackline.errors import JacklineError, LedgerError
 from jackline.events import Completed, Failed, Http, Usage
 from jackline.plain import plain, words
+from jackline.request import RETURNS
 from jackline.runs import Runs
 from jackline.waiting import on_event_loop
 
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 class Closing(Runs):
     """Outcomes of a guard's acts."""
+
+    def judges_return(self, request: Request) -> bool:
+        """Whether a policy looks at what this act gives back; if so, hold it until `returned` has answered."""
+        action = RETURNS.get(request.action)
+        return action is not None and self._active.engine.judges(request, action)
 
     def complete(
         self,
@@ -47,7 +53,9 @@ class Closing(Runs):
         if cached:
             actual = {"usd": 0, "tokens": 0, "calls": 0}
         value = plain(result)
-        digest, size = self.recorder.keep(value) if result is not None else ("", 0)
+        digest, size = "", 0
+        if result is not None:
+            digest, size = self.recorder.keep(value, unjudged=self.judges_return(request))
         self._hear_result(request, value)
         event = Completed(
             at=now,

@@ -174,11 +174,6 @@ class Guard(Asking):
         """Whether a policy looks at this request at all: what none looks at need not be held back."""
         return self._active.engine.judges(request)
 
-    def judges_return(self, request: Request) -> bool:
-        """Whether a policy looks at what this act gives back; if so, hold it until `returned` has answered."""
-        action = RETURNS.get(request.action)
-        return action is not None and self._active.engine.judges(request, action)
-
     def returned(self, request: Request, result: Any) -> Decision | None:
         """Judge what an act gave back, before anyone sees it. None where no policy looks at it."""
         action = RETURNS.get(request.action)

@@ -77,9 +77,14 @@ class Payloads:
         self._process = segment.process
         self._begin()
 
-    def put(self, value: Any, canonical: bytes) -> str:
-        """Store a plain value whose canonical form is given; gives its keyed digest (32 hex digits)."""
+    def put(self, value: Any, canonical: bytes, *, unjudged: bool = False) -> str:
+        """Store a plain value whose canonical form is given; gives its keyed digest (32 hex digits).
+
+        `unjudged`: policies have yet to say what of it may be seen, so where all is kept, its structure is.
+        """
         digest = self._digester.digest(canonical)
+        if unjudged and self.capture == "full":
+            return self._put_structure(digest, value, canonical)
         if self.capture == "none":
             return digest
         if self._process is not segment.process:
@@ -144,22 +149,34 @@ class Payloads:
         self._ragged = False
         self._process = segment.process
 
+    def _put_structure(self, digest: str, value: Any, canonical: bytes) -> str:
+        self._own()
+        with self._lock:
+            if digest not in self._known:
+                self._line(digest, "redacted", encode(redact(value)), len(canonical))
+        return digest
+
     def _store(self, digest: str, value: Any, canonical: bytes) -> None:
         self._known[digest] = None
         if len(self._known) > _KNOWN:
             self._known.popitem(last=False)
         kept = canonical if self.capture == "full" else encode(redact(value))
+        if not self._line(digest, self.capture, kept, len(canonical)):
+            self._known.pop(digest, None)
+
+    def _line(self, digest: str, capture: Capture, kept: bytes, size: int) -> bool:
         cut = len(kept) > self._cap
         if cut:
             kept = encode(kept[: self._cap].decode(errors="ignore"))
         line = b'{"digest":"%b","size":%d,"capture":"%b",%b"value":%b}\n' % (
-            digest.encode(), len(canonical), self.capture.encode(), b'"cut":true,' if cut else b"", kept,
+            digest.encode(), size, capture.encode(), b'"cut":true,' if cut else b"", kept,
         )  # fmt: skip
         try:
             self._write(line)
         except OSError:
             self.lost += 1
-            self._known.pop(digest, None)
+            return False
+        return True
 
     def _write(self, line: bytes) -> None:
         """The one place where payloads reach the system; readers skip what a failed write left."""
