@@ -391,6 +391,23 @@ def test_a_kill_between_approval_and_act_never_gives_two_acts(bank, tmp_path):
     assert bank.paid == []
 
 
+def test_an_approval_that_another_uses_up_meanwhile_is_asked_about_anew(bank, monkeypatch):
+    """It was found before it was used up: what this call does is not done twice by being done once."""
+    before = pending(bank, "A-1", 900).decision.approvals
+    bank.says("ana", "approve")
+    ask = Approvals.ask
+
+    def found_then_used(self, *args, **options):
+        asked, first = ask(self, *args, **options)
+        if not first:
+            asked.close("consumed", NOW)
+        return asked, first
+
+    monkeypatch.setattr(Approvals, "ask", found_then_used)
+    assert pending(bank, "A-1", 900).decision.approvals not in ((), before)
+    assert bank.paid == []
+
+
 def test_eight_processes_do_an_approved_act_once(bank, tmp_path):
     """Each process has its guard and sees the approval; one act is done, the others are asked about anew."""
     pending(bank, "A-1", 900)
