@@ -95,11 +95,10 @@ class Approving(RuleBasedStateMachine):
             if self.counts(answer):
                 latest.pop(answer[0], None)
                 latest[answer[0]] = answer[2]
-        found = list(latest.values())
-        best = max(
-            found, key=lambda amount: (found.count(amount), len(found) - found[::-1].index(amount)), default=False
-        )
-        return best if found.count(best) >= self.able()[1] else False
+        found, needed = list(latest.values()), self.able()[1]
+        places = {amount: [place for place, one in enumerate(found) if one == amount] for amount in found}
+        enough = {amount: each[needed - 1] for amount, each in places.items() if len(each) >= needed}
+        return min(enough, key=enough.__getitem__, default=False)
 
     def look(self, question):
         """Answers that do not count are put on record when a guard looks."""

@@ -14,7 +14,7 @@ from jackline.approvals.question import ApprovalError, Closed, Question, Standin
 from jackline.plain import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from jackline.answers import Approver, Say
@@ -86,13 +86,10 @@ class Asked:
             except AnswerError as error:
                 refused.append((name, str(error)))
                 continue
-            if answer.say not in REFUSING and (answer.who not in latest or latest[answer.who].at < answer.at):
+            before = latest.get(answer.who)
+            if answer.say not in REFUSING and (before is None or _order(before) < _order(answer)):
                 latest[answer.who] = answer
-        agreed: dict[bytes, list[Answer]] = {}
-        for answer in latest.values():
-            agreed.setdefault(canonical(answer.args), []).append(answer)
-        # Where as many agree on something else, what was said last counts.
-        most = max(agreed.values(), key=lambda group: (len(group), max(one.at for one in group)), default=[])
+        most = _agreed(latest.values(), max(1, needed))
         names = tuple(sorted(answer.who for answer in most))
         return Standing(
             state="approved" if len(most) >= max(1, needed) else "consumed" if begun else "pending",
@@ -174,6 +171,25 @@ class Asked:
         if folder.is_dir():
             for path in sorted(folder.glob("*.json")):
                 yield path.name, path.read_bytes()
+
+
+def _order(answer: Answer) -> tuple[float, str, bytes]:
+    """Answers by when they were given; those of one moment by who gave them, never by what a file is called."""
+    return answer.at, answer.who, canonical(answer.args)
+
+
+def _agreed(answers: Iterable[Answer], needed: int) -> list[Answer]:
+    """Those who agree on the same arguments: of several such groups, the one that was large enough first.
+
+    So what is approved does not change any more by what others say later. Where none is large enough, the largest.
+    """
+    agreed: dict[bytes, list[Answer]] = {}
+    for answer in sorted(answers, key=_order):
+        agreed.setdefault(canonical(answer.args), []).append(answer)
+    enough = [group for group in agreed.values() if len(group) >= needed]
+    if enough:
+        return min(enough, key=lambda group: _order(group[needed - 1]))
+    return max(agreed.values(), key=len, default=[])
 
 
 def asked_in(folder: Path) -> Iterator[Asked]:
