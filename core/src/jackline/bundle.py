@@ -88,6 +88,7 @@ class Bundle:
         approvers: Approvers | None = None,
         trusted_tools: tuple[str, ...] = (),
         notify: tuple[Target, ...] = (),
+        unanswered: tuple[Problem, ...] = (),
     ) -> None:
         self.revision = revision
         """SHA-256 of the file's bytes, hex."""
@@ -106,6 +107,8 @@ class Bundle:
         """Who is told of approvals."""
         self.trusted_tools = trusted_tools
         """Names and globs of the tools whose results conditions may trust."""
+        self.unanswered = unanswered
+        """Gates that name who must answer where the bundle knows nobody: what they escalate is not done."""
         self._placed = placed
 
     def __repr__(self) -> str:
@@ -188,6 +191,7 @@ def load_bundle(
         approvers=loaded.approvers,
         trusted_tools=loaded.file.trusted_tools,
         notify=loaded.targets,
+        unanswered=loaded.unanswered,
     )
 
 

@@ -57,6 +57,7 @@ class Loaded(NamedTuple):
     placed: list[Placed]
     approvers: Approvers
     targets: tuple[Target, ...]
+    unanswered: tuple[Problem, ...]
 
 
 class Loader:
@@ -79,6 +80,7 @@ class Loader:
         self._agent_schema = self._schema.only("agent")
         self._problems: list[Problem] = list(self.document.problems)
         self._placed: list[Placed] = []
+        self._unanswered: list[Problem] = []
         self._approvers: Approvers | None = None
 
     def load(self) -> Loaded:
@@ -98,7 +100,7 @@ class Loader:
         if self._problems or file is None:
             raise self._error()
         parts = [part for part in built if part is not None]
-        return Loaded(file, parts, self._placed, self._approvers or Approvers(), targets)
+        return Loaded(file, parts, self._placed, self._approvers or Approvers(), targets, tuple(self._unanswered))
 
     def _people(self, file: BundleFile) -> Approvers:
         """The approvers and groups; a group of nobody known, or one person under two names, is a problem."""
@@ -235,6 +237,7 @@ class Loader:
             fault = f"policy '{entry.use}' could not be built: {type(error).__name__}: {error}"
         self._problems += context.problems
         self._placed += context.placed
+        self._unanswered += context.unanswered
         if fault is not None:
             self._note((*path, "use"), fault)
             return None

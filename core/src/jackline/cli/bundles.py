@@ -32,7 +32,11 @@ def check(
         raise refuse(file, error, as_json=as_json) from None
     alone = self_approval.possible(bundle, ctx.obj)
     if as_json:
-        more = {"unverified": _plain(bundle.unverified), "self_approval": alone}
+        more = {
+            "unverified": _plain(bundle.unverified),
+            "unanswered": _plain(bundle.unanswered),
+            "self_approval": alone,
+        }
         output.answer({"ok": True, "file": str(file), **told(bundle), **more})
         return
     output.say(f"{file}: ok, mode {bundle.mode}, revision {bundle.revision[:12]}")
@@ -41,6 +45,8 @@ def check(
     output.say(standing(bundle))
     if bundle.unverified:
         output.say(screen(bundle.unverified), style="yellow")
+    if bundle.unanswered:
+        output.say(screen(bundle.unanswered), style="yellow")
     if alone:
         output.note(alone)
 
