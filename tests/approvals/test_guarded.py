@@ -124,7 +124,9 @@ def test_a_denied_act_is_not_done_and_not_asked_again(bank):
 def test_a_response_takes_the_place_of_the_act(bank):
     pending(bank, "A-1", 900)
     bank.says("ben", "respond", why="offer a voucher instead")
-    assert denied(bank, "A-1", 900) == "Answered instead of done by policy 'refunds': ben answers: offer a voucher instead"
+    assert (
+        denied(bank, "A-1", 900) == "Answered instead of done by policy 'refunds': ben answers: offer a voucher instead"
+    )
     assert bank.paid == []
 
 

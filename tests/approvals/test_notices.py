@@ -322,7 +322,9 @@ def test_a_weak_or_misspelt_secret_is_refused_without_being_said(text):
 
 def test_a_secret_that_is_not_there_is_named(worker):
     target = Target("ops", frozenset(KINDS), webhook="env:HOOK", secret="env:SECRET")
-    with pytest.raises(NoticeError, match="notify 'ops': webhook is env:HOOK, and this process's environment has no HOOK"):
+    with pytest.raises(
+        NoticeError, match="notify 'ops': webhook is env:HOOK, and this process's environment has no HOOK"
+    ):
         Sender(worker.home, [target], worker.approvers, environ={})
     with pytest.raises(NoticeError, match="notify 'ops': a webhook's secret is not what it must be"):
         Sender(worker.home, [target], worker.approvers, environ={"HOOK": worker.url, "SECRET": "x"})

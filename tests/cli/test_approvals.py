@@ -87,6 +87,9 @@ def test_an_approval_lets_the_act_go_on(desk, run):
     assert "ana: approve" in run("approvals", "list").stdout
     assert desk.refund("A-1", 900) == "done"
     assert desk.paid == [("A-1", 900)]
+    shown = run("trace", "job-1").stdout
+    assert f"approval {approval[:12]}: consumed  by ana: known customer\n" in shown
+    assert f"approved by ana: known customer  (approval {approval[:12]})\n" in shown
     late = run("approvals", "deny", approval, "--why", "no", code=1).stderr
     assert late == f"approval {approval[:12]} is consumed: it is too late for an answer\n"
     (plain,) = json.loads(run("approvals", "list", "--all", "--json").stdout)["approvals"]

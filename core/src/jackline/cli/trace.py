@@ -111,6 +111,8 @@ def _tree(
     for each in asked:
         if each.span in nodes:
             nodes[each.span].add(_question(each))
+        if each.used_span in nodes and each.used_span != each.span:
+            nodes[each.used_span].add(_permission(each))
     return root
 
 
@@ -126,6 +128,13 @@ def _question(row: ApprovalRow) -> Text:
     if row.refused:
         said.append(f"{counted(row.refused, 'answer')} refused: {row.refused_why}")
     return output.text("  ".join(said), {"consumed": "green", "pending": "yellow"}.get(row.state, "red"))
+
+
+def _permission(row: ApprovalRow) -> Text:
+    """Who permitted a step that was asked about before."""
+    changed = "  with other arguments" if row.edited else ""
+    why = f": {row.why}" if row.why else ""
+    return output.text(f"approved by {' and '.join(row.by)}{why}{changed}  (approval {row.approval[:12]})", "green")
 
 
 def _title(row: SessionRow) -> Text:
