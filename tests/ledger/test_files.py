@@ -313,3 +313,23 @@ def test_a_finalizer_inside_a_step_gets_an_error_and_disturbs_nothing(ledger, cl
     ledger._locked(step)
     assert isinstance(ledger.reserve([claim("a", 100, 1)], at=1.0), Reservation)
     assert isinstance(ledger.reserve([claim("a", 100, 100)], at=1.0), Refusal)
+
+
+def test_how_many_scopes_fit_is_told_about(small, claim, monkeypatch):
+    monkeypatch.setattr(cells, "LARGEST", 1 << 16)
+    told = []
+
+    def fill():
+        for each in range(1000):
+            small.book(small.reserve([claim(f"s{each}")], at=1.0))
+            told.append(small.room())
+
+    with pytest.raises(LedgerError, match="is full: it may have 65536 bytes"):
+        fill()
+    room = small.room()
+    assert room.used == len(small.balances()) > 50
+    assert all(abs(one.capacity - room.used) <= room.used / 2 for one in told)
+    small.prune(2.0)
+    emptied = small.room()
+    assert emptied.used == 0
+    assert abs(emptied.capacity - room.used) <= room.used / 4

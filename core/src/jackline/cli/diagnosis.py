@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Level = Literal["ok", "note", "warning", "problem"]
 _TOGETHER = 0o077
+_TOLD = 0.5
+"""From which share of its cells on the ledger is told to be filling up."""
 _CLAUSE = re.compile(r"(>=|<=|==|!=|>|<)\s*([0-9][0-9.]*)")
 _LIBRARY = re.compile(r"([A-Za-z][\w.-]*)((?:[\s,]*(?:>=|<=|==|!=|>|<)\s*[0-9][0-9.]*)*)")
 """One of the libraries that an adapter supports, with all that is said of its version."""
@@ -163,6 +165,10 @@ def ledger(patient: Patient) -> Iterator[Remark]:
             yield Remark("ledger", "ok" if patient.recover else "warning", _holds(dead, booked=patient.recover))
         if not problems and not dead:
             yield Remark("ledger", "ok", f"{len(opened.balances())} scopes, no hold of a dead process")
+        room = opened.room()
+        if room.used >= room.capacity * _TOLD:
+            share = f"{room.used:,} of about {room.capacity:,} cells are used ({room.used * 100 // room.capacity} %)"
+            yield Remark("ledger", "warning", f"{share}; a full ledger refuses: jackline budget prune")
     finally:
         opened.close()
 

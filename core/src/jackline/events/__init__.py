@@ -6,7 +6,7 @@ Readers keep kinds that they do not know.
 
 from __future__ import annotations
 
-from jackline.events.acts import BudgetToppedUp, Completed, Cost, Decided, Failed, HoldBooked, Http, Usage
+from jackline.events.acts import BudgetPruned, BudgetToppedUp, Completed, Cost, Decided, Failed, HoldBooked, Http, Usage
 from jackline.events.agents import AgentAmended, AgentSeen, ModelSeen, ToolSeen
 from jackline.events.approvals import (
     ApprovalAnswerRefused,
@@ -38,6 +38,7 @@ __all__ = [
     "ApprovalDenied",
     "ApprovalExpired",
     "ApprovalRequested",
+    "BudgetPruned",
     "BudgetToppedUp",
     "BundleActivated",
     "BundleQuestioned",

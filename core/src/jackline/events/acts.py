@@ -143,6 +143,16 @@ class HoldBooked(Event, frozen=True, kw_only=True, omit_defaults=True, tag="hold
     """What the ledger booked, by scope."""
 
 
+class BudgetPruned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="budget_pruned"):
+    """A human had the ledger forget scopes that are over: written before it does."""
+
+    scopes: int
+    """How many were over; those that came into use meanwhile stayed."""
+    before: float
+    """Unix seconds: nothing was counted in them since."""
+    who: str
+
+
 class BudgetToppedUp(Event, frozen=True, kw_only=True, omit_defaults=True, tag="budget_topped_up"):
     """A human raised what may be spent in one scope of a budget, until the scope's window ends."""
 

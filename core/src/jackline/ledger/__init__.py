@@ -32,11 +32,11 @@ from jackline.ledger.locking import HostLock, Owners
 from jackline.ledger.reservations import UNIT_NAMES, UNITS, Recovered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from jackline.decision import Claim, Refusal, Reservation, Unit
 
-__all__ = ["Balance", "Entry", "Ledger", "Recovered"]
+__all__ = ["Balance", "Entry", "Ledger", "Recovered", "Room"]
 
 _PID_BITS: Final = 22
 _BATCH: Final = 512
@@ -65,6 +65,14 @@ class Entry(NamedTuple):
     """What people added to its cap by top-ups."""
     turn: int = 0
     """Of a scope that is a part of a rolling window: which part, counted from 1970; 0 for any other."""
+
+
+class Room(NamedTuple):
+    """How full a ledger is."""
+
+    used: int
+    capacity: int
+    """About how many scopes fit into the file where it is as large as it may be."""
 
 
 class Ledger:
@@ -260,14 +268,14 @@ class Ledger:
         lasting = [hold for hold in reservation.holds if not hold.once]
         return {hold.scope: amount for hold, (_, amount) in zip(lasting, booked, strict=False)}
 
-    def top_up(self, scope: str, amount: int) -> int:
+    def top_up(self, scope: str, amount: int, at: float = 0) -> int:
         """Raise the cap of a scope by `amount` of its unit for as long as it is counted in; return the sum so far.
 
-        Whoever calls this has put on record who wants it, and why.
+        Whoever calls this has put on record who wants it, and why. `at` (Unix seconds) keeps it from being pruned.
         """
         if amount <= 0:
             raise LedgerError(f"A top-up of {amount} raises nothing: name more than 0.")
-        return self._locked(reservations.top_up, scope, amount)
+        return self._locked(reservations.top_up, scope, amount, int(at))
 
     def balance(self, scope: str) -> Balance:
         """What a scope has spent and holds; zero for one that nobody has claimed."""
@@ -298,17 +306,22 @@ class Ledger:
                 found.append(Recovered(f"{number:016x}", owner & ((1 << _PID_BITS) - 1), at, booked))
         return found
 
-    def prune(self, before: float) -> int:
+    def prune(self, before: float, only: Collection[str] | None = None) -> int:
         """Forget scopes without holds whose last reservation is older than `before` (Unix seconds); how many.
 
+        With `only` just those of its names; one that came into use since they were listed stays.
         What they had spent is forgotten with them: prune windows that are over, not sessions that may go on.
         The lock is given up between batches.
         """
         total = first = 0
         while first < self._locked(_capacity):
-            total += self._locked(_prune, int(before), first)
+            total += self._locked(_prune, int(before), first, only)
             first += _BATCH
         return total
+
+    def room(self) -> Room:
+        """How many scopes there are, and how many there can be."""
+        return self._locked(_room)
 
     def audit(self) -> list[str]:
         """Say where cells and reservations disagree, for `doctor`; an empty list is a sound ledger."""
@@ -354,16 +367,21 @@ def _balances(cells: Cells, flying: Mapping[str, int]) -> list[Entry]:
     return found
 
 
+def _room(cells: Cells) -> Room:
+    used = sum(1 for _ in cells.entries())
+    return Room(used, max(used, cells.most(used)))
+
+
 def _capacity(cells: Cells) -> int:
     return cells.words[H_CAPACITY]
 
 
-def _prune(cells: Cells, before: int, first: int) -> int:
+def _prune(cells: Cells, before: int, first: int, only: Collection[str] | None) -> int:
     kept = reservations.referenced(cells)
     old = [
         (entry, cell)
         for entry, cell in cells.entries(first, _BATCH)
-        if cells.words[cell + TOUCHED] < before and cell not in kept
+        if cells.words[cell + TOUCHED] < before and cell not in kept and (only is None or cells.scope(cell) in only)
     ]
     for entry, cell in old:
         cells.bury(entry, cell)

@@ -192,14 +192,14 @@ class Cells:
             if stop > LARGEST:
                 raise LedgerError(
                     f"The ledger {self.path} is full: it may have {LARGEST} bytes. Prune scopes that are over "
-                    "(`Ledger.prune`)."
+                    "(`jackline budget prune`)."
                 )
             try:
                 allocate(self.fd, 8 * have, stop)
             except OSError as error:
                 raise LedgerError(
                     f"The ledger {self.path} cannot grow to {stop} bytes: {error}. What was booked stands. "
-                    "Free space on the disk, or prune scopes that are over (`Ledger.prune`)."
+                    "Free space on the disk, or prune scopes that are over (`jackline budget prune`)."
                 ) from error
             self.commit([H_SIZE, stop // 8, H_LAYOUT, self.words[H_LAYOUT] + 1])
             self._map()
@@ -280,6 +280,21 @@ class Cells:
         for at in range(1, len(entries), 2):
             if entries[at] > 0:
                 yield table + start + at - 1, entries[at]
+
+    def most(self, used: int) -> int:
+        """About how many cells there can be: what is free, and what the largest file leaves beside larger tables."""
+        words, capacity = self.words, self.words[H_CAPACITY]
+        free, cell = LARGEST // 8 - words[H_END], words[H_FREE_CELL]
+        found = used
+        while cell and found < LARGEST // (8 * CELL):
+            found += 1
+            cell = words[cell + NEXT_FREE_CELL]
+        while found + free // CELL > capacity // 2:
+            if free - 8 * capacity < 0 or found + (free - 8 * capacity) // CELL < capacity // 2:
+                return capacity // 2
+            free -= 8 * capacity
+            capacity *= 4
+        return found + free // CELL
 
     def reachable(self, cell: int) -> bool:
         """Whether a search for a cell's key finds this cell."""

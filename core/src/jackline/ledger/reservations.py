@@ -229,13 +229,13 @@ def refuse(claim: Claim, spent: int, held: int, need: int, raised: int = 0) -> R
     return Refusal(claim=claim, spent=spent, outstanding=held, wanted=need, raised=raised)
 
 
-def top_up(cells: Cells, scope: str, amount: int) -> int:
+def top_up(cells: Cells, scope: str, amount: int, at: int) -> int:
     """Raise the cap of one scope; return by how much it is raised now."""
     cell = cells.find(scope)
     if not cell:
         raise LedgerError(f"Nothing was ever counted in scope '{scope}', so there is nothing to top up.")
     raised = min(cells.words[cell + CREDIT] + amount, LIMIT)
-    cells.commit([cell + CREDIT, raised])
+    cells.commit([cell + CREDIT, raised, cell + TOUCHED, max(cells.words[cell + TOUCHED], at)])
     return raised
 
 
