@@ -44,6 +44,13 @@ def patch(path: Path, word: int, value: int) -> None:
         (lambda path: patch(path, cells.H_CAPACITY, 6923), "its table is damaged"),
         (lambda path: patch(path, cells.H_CAPACITY, 1 << 40), "its table is damaged"),
         (lambda path: patch(path, cells.H_TABLE, -1), "its table is damaged"),
+        (lambda path: patch(path, cells.H_END, 1 << 40), "its end is damaged"),
+        (lambda path: patch(path, cells.H_FREE_CELL, -1), "its list of blocks is damaged"),
+        (lambda path: patch(path, cells.H_FREE_RECORD, 7), "its list of blocks is damaged"),
+        (lambda path: patch(path, cells.H_CHAIN, 1 << 40), "its list of blocks is damaged"),
+        (lambda path: patch(path, cells.H_OWNERS, -1), "its count of processes is damaged"),
+        (lambda path: patch(path, cells.H_INTENT, 1), "its log is damaged"),
+        (lambda path: patch(path, cells.H_INTENT, 1 << 40), "its log is damaged"),
         (lambda path: os.truncate(path, 8192), "it has 8192 bytes of 1048576"),
     ],
 )
@@ -58,6 +65,26 @@ def test_a_damaged_ledger_is_refused_with_advice(folder, damage, message):
     )
     assert f"move the whole folder {folder} away to start at zero on purpose" in str(caught.value)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("when", ["opened after a restart of the host", "used"])
+def test_a_block_that_leads_nowhere_is_told_with_the_file_and_what_to_do(folder, claim, when):
+    path = made(folder)
+    words = struct.unpack(f"{path.stat().st_size // 8}q", path.read_bytes())
+    entry = next(at for at in range(cells.HEADER, cells.HEADER + 2 * cells.CAPACITY, 2) if words[at + 1])
+    patch(path, entry + 1, 1 << 40)
+    if when != "used":
+        patch(path, cells.H_BOOT, 5)
+        with pytest.raises(LedgerError) as caught:
+            Ledger.open(folder)
+    else:
+        ledger = Ledger.open(folder)
+        with pytest.raises(LedgerError) as caught:
+            ledger.balances()
+        ledger.close()
+    told = f"The ledger {path} cannot be used: its content is damaged (IndexError: index out of bounds on dimension 1)."
+    assert str(caught.value).startswith(told)
+    assert f"restore cells from a copy, or move the whole folder {folder} away" in str(caught.value)
 
 
 def test_a_ledger_that_has_vanished_does_not_start_at_zero(folder):

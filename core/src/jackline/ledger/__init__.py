@@ -13,6 +13,7 @@ from jackline.ledger import reservations
 from jackline.ledger.cells import (
     AT,
     CREDIT,
+    DAMAGE,
     H_BOOT,
     H_CAPACITY,
     H_OWNERS,
@@ -156,7 +157,12 @@ class Ledger:
         cells = Cells(path)
         cells.refresh()
         if cells.words[H_BOOT] != boot():
-            problems = reservations.audit(cells)
+            try:
+                problems = reservations.audit(cells)
+            except DAMAGE as error:
+                told = cells.damaged(error)
+                cells.close()
+                raise told from error
             if problems:
                 what = f"after a restart of the host {problems[0]} ({len(problems)} such)"
                 cells.close()
@@ -182,6 +188,8 @@ class Ledger:
                     lock.wait()
                 cells.refresh()
                 return step(cells, *args, **kwargs)
+            except DAMAGE as error:  # a block leads where none is
+                raise cells.damaged(error) from error
             except (struct.error, OverflowError) as error:
                 raise LedgerError(f"The ledger counts whole numbers below 2^60: {error}.") from error
             finally:
@@ -321,7 +329,7 @@ class Ledger:
 
     def room(self) -> Room:
         """How many scopes there are, and how many there can be."""
-        return self._locked(_room)
+        return Room(*self._locked(Cells.room_for_scopes))
 
     def audit(self) -> list[str]:
         """Say where cells and reservations disagree, for `doctor`; an empty list is a sound ledger."""
@@ -365,11 +373,6 @@ def _balances(cells: Cells, flying: Mapping[str, int]) -> list[Entry]:
         touched, raised, turn = (cells.words[cell + field] for field in (TOUCHED, CREDIT, TURN))
         found.append(Entry(scope, unit, spent - mine, cells.words[cell + HELD] + mine, touched, raised, turn))
     return found
-
-
-def _room(cells: Cells) -> Room:
-    used = sum(1 for _ in cells.entries())
-    return Room(used, max(used, cells.most(used)))
 
 
 def _capacity(cells: Cells) -> int:

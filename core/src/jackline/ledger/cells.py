@@ -49,6 +49,8 @@ MAX_SCOPES = (RECORD - PARTS) // 2
 _PACKS = [struct.Struct(f"{n}q") for n in range(max(LOG_WORDS, RECORD) + 1)]
 _KEYS = struct.Struct("qq")
 _BURIED = -1
+DAMAGE = (IndexError, KeyError)
+"""What reading blocks raises where their numbers are no blocks' or units'."""
 
 
 def keys(scope: str) -> tuple[int, int]:
@@ -96,6 +98,20 @@ def create(path: Path) -> None:
     draft.rename(path)
 
 
+def _misled(head: Sequence[int], words: int) -> str:
+    """Say which number of the header leads out of the file; empty where none does."""
+    if not HEADER <= head[H_END] <= words:
+        return "its end is damaged"
+    if any(head[at] and not HEADER <= head[at] < words for at in (H_FREE_CELL, H_FREE_RECORD, H_CHAIN)):
+        return "its list of blocks is damaged"
+    if not 0 <= head[H_OWNERS] < 1 << 40:
+        return "its count of processes is damaged"
+    size = head[H_INTENT]
+    if not 0 <= size <= LOG_WORDS or size % 2 or any(not 0 <= at < words for at in head[LOG : LOG + size : 2]):
+        return "its log is damaged"
+    return ""
+
+
 class Cells:
     """The mapped file. `words` is what all processes see; it is replaced when the file grows."""
 
@@ -129,6 +145,8 @@ class Cells:
                 table, capacity = struct.unpack_from("2q", head, 8 * H_TABLE)
                 if capacity < CAPACITY or capacity & (capacity - 1) or not HEADER <= table <= words - 2 * capacity:
                     what = "its table is damaged"  # a search in it might never end
+                else:
+                    what = _misled(struct.unpack(f"{HEADER}q", head), words)
         if what:
             raise LedgerError(self.advice(what))
 
@@ -139,6 +157,10 @@ class Cells:
             f"permitted. Stop the agents, then restore {self.path.name} from a copy, or move the whole folder "
             f"{self.path.parent} away to start at zero on purpose."
         )
+
+    def damaged(self, error: Exception) -> LedgerError:
+        """What is raised where a block leads to none."""
+        return LedgerError(self.advice(f"its content is damaged ({type(error).__name__}: {error})"))
 
     def _map(self) -> None:
         with memoryview(os.pread(self.fd, 8 * HEADER, 0)).cast("q") as head:
@@ -281,8 +303,13 @@ class Cells:
             if entries[at] > 0:
                 yield table + start + at - 1, entries[at]
 
-    def most(self, used: int) -> int:
-        """About how many cells there can be: what is free, and what the largest file leaves beside larger tables."""
+    def room_for_scopes(self) -> tuple[int, int]:
+        """How many cells there are, and about how many there can be."""
+        used = sum(1 for _ in self.entries())
+        return used, max(used, self._most(used))
+
+    def _most(self, used: int) -> int:
+        """Count what is free, and what the largest file leaves beside larger tables."""
         words, capacity = self.words, self.words[H_CAPACITY]
         free, cell = LARGEST // 8 - words[H_END], words[H_FREE_CELL]
         found = used
