@@ -15,6 +15,8 @@ from jackline.request import Agent, Request, Subject, Tool
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from teller import Bank  # the folder is on the path from here on
+
 NOW = 1_800_000_000.0
 
 
@@ -75,3 +77,12 @@ def ask(approvals):
 @pytest.fixture
 def refund():
     return refunding
+
+
+@pytest.fixture
+def bank(tmp_path, people):
+    made = Bank(tmp_path / "home", people)
+    with made.guard.session(id="job-1", user="u-9"):
+        yield made
+    for guard in made.guards:
+        guard.close()

@@ -7,7 +7,7 @@ import os
 import signal
 
 import pytest
-from test_guarded import NOW, bank, pending  # noqa: F401 - bank is a fixture
+from teller import NOW, pending
 
 from jackline import ApprovalPending, Denied
 from jackline.answers import Approvers
@@ -17,7 +17,7 @@ from jackline.notices.notice import told_of
 FORK = multiprocessing.get_context("fork")
 
 
-def killed(bank, where):  # noqa: F811
+def killed(bank, where):
     """A process that goes on with an approved act and is killed at `where`; it would have paid."""
     child = os.fork()
     if not child:
@@ -39,7 +39,7 @@ def killed(bank, where):  # noqa: F811
 
 
 @pytest.mark.parametrize(("where", "lines"), [("before the line", 0), ("after the line", 1)])
-def test_a_kill_between_approval_and_act_asks_people_again(bank, where, lines):  # noqa: F811
+def test_a_kill_between_approval_and_act_asks_people_again(bank, where, lines):
     """Used up, and not done: it is never done on the old approval, and the question is put anew, not lost."""
     (first,) = pending(bank, "A-1", 900).decision.approvals
     bank.says("ana", "approve")
@@ -54,7 +54,7 @@ def test_a_kill_between_approval_and_act_asks_people_again(bank, where, lines): 
     assert bank.paid == [("A-1", 900)]
 
 
-def test_a_kill_under_a_frameworks_call_id_refuses_the_replayed_step(bank):  # noqa: F811
+def test_a_kill_under_a_frameworks_call_id_refuses_the_replayed_step(bank):
     """A step that is replayed under its id finds what was used: nobody knows whether the act was done."""
     scope = bank.guard.scope()
 
@@ -78,7 +78,7 @@ def test_a_kill_under_a_frameworks_call_id_refuses_the_replayed_step(bank):  # n
     assert again.reason == f"approval {name} was used already: a step that is run again does nothing twice"
 
 
-def test_a_kill_between_question_and_journal_loses_no_question(bank):  # noqa: F811
+def test_a_kill_between_question_and_journal_loses_no_question(bank):
     """Killed before the line that says it was asked: it is there for people, they are told, and the next try finds it."""
     child = os.fork()
     if not child:
@@ -100,7 +100,7 @@ def event_is_question(event):
     return type(event).__name__ == "ApprovalRequested"
 
 
-def test_act_no_and_expiry_have_one_winner_in_eight_processes(bank, tmp_path):  # noqa: F811
+def test_act_no_and_expiry_have_one_winner_in_eight_processes(bank, tmp_path):
     """Three do the approved act, two say no, two end it as expired, one says yes again: one end, at most one act."""
     for turn in range(3):
         pending(bank, f"A-{turn}", 900)
@@ -126,7 +126,7 @@ def test_act_no_and_expiry_have_one_winner_in_eight_processes(bank, tmp_path):  
                     one.close("denied", NOW)
 
 
-def race(bank, asked, deed, turn, log, barrier):  # noqa: F811
+def race(bank, asked, deed, turn, log, barrier):
     guard = bank.restart() if deed == "act" else bank.guard
     barrier.wait(60)
     done = False
@@ -157,7 +157,7 @@ def race(bank, asked, deed, turn, log, barrier):  # noqa: F811
         ("no json", "it is no answer: "),
     ],
 )
-def test_a_forged_answer_is_refused_on_record_and_nothing_is_done(bank, forgery, why):  # noqa: F811
+def test_a_forged_answer_is_refused_on_record_and_nothing_is_done(bank, forgery, why):
     pending(bank, "A-0", 900)
     other = bank.asked()
     bank.says("ana", "deny", why="so that one is open", asked=other)
@@ -182,7 +182,7 @@ def test_a_forged_answer_is_refused_on_record_and_nothing_is_done(bank, forgery,
     assert bank.paid == []
 
 
-def test_one_person_is_never_two(bank):  # noqa: F811
+def test_one_person_is_never_two(bank):
     """k = 2: the same approver twice, in two words, and as another name with the same key."""
     bank.write(with_="{approvals: 2}")
     bank.restart()
@@ -199,7 +199,7 @@ def test_one_person_is_never_two(bank):  # noqa: F811
     assert bank.paid == [("A-1", 900)]
 
 
-def test_every_line_of_these_stories_is_whole(bank):  # noqa: F811
+def test_every_line_of_these_stories_is_whole(bank):
     """What a kill leaves is read like any other journal."""
     pending(bank, "A-1", 900)
     bank.says("ana", "approve")

@@ -28,9 +28,9 @@ def test_of_another_user_id_a_yes_is_not_seen_and_a_no_ends_it_unreadable(ask, p
     asked, _ = ask()
     for path in (tmp_path, *tmp_path.rglob("*")):
         os.chown(path, OTHER, -1)
-    above = {path: path.stat().st_mode for path in tmp_path.parents if not path.stat().st_mode & 0o001}
+    above = {path: path.stat().st_mode for path in tmp_path.parents if path.stat().st_mode & 0o011 != 0o011}
     for path, mode in above.items():
-        path.chmod(mode | 0o001)
+        path.chmod(mode | 0o011)
     asked.answer(people.says("ana", say, asked, why="so be it"), say, 1_800_000_001.0)
     os.seteuid(OTHER)
     try:
