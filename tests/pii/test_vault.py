@@ -151,7 +151,9 @@ def test_a_fork_while_a_thread_writes_leaves_the_child_able_to_read(tmp_path: Pa
                 os.write(end, (vault.original("[X:a]", "s", AT) or "nothing").encode())
                 os._exit(0)
             os.close(end)
-            ready, _, _ = select.select([read], [], [], 30)
+            poll = select.poll()
+            poll.register(read, select.POLLIN)
+            ready = poll.poll(30_000)
             if not ready:
                 os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import threading
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from jackline.errors import LedgerError
-from jackline.ledger import reservations
+from jackline.ledger import pruning, reservations
 from jackline.ledger.cells import (
     AT,
     CREDIT,
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["Balance", "Entry", "Ledger", "Recovered", "Room"]
 
 _PID_BITS: Final = 22
-_BATCH: Final = 512
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -97,6 +98,7 @@ class Ledger:
 
     _open: ClassVar[dict[tuple[int, int], Ledger]] = {}
     _opening: ClassVar[threading.Lock] = threading.Lock()
+    _left: ClassVar[deque[Ledger]] = deque()
 
     def __init__(self, directory: Path, patience: float) -> None:
         self.directory = directory
@@ -125,6 +127,9 @@ class Ledger:
         lock file would drop the process's lock. Raises LedgerError where the files are damaged or gone, or
         the disk is full; a ledger never starts at zero by itself.
         """
+        with contextlib.suppress(IndexError):
+            while True:
+                cls._left.popleft().close()
         folder = Path(directory)
         with cls._opening:
             try:
@@ -323,8 +328,8 @@ class Ledger:
         """
         total = first = 0
         while first < self._locked(_capacity):
-            total += self._locked(_prune, int(before), first, only)
-            first += _BATCH
+            total += self._locked(pruning.prune, int(before), first, only)
+            first += pruning.BATCH
         return total
 
     def room(self) -> Room:
@@ -348,6 +353,10 @@ class Ledger:
                 self._owners.close()
                 for key in [key for key, ledger in self._open.items() if ledger is self]:
                     del self._open[key]
+
+    def leave(self) -> None:
+        """Close it when the next one is opened: for finalizers, which must not wait for a lock."""
+        self._left.append(self)
 
     def _after_fork(self) -> None:
         self._mutex = threading.RLock()
@@ -377,18 +386,6 @@ def _balances(cells: Cells, flying: Mapping[str, int]) -> list[Entry]:
 
 def _capacity(cells: Cells) -> int:
     return cells.words[H_CAPACITY]
-
-
-def _prune(cells: Cells, before: int, first: int, only: Collection[str] | None) -> int:
-    kept = reservations.referenced(cells)
-    old = [
-        (entry, cell)
-        for entry, cell in cells.entries(first, _BATCH)
-        if cells.words[cell + TOUCHED] < before and cell not in kept and (only is None or cells.scope(cell) in only)
-    ]
-    for entry, cell in old:
-        cells.bury(entry, cell)
-    return len(old)
 
 
 def _after_fork() -> None:
