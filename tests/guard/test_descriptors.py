@@ -9,7 +9,6 @@ import pytest
 
 import jackline
 
-
 OPEN = Path("/proc/self/fd")
 
 
