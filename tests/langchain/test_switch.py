@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import copy
+import gc
 import logging
 import os
 import pickle
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import Bodies, Library, Recorder, Scripted, Streaming, Vectors, ai
@@ -33,6 +34,9 @@ from jackline.errors import Denied, Halted
 from jackline.session import CURRENT
 from jackline_langchain import JacklineCallbackHandler, JacklineMiddleware, LangChainAdapter, handler, runs, signals
 from jackline_langchain.patches import PATCHES, SWITCH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OWNERS = (
     BaseTool, StructuredTool, Tool, BaseChatModel, BaseLLM, BaseRetriever, Embeddings, Pregel, Scripted, Streaming,
@@ -127,9 +131,11 @@ def test_a_wrap_that_somebody_else_wrapped_is_left_and_does_nothing(guards: Guar
 
 
 @pytest.fixture
-def unpatched(monkeypatch: pytest.MonkeyPatch, clean: list[Any]) -> None:
+def unpatched(monkeypatch: pytest.MonkeyPatch, clean: list[Any]) -> Iterator[None]:
     """Everything by callbacks alone."""
     monkeypatch.setenv(SWITCH, "0")
+    yield
+    gc.collect()  # what was never awaited is said here, not in whichever test the collector runs next
 
 
 # LangChain makes the coroutines of every handler first: those behind the one that refuses are never awaited.
