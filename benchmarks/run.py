@@ -20,9 +20,11 @@ import http_calls
 import ingest
 import langchain_calls
 import llamaindex_calls
+import pack_calls
 import peers
 import pii_calls
 import processes
+import provenance
 import timing
 
 from jackline import __version__
@@ -34,7 +36,7 @@ BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 def measured(rounds: int, processes_of_a_kind: int) -> list[dict[str, Any]]:
     """Every row, in the table's order. Times are in microseconds unless the row says otherwise."""
     with ExitStack() as stack:
-        own = [*calls.cases(stack), *pii_calls.cases(stack)]
+        own = [*calls.cases(stack), *provenance.cases(stack), *pii_calls.cases(stack), *pack_calls.cases(stack)]
         langchain = [
             *langchain_calls.cases(stack),
             *crewai_calls.cases(stack),

@@ -74,6 +74,7 @@ MEANINGS = {
     "pid": "the process",
     "policies": "the names of the bundle's policies",
     "policy": "the policy that decided",
+    "provenance": "where values come from that conditions asked about, by their path",
     "previous": "the revision before",
     "python": "Python's version",
     "reason": "in a sentence, for a person or a model",
@@ -158,9 +159,11 @@ def written(kind: str) -> str:
     kind = kind.removesuffix(" | None")
     said = {
         "Actions": "an action or a list",
+        "TrustedTools": "a name, a glob or a list",
         "list[Any]": "list",
         "dict[str, Any]": "map",
         "dict[Name, ApproverEntry]": "map",
+        "dict[Name, NotifyEntry]": "map",
         "dict[Name, Names]": "map",
         "Literal[1]": "`1`",
     }

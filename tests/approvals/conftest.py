@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,6 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jackline.answers import Answer, Approver, public_text, sign
 from jackline.approvals import Approvals
 from jackline.request import Agent, Request, Subject, Tool
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from teller import Bank  # the folder is on the path from here on
 
 NOW = 1_800_000_000.0
 
@@ -71,3 +77,12 @@ def ask(approvals):
 @pytest.fixture
 def refund():
     return refunding
+
+
+@pytest.fixture
+def bank(tmp_path, people):
+    made = Bank(tmp_path / "home", people)
+    with made.guard.session(id="job-1", user="u-9"):
+        yield made
+    for guard in made.guards:
+        guard.close()

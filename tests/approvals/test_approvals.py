@@ -77,6 +77,46 @@ def test_k_of_n_are_distinct_and_agree_on_the_same_arguments(ask, people):
     assert (found.state, found.by, found.args) == ("approved", ("ana", "ben"), {"order": "A-1", "amount": 90})
 
 
+EDITED = {"order": "A-1", "amount": 90}
+
+
+@pytest.mark.parametrize("order", ["approved first", "edited first"])
+def test_of_those_who_agree_on_something_else_who_was_first_counts(ask, people, order):
+    asked, _ = ask()
+    first, second = ("ana", "ben") if order == "approved first" else ("ben", "ana")
+    at = {first: NOW + 1, second: NOW + 2}
+    says = [
+        (people.says("ben", "edit", asked, at=at["ben"], args=EDITED), "edit"),
+        (people.says("ana", "approve", asked, at=at["ana"]), "approve"),
+        (people.says("eve", "edit", asked, at=NOW + 3, args=EDITED), "edit"),
+    ]
+    for data, say in says:
+        asked.answer(data, say, NOW)
+    found = standing(asked, people, "ana", "ben", "eve")
+    assert (found.by, found.args) == ((("ana",), None) if first == "ana" else (("ben", "eve"), EDITED))
+
+
+@pytest.mark.parametrize("names", [("ana", "ben"), ("ben", "ana")])
+def test_answers_of_one_moment_are_taken_by_name_whatever_their_files_are_called(ask, people, names):
+    found = set()
+    for attempt in range(8):  # other reasons, other bytes, other names of the files
+        asked, _ = ask(policy=f"refunds-{attempt}")
+        asked.answer(people.says(names[0], "approve", asked, why=f"{attempt}"), "approve", NOW)
+        asked.answer(people.says(names[1], "edit", asked, why=f"{attempt}", args=EDITED), "edit", NOW)
+        found.add(standing(asked, people).by)
+    assert found == {("ana",)}
+
+
+def test_two_answers_of_one_person_at_one_moment_give_the_same_every_time(ask, people):
+    found = []
+    for attempt in range(8):
+        asked, _ = ask(policy=f"refunds-{attempt}")
+        asked.answer(people.says("ana", "approve", asked, why=f"{attempt}"), "approve", NOW)
+        asked.answer(people.says("ana", "edit", asked, why=f"{attempt}", args=EDITED), "edit", NOW)
+        found.append(standing(asked, people).args)
+    assert found == [EDITED] * 8
+
+
 @pytest.mark.parametrize("say", ["deny", "respond"])
 def test_one_no_wins(ask, people, say):
     asked, _ = ask()

@@ -9,81 +9,12 @@ import signal
 import threading
 
 import pytest
+from teller import NOW, denied, pending
 
-from jackline import ApprovalPending, Denied, Guard
-from jackline.answers import Answer, sign
-from jackline.journal import read
+from jackline import ApprovalPending, Denied, Halted
+from jackline.approvals import Approvals
 
 FORK = multiprocessing.get_context("fork")
-NOW = 1_800_000_000.0
-
-
-class Bank:
-    """A guarded tool that moves money, on a home that outlives guards."""
-
-    def __init__(self, home, people):
-        self.home, self.people, self.now, self.paid, self.guards = home, people, NOW, [], []
-        self.bundle = home.parent / "jackline.yaml"
-        self.write()
-        self.guard = self.restart()
-
-    def write(self, *, with_="{to: [finance], expires: 30m}", more="", effect="escalate", when="args.amount > 500"):
-        pinned = "".join(
-            f"  {name}: {{key: '{one.key}'}}\n" for name, one in self.people.approvers("ana", "ben").items()
-        )
-        with_ = f"    with: {with_}\n" if effect == "escalate" else ""
-        self.bundle.write_text(
-            f"jackline: 1\napprovers:\n{pinned}groups: {{finance: [ana, ben]}}\npolicies:\n"
-            f"  - name: refunds\n    use: rule\n    on: tool.call\n    when: {when}\n    effect: {effect}\n{with_}{more}"
-        )
-
-    def restart(self):
-        guard = Guard.load(self.bundle, home=self.home, application="app", clock=lambda: self.now)
-        self.guards.append(guard)
-        self.guard = guard
-
-        @guard.tool
-        def refund(order: str, amount: int) -> str:
-            self.paid.append((order, amount))
-            return f"refunded {amount}"
-
-        self.refund = refund
-        return guard
-
-    def asked(self):
-        (asked,) = [one for one in self.guard.approvals.all() if one.ended() is None]
-        return asked
-
-    def says(self, who, say, *, key=None, asked=None, **more):
-        asked = asked or self.asked()
-        approval, question = asked.question.id, asked.fingerprint
-        answer = Answer(approval=approval, question=question, say=say, who=who, at=self.now, **more)
-        return asked.answer(sign(answer, self.people.keys[key or who]), say, self.now)
-
-    def events(self, *kinds):
-        lines = [line for path in sorted((self.home / "journals").glob("*.jsonl")) for line in read(path)]
-        return [line.event for line in lines if line.kind in kinds]
-
-
-@pytest.fixture
-def bank(tmp_path, people):
-    made = Bank(tmp_path / "home", people)
-    with made.guard.session(id="job-1", user="u-9"):
-        yield made
-    for guard in made.guards:
-        guard.close()
-
-
-def pending(bank, *args):
-    with pytest.raises(ApprovalPending) as raised:
-        bank.refund(*args)
-    return raised.value
-
-
-def denied(bank, *args):
-    with pytest.raises(Denied) as raised:
-        bank.refund(*args)
-    return str(raised.value)
 
 
 def test_an_approved_act_is_done_once_and_on_record(bank):
@@ -123,7 +54,9 @@ def test_a_denied_act_is_not_done_and_not_asked_again(bank):
 def test_a_response_takes_the_place_of_the_act(bank):
     pending(bank, "A-1", 900)
     bank.says("ben", "respond", why="offer a voucher instead")
-    assert denied(bank, "A-1", 900) == "Not permitted by policy 'refunds': ben answers: offer a voucher instead"
+    assert (
+        denied(bank, "A-1", 900) == "Answered instead of done by policy 'refunds': ben answers: offer a voucher instead"
+    )
     assert bank.paid == []
 
 
@@ -144,6 +77,27 @@ def test_edited_arguments_are_judged_again(bank):
     bank.says("ana", "edit", args={"order": "A-1", "amount": 9000})
     assert denied(bank, "A-1", 900) == "Not permitted by policy 'cap': over the cap"
     assert bank.paid == []
+
+
+def test_edited_arguments_must_fit_the_tool_when_they_are_used(bank):
+    """Whoever signed them without the command line: the refusal says which field, its value and what was expected."""
+    pending(bank, "A-1", 900)
+    bank.says("ana", "edit", args={"order": "A-1", "amount": "450"})
+    expected = "ana changed its arguments, and they do not fit the tool: amount is '450', expected a whole number"
+    assert denied(bank, "A-1", 900) == f"Not permitted by policy 'refunds': {expected}"
+    assert bank.paid == []
+    bank.now += 1
+    bank.says("ana", "edit", args={"order": "A-1", "amount": 450})
+    assert bank.refund("A-1", 900) == "refunded 450"
+
+
+def test_whoever_asks_tidies_once_a_day(bank):
+    pending(bank, "A-1", 900)
+    old = bank.asked()
+    bank.now += 86_400 * 32
+    pending(bank, "A-2", 900)
+    assert [one.question.args["order"] for one in bank.guard.approvals.all()] == ["A-2"]
+    assert [event.approval for event in bank.events("approval_expired")] == [old.question.id]
 
 
 def test_silence_is_a_no(bank):
@@ -332,6 +286,21 @@ def test_a_stopped_session_stops_waiting(bank):
     assert ended == ["Session ended by policy 'control': stopped by ana: enough"]
 
 
+def test_a_stop_that_comes_while_the_question_is_put_is_seen_by_who_waits(bank, monkeypatch):
+    bank.write(with_="{wait: block}")
+    bank.restart()
+    ask = Approvals.ask
+
+    def stopped(self, request, **more):
+        bank.guard.control.stop(request.subject.session, "ana", "enough")
+        return ask(self, request, **more)
+
+    monkeypatch.setattr(Approvals, "ask", stopped)
+    with bank.guard.session(id="job-7"), pytest.raises(Halted, match="stopped by ana: enough"):
+        bank.refund("A-1", 900)
+    assert bank.paid == []
+
+
 def test_a_kill_between_approval_and_act_never_gives_two_acts(bank, tmp_path):
     """Killed before the approval is used: it is done once, later. Killed in the act: never again under its name."""
     pending(bank, "A-1", 900)
@@ -351,6 +320,23 @@ def test_a_kill_between_approval_and_act_never_gives_two_acts(bank, tmp_path):
     os.waitpid(child, 0)
     assert log.read_text() == "A-1"
     pending(bank, "A-1", 900)
+    assert bank.paid == []
+
+
+def test_an_approval_that_another_uses_up_meanwhile_is_asked_about_anew(bank, monkeypatch):
+    """It was found before it was used up: what this call does is not done twice by being done once."""
+    before = pending(bank, "A-1", 900).decision.approvals
+    bank.says("ana", "approve")
+    ask = Approvals.ask
+
+    def found_then_used(self, *args, **options):
+        asked, first = ask(self, *args, **options)
+        if not first:
+            asked.close("consumed", NOW)
+        return asked, first
+
+    monkeypatch.setattr(Approvals, "ask", found_then_used)
+    assert pending(bank, "A-1", 900).decision.approvals not in ((), before)
     assert bank.paid == []
 
 

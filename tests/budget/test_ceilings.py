@@ -171,11 +171,11 @@ def test_a_new_day_is_a_new_budget(ledger: Ledger) -> None:
     assert isinstance(hold(subject, ledger, call(at=midnight)), Reservation)
 
 
-def test_escalate_is_a_denial_that_says_that_nobody_can_answer(ledger: Ledger) -> None:
+def test_escalate_is_a_denial_that_says_how_a_person_answers(ledger: Ledger) -> None:
     subject = engine("{limit: 1 call, on_exceed: escalate}")
     hold(subject, ledger, call())
     assert hold(subject, ledger, call()) == (
-        "deny: 1 call per session (a person was to be asked, and nobody can answer yet): "
+        "deny: 1 call per session (a person may raise it: jackline budget top-up): "
         "0 calls spent, 1 calls held, this could take 1 calls more"
     )
 

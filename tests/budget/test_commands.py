@@ -217,6 +217,14 @@ def test_a_window_that_is_over_counts_nothing_and_cannot_be_raised() -> None:
     assert group("p/session/5e/usd") == "p/session/5e/usd"
 
 
+def test_names_that_look_like_a_window_are_names() -> None:
+    """An agent is called `window` and its user 12; neither is a part of a rolling window."""
+    scope = "p/agent/window/user/12/usd"
+    assert group(scope) == scope
+    (standing,) = standings([Entry(scope, "usd", spent=5, held=1, touched=0)], {("p", "usd"): 9}, now=1e9)
+    assert (standing.scope, standing.key, standing.spent, standing.left) == (scope, scope, 5, 3)
+
+
 def test_the_ledger_raises_only_what_it_counts(tmp_path: Path) -> None:
     ledger = Ledger.open(tmp_path / "ledger")
     with pytest.raises(jackline.errors.LedgerError, match="Nothing was ever counted in scope 'x', so there is nothing"):

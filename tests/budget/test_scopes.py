@@ -101,6 +101,15 @@ policies:
     assert granted == [800, 300]
 
 
+def test_a_user_is_known_within_a_namespace(ledger: Ledger) -> None:
+    asking = Asking(ledger, "{limit: 1 call, per: user}")
+    users = [("", "u"), ("t1", "u"), ("t2", "u"), ("t1", "t2:u"), ("t1:t2", "u"), ("", "t1:u")]
+    for expected in (True, False):
+        for space, user in users:
+            subject = Subject(session="5e" * 16, namespace=space, user=user)
+            assert asking.fits(subject=subject) is expected, (space, user)
+
+
 def test_all_that_a_query_selects_is_one_balance(ledger: Ledger) -> None:
     asking = Asking(ledger, "{limit: 2 calls, per: all}")
     assert asking.fits(agent=Agent(name="a", status="active"), subject=Subject(session="01" * 16))

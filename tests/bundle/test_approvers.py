@@ -67,7 +67,7 @@ def test_approvers_and_groups_are_pinned():
             bundle(with_="{to: on-call, approvals: 2}"),
             "bundle:12:36: 2 approvals are needed, and 1 approver may answer: ben; ask for fewer, or name more in `to`",
         ),
-        (bundle(with_="{wait: hope}"), "bundle:12:18: `wait` is 'hope'; known: block, tell"),
+        (bundle(with_="{wait: hope}"), "bundle:12:18: `wait` is 'hope'; known: block, pause, tell"),
         (bundle(with_="{approvals: 0}"), "bundle:12:23: `approvals` is 0: it should be greater than or equal to 1"),
     ],
 )

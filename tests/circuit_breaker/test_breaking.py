@@ -58,6 +58,22 @@ def test_it_waits_longer_each_time_up_to_a_most() -> None:
     assert waits == [10, 30, 60, 60]
 
 
+def test_a_clock_that_was_put_back_keeps_no_tool_blocked() -> None:
+    story = Story()
+    for _ in range(4):
+        story.call(error="TimeoutError")
+    story.now -= 10  # calls side by side are not told in order
+    assert blocked(story.call())
+    story.now -= 3 * 86400
+    asked, verdict = story.start()
+    assert not blocked(verdict), "the probe"
+    assert blocked(story.call()), "one call is trying it"
+    story.now -= 86400
+    assert not blocked(story.call(error="TimeoutError")), "the probe was long ago, or will never have been"
+    story.end(asked)
+    assert blocked(story.call())
+
+
 def test_a_probe_that_others_deny_is_none() -> None:
     story = Story()
     failing(story)

@@ -8,6 +8,13 @@ import stat
 import pytest
 
 from jackline import ApprovalPending, Denied, Guard
+from jackline.approvals import Question
+from jackline.bundle import load_bundle
+from jackline.cli import keys
+from jackline.cli.entitlement import entitlement
+from jackline.events import ApprovalAnswerRefused
+from jackline.home import Home
+from jackline.journal import read
 
 
 class Desk:
@@ -80,6 +87,9 @@ def test_an_approval_lets_the_act_go_on(desk, run):
     assert "ana: approve" in run("approvals", "list").stdout
     assert desk.refund("A-1", 900) == "done"
     assert desk.paid == [("A-1", 900)]
+    shown = run("trace", "job-1").stdout
+    assert f"approval {approval[:12]}: consumed  by ana: known customer\n" in shown
+    assert f"approved by ana: known customer  (approval {approval[:12]})\n" in shown
     late = run("approvals", "deny", approval, "--why", "no", code=1).stderr
     assert late == f"approval {approval[:12]} is consumed: it is too late for an answer\n"
     (plain,) = json.loads(run("approvals", "list", "--all", "--json").stdout)["approvals"]
@@ -103,6 +113,7 @@ def test_a_no_reaches_the_agent(desk, run, typed, told):
         "who": "ana",
         "why": typed[2],
         "self_approval_possible": True,
+        "unverified": "",
     }
     with pytest.raises(Denied, match=told):
         desk.refund("A-1", 900)
@@ -116,6 +127,17 @@ def test_other_arguments_are_used_in_place_of_the_agents(desk, run):
     assert desk.paid == [("A-1", 450)]
     for junk, told in (("{", "--args is no JSON"), ("[1]", "--args is no map: write all arguments by name")):
         assert told in " ".join(run("approvals", "edit", approval, "--args", junk, code=2).stderr.split())
+
+
+def test_arguments_that_the_tool_cannot_take_are_not_signed(desk, run):
+    approval = desk.ask()
+    for args, why in (
+        ('{"order": "A-1", "amount": "450"}', "amount is '450', expected a whole number"),
+        ('{"order": "A-1", "amout": 450}', "amout is no argument of the tool; did you mean 'amount'?"),
+    ):
+        told = run("approvals", "edit", approval, "--args", args, code=1).stderr
+        assert told == f"the arguments do not fit the tool 'refund': {why}; nothing was signed\n"
+    assert desk.ask() == approval
 
 
 def test_a_refusal_says_why(desk, run):
@@ -144,9 +166,81 @@ def test_a_key_must_be_there_alone_or_named_and_hidden(desk, run, tmp_path):
     assert told == f"there is no key in {path.parent}; make one: jackline approvals key NAME\n"
 
 
-def test_an_answer_of_somebody_whom_the_bundle_does_not_name_changes_nothing(desk, run):
+_TYPED = {
+    "approve": (),
+    "deny": ("--why", "no"),
+    "edit": ("--args", '{"order": "A-1", "amount": 450}'),
+    "respond": ("--text", "no"),
+}
+
+
+def refused(home):
+    events = [line.event for path in home.glob("journals/*.jsonl") for line in read(path)]
+    return [event.why for event in events if isinstance(event, ApprovalAnswerRefused)]
+
+
+@pytest.mark.parametrize("say", _TYPED)
+def test_nobody_answers_whom_the_bundle_does_not_name(desk, run, jackline_home, say):
     approval = desk.ask()
     run("approvals", "key", "eve")
-    run("approvals", "approve", approval, "--as", "eve")
+    told = run("approvals", say, approval, *_TYPED[say], "--as", "eve", code=1)
+    why = "'eve' is no approver; jackline.yaml says that these may answer: ana"
+    assert told.stderr == f"{why}; nothing was signed, and the attempt is on record\n"
+    assert told.stdout == ""
+    assert refused(jackline_home) == [why]
+    (plain,) = json.loads(run("approvals", "list", "--json").stdout)["approvals"]
+    assert (plain["state"], plain["answers"]) == ("pending", [])
     assert desk.ask() == approval
     assert desk.paid == []
+
+
+def test_a_key_that_is_not_the_pinned_one_signs_nothing(desk, run, jackline_home, tmp_path, monkeypatch):
+    approval = desk.ask()
+    monkeypatch.setenv("JACKLINE_CONFIG", str(tmp_path / "another"))
+    run("approvals", "key", "ana")
+    told = run("approvals", "approve", approval, code=1).stderr
+    assert told.startswith("your key is not the one that jackline.yaml pins for 'ana'; these may answer: ana; nothing")
+    assert len(refused(jackline_home)) == 1
+
+
+def question(**changes):
+    told = {"id": "0" * 64, "asked": 0, "expires": 1, "action": "tool.call", "resource": "refund", "args": {}}
+    told |= {"agent": "support", "session": "5" * 32, "policy": "refunds", "nonce": "1", "to": ("ana",)}
+    return Question(**{**told, **changes})
+
+
+def test_who_is_asked_for_himself_or_was_not_asked_is_refused_and_a_changed_bundle_leaves_a_doubt(desk, run, tmp_path):
+    public = json.loads(run("approvals", "key", "ben", "--json").stdout)["key"]
+    path = tmp_path / "jackline.yaml"
+    path.write_text(path.read_text().replace("policies:", f"  ben: {{key: '{public}', user: b@x}}\npolicies:"))
+    revision = load_bundle(path).revision
+
+    def of(who, under=path, **changes):
+        return entitlement(question(**changes), who, keys.load(who)[1], under, Home(tmp_path))
+
+    assert of("ana") == ("", "")
+    assert of("ben", to=()) == ("", "")
+    may = f"{path} says that these may answer: "
+    assert of("ben", revision=revision) == (f"'ben' may not answer this; {may}ana", "")
+    assert of("ben", revision="older") == ("", f"{path} was changed since it was asked, and asked were ana")
+    assert of("ben", to=(), user="B@X") == (f"'ben' may not answer this; {may}ana", "")
+    assert of("ana", under=tmp_path / "none", user="Ana") == ("'ana' may not answer this: it is done for 'Ana'", "")
+
+
+@pytest.mark.parametrize("how", ["none", "broken", "another"])
+def test_without_the_bundle_at_hand_an_answer_is_taken_and_said_to_be_unverified(desk, run, tmp_path, how):
+    approval, path = desk.ask(), tmp_path / "jackline.yaml"
+    path.rename(tmp_path / "agents.yaml")
+    if how != "none":
+        path.write_text("jackline: 2\n" if how == "broken" else "jackline: 1\npolicies: []\n")
+    doubt = {
+        "none": "there is no jackline.yaml here",
+        "broken": "jackline.yaml does not load (see: jackline check jackline.yaml)",
+        "another": "jackline.yaml has no policy 'refunds', which asks",
+    }[how]
+    told = run("approvals", "approve", approval).stderr
+    assert f"whether a guard counts it was not looked at: {doubt}; name the agents' bundle: --bundle FILE\n" in told
+    run("approvals", "key", "eve")
+    typed = ("approvals", "deny", approval, "--why", "no", "--as", "eve", "--bundle")
+    assert "'eve' is no approver; agents.yaml says" in run(*typed, "agents.yaml", code=1).stderr
+    assert run(*typed, "x.yaml", code=1).stderr == "there is no bundle x.yaml; nothing was signed\n"

@@ -154,3 +154,39 @@ def test_no_folder_and_no_place_for_results(run, bundle, tmp_path):
     (tmp_path / "cases.yaml").write_text(CASES, encoding="utf-8")
     (tmp_path / "taken").write_text("")
     assert "cannot write" in run("test", tmp_path, "--junit", tmp_path / "taken" / "x.xml", code=1).stderr
+
+
+ASKING = """\
+jackline: 1
+policies:
+  - {name: refunds, use: rule, on: tool.call, effect: escalate, with: {to: [finance]}}
+  - {name: wires, use: rule, on: tool.call, effect: escalate, with: {approvals: 2}}
+  - {name: plain, use: rule, on: tool.call, effect: escalate}
+"""
+
+
+def test_gates_that_nobody_can_open_are_warned_of_and_the_bundle_loads(run, ask, tmp_path):
+    path = tmp_path / "asking.yaml"
+    path.write_text(ASKING, encoding="utf-8")
+    shown = run("check", "asking.yaml").stdout
+    assert "asking.yaml: ok, mode enforce" in shown
+    hint = "; what it escalates is recorded and not done; name people under `approvers:`"
+    told = "nobody can answer: finance would be asked, and the bundle has no `approvers:`"
+    assert f"asking.yaml:3:76: {told}{hint}\n" in shown
+    assert (
+        "asking.yaml:4:81: nobody can answer: 2 approvals would be needed, and the bundle has no `approvers:`" in shown
+    )
+    answer = ask("check", path)
+    assert (answer["ok"], [each["line"] for each in answer["unanswered"]]) == (True, [3, 4])
+
+
+def test_gates_that_people_can_open_are_not_warned_of(run, ask, tmp_path, monkeypatch):
+    monkeypatch.setenv("JACKLINE_CONFIG", str(tmp_path / "config"))
+    public = ask("approvals", "key", "ana")["key"]
+    path = tmp_path / "asking.yaml"
+    text = ASKING.replace(
+        "policies:", f"approvers: {{ana: {{key: '{public}'}}}}\ngroups: {{finance: [ana]}}\npolicies:"
+    )
+    path.write_text(text.replace("approvals: 2", "approvals: 1"), encoding="utf-8")
+    assert ask("check", path)["unanswered"] == []
+    assert "nobody can answer" not in run("check", path).stdout

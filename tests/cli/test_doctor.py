@@ -12,6 +12,7 @@ import pytest
 
 from jackline.cli import diagnosis, self_check
 from jackline.cli.writers import dead_writers
+from jackline.ledger import Ledger, Room
 from jackline.plugins import load_plugins
 from jackline.stores import sqlite
 
@@ -152,6 +153,17 @@ def test_holds_of_dead_processes_are_told_and_booked(ask, jackline_home):
     (remark,) = told(ask("doctor", "--recover"), "ledger")
     assert remark["message"].endswith("were booked as spent: what they did is unknown")
     assert told(ask("doctor"), "ledger")[0]["message"] == "1 scopes, no hold of a dead process"
+
+
+@pytest.mark.parametrize(("used", "level"), [(499, None), (500, "warning")])
+def test_a_ledger_that_fills_up_is_told_of_from_half_on(ask, jackline_home, monkeypatch, used, level):
+    Ledger.open(jackline_home / "ledger").close()
+    monkeypatch.setattr(Ledger, "room", lambda _: Room(used, 1000))
+    remarks = told(ask("doctor"), "ledger")
+    assert [each["level"] for each in remarks] == ["ok", *([level] if level else [])]
+    if level:
+        full = "500 of about 1,000 cells are used (50 %); a full ledger refuses: jackline budget prune"
+        assert remarks[-1]["message"] == full
 
 
 def test_a_ledger_that_does_not_add_up_is_a_problem(ask, jackline_home, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import site
 import subprocess
 import sys
@@ -36,11 +37,41 @@ def test_a_pack_is_written_once(ask, run, tmp_path):
     assert shown[-1] == f"now: pip install -e '{folder}[test]' && pytest {folder} && jackline test {folder / 'tests'}"
 
 
-@pytest.mark.parametrize("name", ["No", "9lives", "a b", "class", "x__y", "-", "../up"])
+@pytest.mark.parametrize("name", ["No", "9lives", "a b", "class", "x__y", "-", "../up", "a" * 65, "tr\u00e4ge", "a\n"])
 def test_what_is_no_name(name, run, tmp_path):
     told = run("new-pack", "--", name, code=1).stderr
     assert told == f"'{name}' is no name of a pack: write small letters, digits and _, such as no_words\n"
     assert not list(tmp_path.rglob("jackline-*"))
+
+
+@pytest.mark.parametrize("name", ["none", "true", "verdict", "options", "policy-suite", "bundle_error"])
+def test_what_would_be_no_class_of_its_own(name, run, tmp_path):
+    class_ = "".join(part.capitalize() for part in name.replace("-", "_").split("_"))
+    told = run("new-pack", name, code=1).stderr
+    assert told == f"'{name}' would be the class '{class_}', which is something else: choose another name\n"
+    assert not list(tmp_path.rglob("jackline-*"))
+
+
+@pytest.mark.parametrize("name", ["langchain", "http", "console", "pii", "tool-access"])
+def test_a_name_of_this_projects_own(name, run, tmp_path):
+    assert "already" in run("new-pack", name, code=1).stderr
+    assert not list(tmp_path.rglob("jackline-*"))
+
+
+def test_a_package_that_is_there(run, tmp_path, monkeypatch):
+    (tmp_path / "jackline_theirs").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    told = run("new-pack", "theirs", code=1).stderr
+    assert told == "'jackline-theirs' is there already, and no pack of yours: choose another name\n"
+
+
+def test_the_command_that_is_told_is_one_command(run):
+    last = run("new-pack", "no_words", "--into", "it's here").stdout.splitlines()[-1]
+    quoted = shlex.split(last.removeprefix("now: "))
+    assert quoted == [
+        *("pip", "install", "-e", "it's here/jackline-no-words[test]", "&&", "pytest", "it's here/jackline-no-words"),
+        *("&&", "jackline", "test", "it's here/jackline-no-words/tests"),
+    ]
 
 
 def test_a_name_that_is_taken(run):

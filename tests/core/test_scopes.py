@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,7 +11,7 @@ import pytest
 
 from jackline import Guard
 from jackline.act import Act
-from jackline.session import CURRENT, Scope, entered, joined, scope_of
+from jackline.session import CURRENT, Scope, Stay, entered, joined, scope_of
 
 
 @pytest.fixture
@@ -120,3 +122,33 @@ def test_only_an_agent_spawns(guards, agent):
         with guard.run(guard.agent("one")):
             assert guard.spawns(guard.scope())
         assert guard.spawns(guard.begin_run(guard.agent("one"), scope, root=True))
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_stays_end_in_any_order_and_leave_nothing(guards, order):
+    outside = a_scope(guards[2]).within("outside")
+    with entered(outside):
+        stays = [Stay(a_scope(guard)) for guard in guards]
+        open_ = set(range(3))
+        for place in order:
+            stays[place].end()
+            open_.discard(place)
+            assert {n for n in range(3) if (found := scope_of(guards[n])) and found.span == "s"} == open_
+        assert CURRENT.get() == outside
+    assert CURRENT.get() is None
+
+
+def test_a_stay_that_ends_in_another_context_changes_nothing_there(guards):
+    stay = Stay(a_scope(guards[0]))
+    seen = contextvars.copy_context().run(lambda: (stay.end(), CURRENT.get())[1])
+    assert seen is CURRENT.get() is not None
+    stay.end()
+    assert CURRENT.get() is None
+
+
+def test_a_stay_that_was_left_with_all_others_stays_left(guards):
+    stay = Stay(a_scope(guards[0]))
+    two = a_scope(guards[1])
+    CURRENT.set(two)
+    stay.end()
+    assert CURRENT.get() is None

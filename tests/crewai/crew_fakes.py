@@ -16,7 +16,7 @@ MODEL = "gpt-4o-mini"
 
 
 class Scripted(BaseLLM):
-    """Answers from its script, an item a call: text, tool calls, or an exception to raise; it tells of no call."""
+    """Answers from its script, an item a call: text, tool calls, an exception to raise, or what makes one of them."""
 
     calls_tools: bool = True
     script: Any = None
@@ -51,6 +51,7 @@ class Scripted(BaseLLM):
         if self.usage is not None:
             self._track_token_usage_internal({"prompt_tokens": self.usage[0], "completion_tokens": self.usage[1]})
         answer = self.script.pop(0) if self.script else ("done" if self.calls_tools else final("done"))
+        answer = answer() if callable(answer) else answer
         if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, list) and available_functions:

@@ -11,6 +11,7 @@ from crewai import BaseLLM
 from crewai.events.types.llm_events import LLMCallType
 from crewai.llms.base_llm import llm_call_context
 from crewai.tools import BaseTool, tool
+from pydantic import Field
 
 from jackline.testing.paths import MODEL, PROVIDER, USAGE, Call, Job, Step
 
@@ -56,7 +57,7 @@ def told(messages: list[Any]) -> list[str]:
 class Provider(BaseLLM):
     """Follows the job's script by the number of answers in the conversation, with events, hooks and usage as OpenAI's."""
 
-    job: Any = None
+    job: Any = Field(default=None, repr=False)
     calls_tools: bool = True
     """Native function calling; else tools are asked for in text."""
     earlier: Any = ()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from crew_fakes import Scripted, calling, fake
 from crewai import Agent, Crew, Task
 from crewai.tools import tool
+from typer.testing import CliRunner
 
 import jackline
 import jackline_crewai
+from jackline.cli.application import application
 from jackline.events import Decided
 from jackline.guard import Guard
 from jackline.ingest import ingest
@@ -93,12 +96,11 @@ def looking(name: str, turns: int) -> list[Any]:
     return [calling(("look", {"task": f"{name}-{turn}"})) for turn in range(turns)]
 
 
-def run(made: Any, mode: str) -> None:
+def run(made: Any, mode: str) -> Any:
     inputs = {"session_id": "spiral"}
     if mode == "kickoff":
-        made.kickoff(inputs=inputs)
-    else:
-        asyncio.run(getattr(made, mode)(inputs=inputs))
+        return made.kickoff(inputs=inputs)
+    return asyncio.run(getattr(made, mode)(inputs=inputs))
 
 
 @pytest.fixture
@@ -151,6 +153,37 @@ def test_governed_it_stops_before_any_call_that_could_pass_fifty_cents(
     assert_nothing_after_halt(guard)
     assert_accounted(guard)
     assert_cost_is_the_same_everywhere(guard, asked)
+
+
+def topped_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amount: str) -> dict[str, Any]:
+    """What a person types, and what it answers."""
+    (tmp_path / "jackline.yaml").write_text(BUNDLE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JACKLINE_HOME", str(tmp_path / "home0"))
+    typed = ["budget", "top-up", "session-ceiling/session/", amount, "--why", "ticket 12", "--json"]
+    answer: dict[str, Any] = json.loads(CliRunner().invoke(application(), typed).stdout)
+    return answer
+
+
+@pytest.mark.parametrize("mode", ["kickoff", "akickoff"])
+def test_a_top_up_reopens_the_session_and_the_crew_goes_on(
+    mode: str, make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard, spiral = make(BUNDLE), Spiral()
+    jackline_crewai.enable(guard)
+    made = spiral.alone()
+    with pytest.raises(jackline.Halted, match="Session ended by policy 'session-ceiling'"):
+        run(made, mode)
+    asked = len(spiral.asked)
+    told = topped_up(tmp_path, monkeypatch, "10 USD")
+    assert len(told["reopened"]) == 1
+    assert str(run(made, mode)) == "done"
+    assert asked < len(spiral.asked) == 100
+    assert len(spiral.ran) == len(set(spiral.ran))
+    (entry,) = guard.ledger.balances()
+    assert (entry.spent, entry.held) == (SPIRAL, 0)
+    guard.close()
+    assert_accounted(guard)
 
 
 def assert_cost_is_the_same_everywhere(guard: Guard, asked: int) -> None:

@@ -38,6 +38,14 @@ SHOWN = {
         "not attached: 4000.0 for A-7",
         "both spent $0.000108",
     ],
+    "approvals.py": [
+        "waits: refunds above 500",
+        "900 for A-1",
+        "waits: refunds above 500",
+        "450 for A-2",
+        "waits: refunds above 500",
+        "Not permitted by policy 'refunds-need-a-human': ana denied it: no receipt",
+    ],
     "pii_tools.py": [
         "C-1: [EMAIL:...], card **** **** **** 1111",
         "posted 37 signs",

@@ -69,6 +69,10 @@ def test_parts_add_up_and_the_highest_gate_that_is_reached_asks(judge):
         ({"amount": -2000}, "amount is above 1000 +60"),
         ({"customer": {"limit": 1001.5}}, "customer.limit is above 1000 +60"),
         ({"amount": 5, "customer": {"limit": [1]}}, "customer.limit is no number +60"),
+        ({"customer": [{"limit": 5}, {"limit": 1001}]}, "customer.limit is above 1000 +60"),
+        ({"customer": '{"limit": 5000}'}, "customer.limit is no number +60"),
+        ({"customer": 5000}, "customer.limit is above 1000 +60"),
+        ({"customer": [{"limit": 5}, {}, None]}, None),
         ({}, None),
         ({"amount": None}, None),
         ({"amount": 1000}, None),
@@ -107,6 +111,29 @@ def test_a_destination_is_new_until_a_permitted_act_went_there(judge):
     assert ask({"to": ["eve@evil.test", {"x": 1}], "amount": 9}).effect == "escalate"
 
 
+@pytest.mark.parametrize(
+    "to",
+    [
+        "eve@evil.test,ann@example.com",
+        "eve@evil.test; ann@example.com",
+        "eve@evil.test ann@example.com",
+        "eve@evil.test\nann@example.com",
+        "ann@example.com.evil.test",
+        "x1@other.example",
+    ],
+)
+def test_a_known_destination_does_not_hide_another(judge, to):
+    ask = judge.under("new_destination: {of: [to], add: 50, known: ['*@Example.com', 'x[0-9]@other.example']}")
+    assert ask({"to": "ann@example.com "}).effect == "allow"
+    assert ask({"to": to}).reason == "risk 50: a new destination in to +50"
+
+
+@pytest.mark.parametrize("args", [{"to": [{"iban": "X1"}]}, {"to": '{"iban": "X1"}'}, {"to": {"iban": ["X1"]}}])
+def test_a_destination_is_found_in_lists_and_in_what_is_no_map(judge, args):
+    ask = judge.under("new_destination: {of: [to.iban], add: 50}")
+    assert ask(args).reason == "risk 50: a new destination in to.iban +50"
+
+
 def test_a_host_is_a_destination(judge):
     ask = judge.under("new_destination: {of: [to], add: 50}")
     assert ask({}, action="http.request", name="evil.test").reason == "risk 50: a new destination in host +50"
@@ -128,6 +155,22 @@ def test_off_hours(judge, hours, asked):
     ask = judge.under("off_hours: {add: 50, timezone: Europe/Berlin}")
     judge.now += hours * 3600 - (60 if hours == 5 else 0) - (60 if hours == -5 else 0)
     assert ask().reason == ("risk 50: off hours +50" if asked else "")
+
+
+@pytest.mark.parametrize(("second", "asked"), [(-1, True), (0, False), (36_000 - 1, False), (36_000, True)])
+def test_hours_begin_and_end_to_the_minute(judge, second, asked):
+    """From 08:00 on, until 18:00 is there."""
+    ask = judge.under("off_hours: {add: 50}")
+    judge.now += -4 * 3600 + second
+    assert ask().effect == ("escalate" if asked else "allow")
+
+
+def test_what_is_remembered_of_destinations_is_bounded(judge, monkeypatch):
+    monkeypatch.setattr("jackline_escalation.policy._SEEN", 2)
+    ask = judge.under("new_destination: {of: [to], add: 30}, rules: [{when: args.ask, add: 20}]")
+    for to in ("a", "b", "c"):
+        assert ask({"to": to, "ask": False}).effect == "allow"
+    assert [ask({"to": to, "ask": True}).effect for to in ("c", "b", "a")] == ["allow", "allow", "escalate"]
 
 
 def test_a_condition_that_cannot_be_evaluated_adds(judge):

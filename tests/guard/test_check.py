@@ -258,6 +258,20 @@ def test_an_abandoned_act_gives_its_reservation_back(bench, metering):
     assert guard.check(ask(guard)).permitted
 
 
+def test_an_abandoned_act_raises_nothing_where_the_ledger_cannot_be_used(bench, metering, monkeypatch):
+    guard = bench.guard(METER)
+    request = ask(guard)
+    decision = guard.require(request)
+
+    def broken(_):
+        raise LedgerError("the ledger's lock was not free")
+
+    monkeypatch.setattr(guard.ledger, "release", broken)
+    event = guard.abandon(request, decision, "cancelled")
+    assert (event.error, event.message) == ("abandoned", "cancelled")
+    assert guard.recorder.lost == 1
+
+
 def test_a_failed_act_is_booked_in_full(bench, metering):
     guard = bench.guard(METER)
     with guard.session(id="job") as session:

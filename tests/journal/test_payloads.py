@@ -198,3 +198,14 @@ def test_redaction_is_bounded_and_knows_every_type():
         deep = [deep]
     assert "[too deep]" in str(redact(deep))
     assert redact({1: ("a", object(), 2.5)}) == {"1": ["[1 chars]", "[object]", 2.5]}
+
+
+def test_redaction_hides_what_identifies_though_it_is_no_text():
+    card, far = 4111_1111_1111_1111, 10**5000
+    kept = redact({"card": card, "amount": -999_999, "at": 1.7e9, "far": [far, -far, float("nan")], "ok": True})
+    assert kept == {
+        "card": "[large number]", "amount": -999_999, "at": "[large number]", "far": ["[large number]"] * 3, "ok": True,
+    }  # fmt: skip
+    assert redact({"anna@example.org": 1, "bert@example.org": 2, "4111111111111111": {"x-api-key": None}}) == {
+        "[16 chars]": 1, "[16 chars] #1": 2, "[16 chars] #2": {"x-api-key": None},
+    }  # fmt: skip

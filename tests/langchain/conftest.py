@@ -12,10 +12,18 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import Governed, Guards
 
+from jackline.session import CURRENT
 from jackline_langchain.patches import PATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays() -> Iterator[None]:
+    """No test leaves the caller inside of a run: every later one would take place there."""
+    yield
+    assert CURRENT.get() is None
 
 
 @pytest.fixture

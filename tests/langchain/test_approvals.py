@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from desk import TASK, THREAD, Desk
 from fakes import Bodies, Scripted, ai
+from harness import Governed, assert_accounted
 from langchain.agents import create_agent
 
-import jackline
-from jackline.answers import Answer, public_text, sign
 from jackline_langchain import JacklineCallbackHandler, JacklineMiddleware
 
 if TYPE_CHECKING:
@@ -21,40 +21,18 @@ if TYPE_CHECKING:
 CALL = ("refund", {"order": "o", "amount": 900})
 
 
-class Desk:
-    """A guard whose bundle asks Ana about refunds above 500, and Ana."""
-
-    def __init__(self, folder: Path) -> None:
-        self.key = Ed25519PrivateKey.generate()
-        self.bundle, self.home, self.now = folder / "jackline.yaml", folder / "home", 1_800_000_000.0
-        self.write("tell")
-        self.guard = jackline.Guard.load(self.bundle, home=self.home, application="app", clock=lambda: self.now)
-
-    def write(self, wait: str) -> None:
-        self.bundle.write_text(
-            f"jackline: 1\napprovers: {{ana: {{key: '{public_text(self.key)}'}}}}\npolicies:\n  - name: refunds\n"
-            "    use: rule\n    on: tool.call\n    when: tool.name == 'refund' && args.amount > 500\n"
-            f"    effect: escalate\n    with: {{to: ana, expires: 30m, wait: {wait}}}\n"
-        )
-
-    def block(self) -> None:
-        from jackline.bundle import load_bundle  # noqa: PLC0415 - one test
-
-        self.write("block")
-        self.guard.reload(load_bundle(self.bundle))
-
-    def says(self, say: Any, **more: Any) -> None:
-        (asked,) = [one for one in self.guard.approvals.all() if one.ended() is None]
-        approval, question = asked.question.id, asked.fingerprint
-        answer = Answer(approval=approval, question=question, say=say, who="ana", at=self.now, **more)
-        asked.answer(sign(answer, self.key), say, self.now)
-
-
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     made = Desk(tmp_path)
     yield made
-    made.guard.close()
+    made.close()
+
+
+@pytest.fixture
+def blocking(tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(tmp_path, "block")
+    yield made
+    made.close()
 
 
 @pytest.fixture(params=["handler", "middleware"])
@@ -115,24 +93,108 @@ def test_an_expired_call_never_runs(desk: Desk, agent: Any) -> None:
     assert not bodies.ran
 
 
-async def test_calls_of_one_batch_are_answered_each_by_itself(desk: Desk) -> None:
+ANSWERS = {
+    "approve": ("refunded 900.0 for o", [900.0]),
+    "deny": ("Not permitted by policy 'refunds': ana denied it: so be it", []),
+    "respond": ("Answered instead of done by policy 'refunds': ana answers: so be it", []),
+    "edit": ("refunded 450.0 for o", [450.0]),
+    "expire": ("Not permitted by policy 'refunds': nobody approved it in time (approval {}): ", []),
+}
+
+
+def answer(desk: Desk, say: str) -> str:
+    """Say it, or let the time pass; the beginning of the question's id."""
+    (asked,) = desk.asked()
+    if say == "expire":
+        desk.now += 1800
+    else:
+        desk.says(say, why="so be it", args={"order": "o", "amount": 450.0} if say == "edit" else None)
+    return asked.question.id[:12]
+
+
+@pytest.fixture(params=["handler", "process", "attach", "middleware"])
+def way(request: pytest.FixtureRequest) -> Governed:
+    return Governed(request.param, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("say", ANSWERS)
+def test_a_call_waits_in_its_thread(blocking: Desk, way: Governed, say: str) -> None:
+    """P25, P26: the call that waited is done once as it was approved, or never; a silent approver denies."""
+    bodies, desk = Bodies(), blocking
+    agent = way.agent(desk.guard, Scripted(ai("", (*CALL, "c1")), ai("done")), [bodies.refund()])
+    found: list[Any] = []
+    asking = threading.Thread(target=lambda: found.append(agent.invoke(TASK, THREAD)))
+    asking.start()
+    until(lambda: bool(desk.asked()))
+    assert bodies.got == []
+    name = answer(desk, say)
+    asking.join(20)
+    words, amounts = ANSWERS[say]
+    assert found[0]["messages"][2].content.startswith(words.format(name))
+    assert [got["amount"] for _, got in bodies.got] == amounts
+
+
+@pytest.mark.parametrize("say", ANSWERS)
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_call_waits_and_the_event_loop_goes_on(
+    blocking: Desk, way: Governed, say: str, asynchronous: bool
+) -> None:
+    """P25, P26: on an event loop as well, which does everything else meanwhile."""
+    bodies, desk = Bodies(), blocking
+    refund = bodies.arefund() if asynchronous else bodies.refund()
+    agent = way.agent(desk.guard, Scripted(ai("", (*CALL, "c1")), ai("done")), [refund])
+    asking = asyncio.create_task(agent.ainvoke(TASK, THREAD))
+    turns = 0
+    while not desk.asked():
+        await asyncio.sleep(0.005)
+        turns += 1
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert turns
+    assert not asking.done()
+    name = answer(desk, say)
+    found = await asyncio.wait_for(asking, 20)
+    words, amounts = ANSWERS[say]
+    assert found["messages"][2].content.startswith(words.format(name))
+    assert [got["amount"] for _, got in bodies.got] == amounts
+
+
+async def test_whoever_stops_waiting_leaves_nothing_done(blocking: Desk, way: Governed) -> None:
+    """The question stays, and an answer to it that comes too late runs nothing by itself."""
+    bodies, desk = Bodies(), blocking
+    agent = way.agent(desk.guard, Scripted(ai("", (*CALL, "c1")), ai("done")), [bodies.arefund()])
+    asking = asyncio.create_task(agent.ainvoke(TASK, THREAD))
+    while not desk.asked():  # noqa: ASYNC110 - files
+        await asyncio.sleep(0.005)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    desk.says("approve")
+    await asyncio.sleep(0)
+    assert bodies.got == []
+    desk.close()
+    assert_accounted(desk.guard)
+
+
+def until(reached: Any) -> None:
+    over = threading.Event()
+    while not reached():
+        assert not over.wait(0.005)
+
+
+async def test_calls_of_one_batch_are_answered_each_by_itself(blocking: Desk) -> None:
     """P59: one approval for each call; a sibling that needs none does not wait."""
-    desk.block()
-    bodies = Bodies()
+    bodies, desk = Bodies(), blocking
     calls = [("refund", {"order": "o", "amount": amount}, f"c{amount}") for amount in (900, 901, 5)]
     model = Scripted(ai("", *calls), ai("done"))
     agent = create_agent(model, [bodies.refund()])
-    config: Any = {"callbacks": [JacklineCallbackHandler(desk.guard)], "configurable": {"thread_id": "t-1"}}
-    asking = asyncio.create_task(agent.ainvoke({"messages": [("user", "x")]}, config))
-    while len(list(desk.guard.approvals.all())) < 2 or not bodies.ran:  # noqa: ASYNC110 - files
+    config: Any = {"callbacks": [JacklineCallbackHandler(desk.guard)], **THREAD}
+    asking = asyncio.create_task(agent.ainvoke(TASK, config))
+    while len(desk.asked()) < 2 or not bodies.ran:  # noqa: ASYNC110 - files
         await asyncio.sleep(0.01)
     assert len(bodies.got) == 1
-    for asked in list(desk.guard.approvals.all()):
-        say: Any = "approve" if asked.question.args["amount"] == 901 else "deny"
-        answer = Answer(
-            approval=asked.question.id, question=asked.fingerprint, say=say, who="ana", at=desk.now, why="so be it"
-        )
-        asked.answer(sign(answer, desk.key), say, desk.now)
+    for asked in desk.asked():
+        desk.says("approve" if asked.question.args["amount"] == 901 else "deny", asked, why="so be it")
     found = await asyncio.wait_for(asking, 20)
     told = {message.tool_call_id: str(message.content) for message in found["messages"][2:5]}
     assert told["c900"] == "Not permitted by policy 'refunds': ana denied it: so be it"

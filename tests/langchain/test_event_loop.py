@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from blockbuster import BlockBuster
+from desk import Desk
 from fakes import MODEL, AsyncStreaming, Bodies, Library, Scripted, Streaming, ai
 from harness import TASK, Guards, Policy, acts, assert_accounted, deny, redact
 from langchain.agents import create_agent
 from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
 
 import jackline
 from jackline.bundle import Bundle, Entry
@@ -178,3 +180,28 @@ async def test_the_same_tools_work_in_both_modes_p39(guards: Guards) -> None:
         bodies.asearch().invoke({"query": "q"}, settings)
     guard.close()
     assert_accounted(guard)
+
+
+@pytest.mark.parametrize("wait", ["tell", "block", "pause"])
+async def test_people_are_asked_and_waited_for_without_blocking(tmp_path: pathlib.Path, wait: str) -> None:
+    """P26: whoever waits holds up nothing; told, the agent goes on, and paused, it is resumed."""
+    desk, bodies = await asyncio.to_thread(Desk, tmp_path, wait), Bodies()
+    script = ai("", ("refund", {"order": "o", "amount": 900.0}, "c1")), ai("done")
+    agent = create_agent(Scripted(*script), [bodies.arefund()], checkpointer=InMemorySaver(), name="desk")
+    desk.guard.prices.cost(MODEL, "openai", Usage(input=1), desk.guard.clock())  # as above
+    governed = config(desk.guard, thread_id="t-1") | {"configurable": {"thread_id": "t-1"}}
+
+    async def answered() -> None:
+        while not await asyncio.to_thread(desk.asked):  # noqa: ASYNC110 - files
+            await asyncio.sleep(0.005)
+        await asyncio.to_thread(desk.says, "approve")
+
+    with watched():
+        answering = asyncio.create_task(answered())
+        await agent.ainvoke(TASK, governed)
+        await answering
+        if wait != "block":
+            again = {"configurable": {"thread_id": "t-2"}} if wait == "tell" else {}
+            await agent.ainvoke(None if wait == "pause" else TASK, governed | again)
+    assert len(bodies.got) == 1
+    desk.close()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import copy
+import gc
 import logging
 import os
 import pickle
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes import Bodies, Library, Recorder, Scripted, Streaming, Vectors, ai
@@ -29,8 +31,12 @@ import jackline
 import jackline_langchain
 from jackline.decision import Decision
 from jackline.errors import Denied, Halted
+from jackline.session import CURRENT
 from jackline_langchain import JacklineCallbackHandler, JacklineMiddleware, LangChainAdapter, handler, runs, signals
 from jackline_langchain.patches import PATCHES, SWITCH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 OWNERS = (
     BaseTool, StructuredTool, Tool, BaseChatModel, BaseLLM, BaseRetriever, Embeddings, Pregel, Scripted, Streaming,
@@ -84,6 +90,15 @@ def test_off_means_off_p50_p67(guards: Guards, clean: list[Any]) -> None:
     assert bodies.ran == {"search": 4, "refund": 2}
 
 
+def test_runs_under_two_guards_leave_no_scope_behind(guards: Guards) -> None:
+    """LangChain tells the handlers of an end in the order of the beginning: the first guard's run ends inside the second's."""
+    for guard in (guards(), guards()):
+        jackline_langchain.enable(guard)
+    agent = create_agent(Scripted(*script()), [Bodies().refund(), Bodies().search()])
+    agent.invoke(TASK)
+    assert CURRENT.get() is None
+
+
 def test_disable_leaves_explicit_handlers_on(guards: Guards) -> None:
     guard, bodies = guards(deny("refund")), Bodies()
     refund = bodies.refund()
@@ -116,9 +131,11 @@ def test_a_wrap_that_somebody_else_wrapped_is_left_and_does_nothing(guards: Guar
 
 
 @pytest.fixture
-def unpatched(monkeypatch: pytest.MonkeyPatch, clean: list[Any]) -> None:
+def unpatched(monkeypatch: pytest.MonkeyPatch, clean: list[Any]) -> Iterator[None]:
     """Everything by callbacks alone."""
     monkeypatch.setenv(SWITCH, "0")
+    yield
+    gc.collect()  # what was never awaited is said here, not in whichever test the collector runs next
 
 
 # LangChain makes the coroutines of every handler first: those behind the one that refuses are never awaited.
@@ -271,7 +288,9 @@ def test_an_error_of_ours_after_an_act_is_counted_and_never_raised(
     agent = create_agent(Scripted(*script()), [bodies.refund(), bodies.search()])
     lost = guard.recorder.lost
     monkeypatch.setattr(guard.recorder, "note", lambda event: None)
-    assert agent.invoke(TASK, settings(guard))["messages"][-1].content == "done"
+    # In a context of its own: what is broken here is also what would leave the run's scope.
+    answer = contextvars.copy_context().run(agent.invoke, TASK, settings(guard))
+    assert answer["messages"][-1].content == "done"
     assert guard.recorder.lost > lost
     assert bodies.ran == {"refund": 1, "search": 1}
 
@@ -306,7 +325,16 @@ def test_signals_are_jacklines_and_the_frameworks(kind: Any) -> None:
     assert str(found) == found.message
     for other in (pickle.loads(pickle.dumps(found)), copy.copy(found)):
         assert type(other) is kind
-        assert (other.decision, other.message) == (decision, found.message)
+        assert (other.decision, other.message, other.args) == (decision, found.message, found.args)
+
+
+def test_a_pause_keeps_what_it_asks_wherever_it_is_sent() -> None:
+    decision = Decision(effect="escalate", reason="because", policy="p", approvals=("a" * 64,))
+    found = signals.paused(decision, "b" * 32, {"approvals": ["a" * 64]})
+    assert str(found).startswith("Approval needed by policy 'p': because (approval aaaaaaaaaaaa is pending;")
+    for other in (found, pickle.loads(pickle.dumps(found)), copy.copy(found)):
+        ((interrupt,),) = other.args
+        assert (interrupt.id, interrupt.value) == ("b" * 32, {"approvals": ["a" * 64]})
 
 
 def test_signals_of_plain_python_become_the_frameworks_inside_of_a_tool() -> None:

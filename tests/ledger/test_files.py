@@ -41,6 +41,16 @@ def patch(path: Path, word: int, value: int) -> None:
         (lambda path: path.write_bytes(b"x" * 99), "it ends after 99 bytes"),
         (lambda path: patch(path, cells.H_MAGIC, 0), "it does not begin as a ledger does"),
         (lambda path: patch(path, cells.H_VERSION, 9), "it has format 9, and this jackline reads format 2"),
+        (lambda path: patch(path, cells.H_CAPACITY, 6923), "its table is damaged"),
+        (lambda path: patch(path, cells.H_CAPACITY, 1 << 40), "its table is damaged"),
+        (lambda path: patch(path, cells.H_TABLE, -1), "its table is damaged"),
+        (lambda path: patch(path, cells.H_END, 1 << 40), "its end is damaged"),
+        (lambda path: patch(path, cells.H_FREE_CELL, -1), "its list of blocks is damaged"),
+        (lambda path: patch(path, cells.H_FREE_RECORD, 7), "its list of blocks is damaged"),
+        (lambda path: patch(path, cells.H_CHAIN, 1 << 40), "its list of blocks is damaged"),
+        (lambda path: patch(path, cells.H_OWNERS, -1), "its count of processes is damaged"),
+        (lambda path: patch(path, cells.H_INTENT, 1), "its log is damaged"),
+        (lambda path: patch(path, cells.H_INTENT, 1 << 40), "its log is damaged"),
         (lambda path: os.truncate(path, 8192), "it has 8192 bytes of 1048576"),
     ],
 )
@@ -55,6 +65,26 @@ def test_a_damaged_ledger_is_refused_with_advice(folder, damage, message):
     )
     assert f"move the whole folder {folder} away to start at zero on purpose" in str(caught.value)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("when", ["opened after a restart of the host", "used"])
+def test_a_block_that_leads_nowhere_is_told_with_the_file_and_what_to_do(folder, claim, when):
+    path = made(folder)
+    words = struct.unpack(f"{path.stat().st_size // 8}q", path.read_bytes())
+    entry = next(at for at in range(cells.HEADER, cells.HEADER + 2 * cells.CAPACITY, 2) if words[at + 1])
+    patch(path, entry + 1, 1 << 40)
+    if when != "used":
+        patch(path, cells.H_BOOT, 5)
+        with pytest.raises(LedgerError) as caught:
+            Ledger.open(folder)
+    else:
+        ledger = Ledger.open(folder)
+        with pytest.raises(LedgerError) as caught:
+            ledger.balances()
+        ledger.close()
+    told = f"The ledger {path} cannot be used: its content is damaged (IndexError: index out of bounds on dimension 1)."
+    assert str(caught.value).startswith(told)
+    assert f"restore cells from a copy, or move the whole folder {folder} away" in str(caught.value)
 
 
 def test_a_ledger_that_has_vanished_does_not_start_at_zero(folder):
@@ -310,3 +340,23 @@ def test_a_finalizer_inside_a_step_gets_an_error_and_disturbs_nothing(ledger, cl
     ledger._locked(step)
     assert isinstance(ledger.reserve([claim("a", 100, 1)], at=1.0), Reservation)
     assert isinstance(ledger.reserve([claim("a", 100, 100)], at=1.0), Refusal)
+
+
+def test_how_many_scopes_fit_is_told_about(small, claim, monkeypatch):
+    monkeypatch.setattr(cells, "LARGEST", 1 << 16)
+    told = []
+
+    def fill():
+        for each in range(1000):
+            small.book(small.reserve([claim(f"s{each}")], at=1.0))
+            told.append(small.room())
+
+    with pytest.raises(LedgerError, match="is full: it may have 65536 bytes"):
+        fill()
+    room = small.room()
+    assert room.used == len(small.balances()) > 50
+    assert all(abs(one.capacity - room.used) <= room.used / 2 for one in told)
+    small.prune(2.0)
+    emptied = small.room()
+    assert emptied.used == 0
+    assert abs(emptied.capacity - room.used) <= room.used / 4

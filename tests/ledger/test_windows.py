@@ -62,6 +62,20 @@ def test_a_part_that_is_used_again_starts_at_zero_but_for_what_is_held(ledger: L
     assert ledger.balance("w/3") == (2, 0), "booked in the part that its balance is now of: never too little"
 
 
+@pytest.mark.parametrize("end", ["release", "none taken"])
+def test_a_call_of_a_part_that_is_over_takes_nothing_from_the_part_that_is_now(ledger: Ledger, end: str) -> None:
+    slow = ledger.reserve([part(7, 1, unit="calls")], at=1.0)
+    assert isinstance(slow, Reservation)
+    spend(ledger, part(7 + RING, 10, unit="calls"))
+    if end == "release":
+        ledger.release(slow)
+    else:
+        ledger.settle(slow, {"calls": 0}, 1.0)
+    refused = spend(ledger, part(7 + RING, 1, unit="calls"))
+    assert isinstance(refused, Refusal)
+    assert refused.spent == 10
+
+
 @pytest.mark.parametrize("unit", ["usd", "calls"])
 def test_a_part_of_the_future_counts_too(ledger: Ledger, unit: Unit) -> None:
     assert isinstance(spend(ledger, part(50, 10, unit=unit)), Reservation)

@@ -11,8 +11,10 @@ from llama_fakes import Provider
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import ToolCallBlock
 from llama_index.core.llms import ChatMessage, ChatResponse, MessageRole, TextBlock
+from typer.testing import CliRunner
 
 import jackline
+from jackline.cli.application import application
 from jackline.events import Decided
 from jackline.guard import Guard
 from jackline.ingest import ingest
@@ -191,6 +193,37 @@ def test_governed_it_stops_before_any_call_that_could_pass_fifty_cents(shape: st
     assert_nothing_after_halt(guard)
     assert_accounted(guard)
     assert_cost_is_the_same_everywhere(guard, asked)
+
+
+def topped_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, amount: str) -> dict[str, Any]:
+    """What a person types, and what it answers."""
+    (tmp_path / "jackline.yaml").write_text(BUNDLE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JACKLINE_HOME", str(tmp_path / "home0"))
+    typed = ["budget", "top-up", "session-ceiling/session/", amount, "--why", "ticket 12", "--json"]
+    answer: dict[str, Any] = json.loads(CliRunner().invoke(application(), typed).stdout)
+    return answer
+
+
+@pytest.mark.parametrize("shape", ["alone", "whole", "react"])
+def test_a_top_up_reopens_the_session_and_the_agent_goes_on(
+    shape: str, make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard, spiral = make(BUNDLE), Spiral()
+    guard.enable(LlamaIndexAdapter())
+    agent = getattr(spiral, shape)()
+    with pytest.raises(jackline.Halted, match="Session ended by policy 'session-ceiling'"):
+        run(agent)
+    asked = len(spiral.asked)
+    told = topped_up(tmp_path, monkeypatch, "10 USD")
+    assert len(told["reopened"]) == 1
+    assert run(agent) == "done"
+    assert len(spiral.asked) == asked + 100
+    (entry,) = guard.ledger.balances()
+    assert CEILING < entry.spent <= CEILING + 10_000_000
+    assert entry.held == 0
+    guard.close()
+    assert_accounted(guard)
 
 
 def assert_cost_is_the_same_everywhere(guard: Guard, asked: int) -> None:

@@ -45,6 +45,25 @@ def guarded(tmp_path: Path) -> Iterator[Any]:
         guard.close()
 
 
+def test_payloads_in_full_hold_what_policies_left_of_a_result(tmp_path: Path) -> None:
+    bundle, home = tmp_path / "jackline.yaml", tmp_path / "home"
+    bundle.write_text(BUNDLE % "redact" + "capture: full\n", encoding="utf-8")
+    guard = jackline.Guard.load(bundle, home=home)
+
+    @guard.tool
+    def look_up(customer: str) -> str:
+        return f"card {CARD} of customer {customer}" if customer == "7" else "a customer without a card"
+
+    with guard.session(id="s"):
+        assert look_up("7") == "card [CREDIT_CARD] of customer 7"
+        assert look_up("8") == "a customer without a card"
+    guard.close()
+    kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file()).decode(errors="replace")
+    assert CARD not in kept
+    assert "card [CREDIT_CARD] of customer 7" in kept
+    assert "a customer without a card" in kept
+
+
 def test_what_goes_in_and_what_comes_out_is_redacted(guarded: Any, tmp_path: Path) -> None:
     guard = guarded("redact")
     received: list[str] = []

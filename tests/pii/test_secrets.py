@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 import secret_cases
 
@@ -59,3 +62,21 @@ def test_every_rule_finds_one_of_the_cases(rule: str) -> None:
 def test_forms_that_need_a_text_of_their_own(rule: str, form: str, around: str) -> None:
     secret = secret_cases.made(form, secret_cases.random.Random(1))
     assert rule in [span.note for span in FOUND.scan(around.format(secret))]
+
+
+def test_what_is_encoded_in_a_secret_must_be_one() -> None:
+    """The form alone is not enough: a pair without a password, and a header that names no algorithm, are none."""
+
+    def encoded(said: str) -> str:
+        return base64.urlsafe_b64encode(said.encode()).decode().rstrip("=")
+
+    def kinds(text: str) -> list[str]:
+        return [span.note for span in FOUND.scan(text)]
+
+    assert kinds("Authorization: Basic " + encoded("ann:Kq7$vW2z")) == ["basic-credentials"]
+    assert kinds("Authorization: Basic " + encoded("ann:changeme")) == []
+    assert kinds("Authorization: Basic " + encoded("no colon here")) == []
+    body, signature = encoded('{"sub": "ann"}'), "q8Zt5yVb0LwXc3Rk7JmN"
+    for name, notes in (("alg", ["json-web-token"]), ("zip", [])):
+        header = encoded(json.dumps({name: "HS256", "typ": "x"}))
+        assert kinds(f"jwt {header}.{body}.{signature}") == notes

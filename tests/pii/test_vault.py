@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
+import signal
+import sqlite3
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -83,6 +87,7 @@ def test_an_original_is_kept_for_its_time_only(tmp_path: Path, key: str) -> None
     assert answer(made, "output", {"result": token}, at=AT + 3600) is None
     vault = Vault(tmp_path / "vault.db", key)
     vault.keep({"[X:1]": "y"}, "s", AT + 7200, 60)
+    assert vault.original("[X:1]", "s", AT + 7200) == "y"
     data = (tmp_path / "vault.db").read_bytes()
     assert token.encode() not in data, "what expired is removed, and overwritten"
 
@@ -121,6 +126,92 @@ def test_threads_and_forked_processes_share_a_vault(tmp_path: Path, key: str) ->
     assert json.loads(os.read(read, 4096)) == [f"value {n}" for n in range(8)]
     vault.close()
     assert vault.original("[X:1]", "s", AT) == "value 1"
+
+
+def test_a_fork_while_a_thread_writes_leaves_the_child_able_to_read(tmp_path: Path, key: str) -> None:
+    vault = Vault(tmp_path / "vault.db", key)
+    vault.keep({"[X:a]": "y"}, "s", AT, 60)
+    done, begun = threading.Event(), threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not done.is_set():
+            number += 1
+            vault.keep({f"[X:{number}]": "z"}, "s", AT, 60)
+            begun.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        assert begun.wait(30)
+        for _ in range(5):
+            read, end = os.pipe()
+            child = os.fork()
+            if not child:
+                os.write(end, (vault.original("[X:a]", "s", AT) or "nothing").encode())
+                os._exit(0)
+            os.close(end)
+            poll = select.poll()
+            poll.register(read, select.POLLIN)
+            ready = poll.poll(30_000)
+            if not ready:
+                os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            assert ready, "the child waits for a thread that it does not have"
+            assert os.read(read, 100) == b"y"
+            os.close(read)
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_eight_processes_write_at_once(tmp_path: Path, key: str) -> None:
+    vault = Vault(tmp_path / "vault.db", key)
+    children = []
+    for number in range(8):
+        child = os.fork()
+        if not child:
+            given = {vault.token("X", f"{number} {turn}", "s"): f"{number} {turn}" for turn in range(10)}
+            for token, value in given.items():
+                vault.keep({token: value}, "s", AT, 60)
+            os._exit(any(vault.original(token, "s", AT) != value for token, value in given.items()))
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
+    for number in range(8):
+        assert vault.original(vault.token("X", f"{number} 9", "s"), "s", AT) == f"{number} 9"
+
+
+def test_who_can_write_the_file_cannot_give_an_original_to_another(tmp_path: Path, key: str) -> None:
+    vault = Vault(tmp_path / "vault.db", key)
+    vault.keep({"[X:a]": "one", "[X:b]": "two"}, "s", AT, 60)
+    with closing(sqlite3.connect(tmp_path / "vault.db")) as file:
+        file.execute("UPDATE originals SET session = 'other' WHERE token = '[X:a]'")
+        file.execute("UPDATE originals SET expires = 1e12 WHERE token = '[X:b]'")
+        file.commit()
+        assert vault.original("[X:a]", "other", AT) is None, "moved into another session"
+        assert vault.original("[X:b]", "s", AT) == "two"
+        assert vault.original("[X:b]", "s", AT + 61) is None, "kept beyond its time"
+        file.execute("UPDATE originals SET token = '[X:c]' WHERE token = '[X:b]'")
+        file.commit()
+        assert vault.original("[X:c]", "s", AT) is None, "named otherwise"
+        file.execute("UPDATE originals SET sealed = x'00', token = '[X:b]'")
+        file.commit()
+    assert vault.original("[X:b]", "s", AT) is None, "not sealed with the key"
+
+
+def test_what_comes_again_soon_is_not_written_again(tmp_path: Path, key: str) -> None:
+    """A conversation brings its values with every turn."""
+    vault = Vault(tmp_path / "vault.db", key)
+    vault.keep({"[X:a]": "one"}, "s", AT, 100)
+    (tmp_path / "vault.db").chmod(0o400)
+    before = (tmp_path / "vault.db").read_bytes()
+    vault.keep({"[X:a]": "one"}, "s", AT + 9, 100)
+    assert (tmp_path / "vault.db").read_bytes() == before
+    (tmp_path / "vault.db").chmod(0o600)
+    vault.keep({"[X:a]": "one"}, "s", AT + 10, 100)
+    assert vault.original("[X:a]", "s", AT + 109) == "one"
+    vault.keep({"[X:a]": "one"}, "t", AT + 10, 100)
+    assert vault.original("[X:a]", "t", AT + 10) == "one", "another session's is its own"
 
 
 def test_what_cannot_be_kept_is_not_let_through(tmp_path: Path, key: str) -> None:

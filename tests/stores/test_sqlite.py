@@ -16,12 +16,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from jackline.errors import StoreError
+from jackline.events import ApprovalConsumed
 from jackline.ingest import ingest
 from jackline.journal import verify
 from jackline.stores import RULES, schema, sqlite
 from jackline.stores.sql import MIGRATIONS
 from jackline.stores.sqlite import SQLiteStore, has_wal_reset_bug, sqlite_warning
-from jackline.testing.journals import story, write
+from jackline.testing.journals import AT, ONE, approval, dump, story, write
 
 
 @pytest.mark.parametrize(
@@ -149,6 +150,38 @@ def test_the_migrations_make_the_tables_that_the_code_knows(store):
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_current_head() == schema.REVISION
+
+
+AS_0002 = [
+    "DROP TABLE approvals",
+    *(f"DROP INDEX {name}" for name in ("sessions_last_at", "session_agents_agent", "spans_open")),
+    *(f"DROP TABLE {name}" for name in ("agent_hourly", "histograms", "audits")),
+    *(f"ALTER TABLE sessions DROP COLUMN {name}" for name in ("root_by", "ceiling_by", "ceiling")),
+    "UPDATE alembic_version SET version_num = '0002'",
+]
+"""What makes an index of today one of revision 0002."""
+
+
+def test_what_was_ingested_before_there_were_rows_of_approvals_is_in_them(home, store):
+    """An index that was made at revision 0002 tells the same as one that is made anew."""
+    journal = write(home, [*story(), approval("a"), approval("b")], close=False)
+    journal.append(ApprovalConsumed(at=AT + 9, approval="a" * 64, session=ONE, span="07", by=("ana",)))
+    journal.close()
+    ingest(home, store)
+    before = store.approvals()
+    with store._writing() as connection:
+        for statement in AS_0002:
+            connection.execute(sa.text(statement))
+    store.close()
+    again = SQLiteStore(store.path)
+    assert [row.state for row in again.approvals(ONE)] == ["consumed", "pending"]
+    assert again.approvals() == before
+    with again._writing() as connection:
+        for name, table in schema.metadata.tables.items():
+            found = sa.inspect(connection)
+            assert {one["name"] for one in found.get_columns(name)} == {one.name for one in table.c}, name
+            assert {one["name"] for one in found.get_indexes(name)} == {one.name for one in table.indexes}, name
+    again.close()
 
 
 def test_the_rules_know_every_column():

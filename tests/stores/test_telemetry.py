@@ -190,9 +190,9 @@ def test_rare_kinds_are_found_without_a_look_at_all_others(home, store):
     changed = BundleChanged(at=AT, revision="r", source="f", who="ana", why="x")
     write(home, [*call(1), changed, EventsLost(at=AT + 5, count=3, reason="full"), *call(2)])
     ingest(home, store)
-    assert [row.kind for row in store.notices(["bundle_changed", "events_lost"])] == ["events_lost", "bundle_changed"]
-    assert store.notices(["bundle_changed"])[0].event == changed
-    assert store.notices(["logged_in"]) == []
+    assert [row.kind for row in store.audits(["bundle_changed", "events_lost"])] == ["events_lost", "bundle_changed"]
+    assert store.audits(["bundle_changed"])[0].event == changed
+    assert store.audits(["logged_in"]) == []
 
 
 def test_a_session_is_its_first_agents(home, store):

@@ -112,7 +112,7 @@ class Console:
 
     def lost_events(self) -> int:
         """Observations that could not be written, by every process's own word."""
-        events = (row.event for row in self.store.notices(["events_lost"], 5000))
+        events = (row.event for row in self.store.audits(["events_lost"], 5000))
         return sum(event.count for event in events if isinstance(event, EventsLost))
 
     def signing_keys(self, login: Login) -> dict[str, Ed25519PrivateKey]:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from jackline.approvals import ApprovalError
 from jackline.control import ControlError
 from jackline.errors import BundleError, JacklineError, JournalError, StoreError
-from jackline.person import StandingError
+from jackline.person import MisfitError, StandingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,6 +105,7 @@ def rendered(error: ProblemError) -> Response:
 
 _OWN: tuple[tuple[type[JacklineError], int, str, str], ...] = (
     (StandingError, 409, "state", "load it again: it is not as it was"),
+    (MisfitError, 422, "invalid", "the tool's parameters are in GET /api/v1/agents/{name}"),
     (ApprovalError, 404, "unknown-approval", "GET /api/v1/approvals?state=all lists them"),
     (StoreError, 503, "store", "the journals hold everything; see: jackline doctor"),
     (JournalError, 503, "journal", "nothing was done, since it could not be recorded; see: jackline doctor"),

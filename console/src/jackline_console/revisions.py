@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from jackline.bundle import Bundle
-    from jackline.stores import NoticeRow
+    from jackline.stores import AuditRow
     from jackline_console.console import Console
 
 _LOOKED = 5000
@@ -24,7 +24,7 @@ def in_force(here: Console) -> list[InForce]:
     """The running processes, and the revision that each has."""
     alive = here.store.living()
     found: dict[str, InForce] = {}
-    for row in here.store.notices(["bundle_activated"], _LOOKED):
+    for row in here.store.audits(["bundle_activated"], _LOOKED):
         event = row.event
         if row.journal in alive and row.journal not in found and isinstance(event, BundleActivated):
             pid, host = alive[row.journal]
@@ -37,7 +37,7 @@ def in_force(here: Console) -> list[InForce]:
 def revisions(here: Console) -> list[Revision]:
     """Every revision that is known, the latest first."""
     found: dict[str, dict[str, Any]] = {}
-    for row in reversed(here.store.notices(["bundle_activated", "bundle_changed"], _LOOKED)):
+    for row in reversed(here.store.audits(["bundle_activated", "bundle_changed"], _LOOKED)):
         _take(found, row)
     bundle = here.bundles.found()
     current = bundle.revision if bundle is not None and bundle.data else ""
@@ -51,7 +51,7 @@ def revisions(here: Console) -> list[Revision]:
     return sorted(made, key=lambda one: (one.last, one.current), reverse=True)
 
 
-def _take(found: dict[str, dict[str, Any]], row: NoticeRow) -> None:
+def _take(found: dict[str, dict[str, Any]], row: AuditRow) -> None:
     event = row.event
     if isinstance(event, BundleActivated):
         facts = found.setdefault(event.revision, _blank(event.revision, event.source, event.at))

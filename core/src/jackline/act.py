@@ -9,7 +9,8 @@ import msgspec
 
 from jackline.decision import Decision
 from jackline.errors import ApprovalPending, Denied, Halted, Signal
-from jackline.plain import words
+from jackline.plain import canonical, plain, words
+from jackline.request import Model
 from jackline.rewriting import rewrite
 from jackline.session import CURRENT, joined
 
@@ -162,3 +163,36 @@ class Act:
 def signal_of(decision: Decision) -> Signal:
     """Denied, Halted or ApprovalPending: what plain Python is raised."""
     return {"halt": Halted, "escalate": ApprovalPending}.get(decision.effect, Denied)(decision)
+
+
+class QueryAct(Act):
+    """A retrieval or an embedding: text goes out, nothing that is judged comes back."""
+
+    def __init__(self, guard: Guard, scope: Scope, action: str, resource: str, key: str) -> None:
+        super().__init__(guard, scope)
+        self.action: Any = action
+        self.resource = resource
+        self.key = key
+        self._sent: Any = None
+
+    def value(self, sent: Any) -> Any:
+        """A query, or texts, as plain data; where a framework has types of its own, from them."""
+        return plain(sent)
+
+    def ask(self, sent: Any) -> Request:
+        """The request about a query, or about texts."""
+        self._sent = sent
+        return self.built(self._request)
+
+    def permitted(self, sent: Any) -> Any:
+        """The query to use instead, where the decision changed it."""
+        if self.decision is None or self.decision.args is None or self.request is None:
+            return sent
+        return self.changed(sent, self.request.args[self.key], self.decision.args[self.key])
+
+    def _request(self) -> Request:
+        sent = self.value(self._sent)
+        model = None
+        if self.action == "embedding":
+            model = Model(name=self.resource, input_bytes=len(canonical(plain(sent))))
+        return self.guard.request(self.action, self.resource, {self.key: sent}, scope=self.scope, model=model)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import unicodedata
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -33,6 +34,11 @@ class AnswerError(JacklineError):
     """An answer that does not count: forged, of another question, or of nobody who may answer."""
 
 
+def folded(name: str) -> str:
+    """A person's name however it is written: nobody is another person by a capital or a wide letter."""
+    return unicodedata.normalize("NFKC", name).casefold().strip()
+
+
 class Approver(msgspec.Struct, frozen=True, kw_only=True):
     """Who may answer, as the bundle pins it."""
 
@@ -41,6 +47,11 @@ class Approver(msgspec.Struct, frozen=True, kw_only=True):
     """The Ed25519 public key: `ed25519:` and the base64 of its 32 bytes."""
     user: str = ""
     """The same person's name as a user of agents; the approver's own name where it is empty."""
+
+    @property
+    def known_as(self) -> frozenset[str]:
+        """The names by which this person is told from others, folded."""
+        return frozenset({folded(self.name), folded(self.user or self.name)})
 
 
 class Approvers:
@@ -59,7 +70,7 @@ class Approvers:
         """Everyone whom `to` names (empty: everyone there is), without the one for whom the agent acts."""
         names = {member for name in to for member in self.groups.get(name, (name,))} if to else set(self.people)
         found = {name: self.people[name] for name in sorted(names) if name in self.people}
-        return {name: one for name, one in found.items() if not user or user not in (name, one.user)}
+        return {name: one for name, one in found.items() if not user or folded(user) not in one.known_as}
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -142,7 +153,7 @@ def public_key(text: str) -> Any:
         data = base64.b64decode(text.removeprefix(PREFIX), validate=True)
     except binascii.Error:
         data = b""
-    if not text.startswith(PREFIX) or len(data) != _KEY_BYTES:
+    if len(data) != _KEY_BYTES or text != PREFIX + base64.b64encode(data).decode():  # one key, one spelling
         raise ValueError(f"{text!r} is no public key: expected {PREFIX} and the base64 of {_KEY_BYTES} bytes")
     return Ed25519PublicKey.from_public_bytes(data)
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec.structs import replace
 
-from jackline.approvals import Approvals
+from jackline.approvals import ApprovalError, Approvals, daily
+from jackline.approvals.edits import misfit
 from jackline.closing import Closing
 from jackline.decision import Decision, Verdict
 from jackline.engine import combine
@@ -65,7 +66,7 @@ class Waiting(NamedTuple):
 
     def over(self, now: float, epoch: int) -> bool:
         """Whether it is worth to look again: an answer, an expiry, or something that people did to the session."""
-        return now > self.until or epoch != self.epoch or any(one.mark() != mark for one, mark in self.asked)
+        return now >= self.until or epoch != self.epoch or any(one.mark() != mark for one, mark in self.asked)
 
 
 class Put(NamedTuple):
@@ -96,9 +97,12 @@ class Asking(Closing):
         return Approvals(self.home.approvals)
 
     def _to_people(
-        self, active: Active, session: Session, request: Request, decision: Decision, manner: Manner
+        self, active: Active, session: Session, request: Request, decision: Decision, manner: Manner, epoch: int
     ) -> Answered | Waiting | None:
-        """Put an escalated act to people. None: on an event loop; Waiting: come again after `over`."""
+        """Put an escalated act to people. None: on an event loop; Waiting: come again after `over`.
+
+        `epoch`: what people had done to sessions up to it was looked at; what came since is seen by who waits.
+        """
         if manner.on_loop:
             return None
         patient = not on_event_loop()
@@ -106,7 +110,7 @@ class Asking(Closing):
         if found.decision.effect == "escalate" and found.block and patient:
             marks = tuple((each.asked, each.mark) for each in found.pending)
             until = min(each.asked.question.expires for each in found.pending)
-            return Waiting(marks, until, self.control.epoch, found.decision.args)
+            return Waiting(marks, until, epoch, found.decision.args)
         return found
 
     def _after(self, waiting: Waiting, request: Request) -> Manner:
@@ -130,7 +134,11 @@ class Asking(Closing):
         now = self.clock()
         for each in granted:
             question = each.asked.question
-            if now > question.expires or each.asked.close("consumed", now) is not None:
+            if each.standing.begun:
+                if not each.asked.go_on(now):
+                    return False
+                continue
+            if now >= question.expires or each.asked.close("consumed", now) is not None:
                 return False
             self.recorder.note(
                 ApprovalConsumed(
@@ -155,6 +163,7 @@ class _Round:
         self.guard, self.active, self.session = guard, active, session
         self.following, self.patient = following, patient
         self.granted: dict[str, Put] = {}
+        self.used: dict[str, Put] = {}
         self.pending: list[Put] = []
         self.refused: list[Put] = []
         self.block = False
@@ -179,9 +188,9 @@ class _Round:
             verdicts = [edit, *verdicts]
         args = decision.args if decision.args is not None else (edit.args if edit is not None else None)
         made = combine(verdicts, decision.evaluated, request, revision=decision.revision, mode=decision.mode, args=args)
-        asked = tuple(self.refused or self.pending or self.granted.values())
+        asked = tuple(self.refused or self.pending or self.used.values())
         made = replace(made, approvals=tuple(each.asked.question.id for each in asked))
-        return Answered(made, tuple(self.granted.values()), tuple(self.pending), self.block)
+        return Answered(made, tuple(self.used.values()), tuple(self.pending), self.block)
 
     def _verdicts(self, request: Request, decision: Decision) -> tuple[list[Verdict], Verdict | None]:
         """The verdicts with people's in place of those that escalate; the first that changes the arguments."""
@@ -191,30 +200,53 @@ class _Round:
             if verdict.effect != "escalate" or verdict.mode != "enforce":
                 found.append(verdict)
                 continue
-            if verdict.policy in self.granted:
-                found.append(_allowed(verdict, self.granted[verdict.policy]))
+            granted = self.granted.get(verdict.policy)
+            if granted is not None and self._enough(granted, request, verdict):
+                found.append(_allowed(verdict, granted))
                 continue
-            answer, put = self._asked(judged, verdict)
+            answer, put = self._fitting(request, *self._asked(judged, verdict))
             found.append(answer)
             if answer.effect == "deny" and put is not None:
                 self.refused.append(put)
             if answer.effect == "allow" and put is not None:
                 self.granted[verdict.policy] = put
+                self.used[put.asked.question.id] = put
                 if put.standing.args is not None:
                     return found, replace(answer, args=put.standing.args)
         return found, None
 
+    @staticmethod
+    def _fitting(request: Request, answer: Verdict, put: Put | None) -> tuple[Verdict, Put | None]:
+        """The answer, or a refusal where the arguments that approvers gave do not fit the tool."""
+        given = put.standing.args if put is not None else None
+        if answer.effect != "allow" or put is None or given is None or request.tool is None:
+            return answer, put
+        wrong = misfit(given, request.tool.parameters)
+        if not wrong:
+            return answer, put
+        who = " and ".join(put.standing.by)
+        return _refused(answer, "edit", f"{who} changed its arguments, and they do not fit the tool: {wrong}"), put
+
+    def _terms(self, request: Request, verdict: Verdict) -> tuple[tuple[str, ...], dict[str, Approver], int]:
+        """Whom a verdict asks, who of them may answer, and how many must agree."""
+        assert self.active.bundle is not None
+        to = tuple(map(str, verdict.detail.get("to", ())))
+        approvers = self.active.bundle.approvers.named(to, user=request.subject.user)
+        return to, approvers, max(1, int(verdict.detail.get("approvals", 1)))
+
+    def _enough(self, granted: Put, request: Request, verdict: Verdict) -> bool:
+        """Whether those who changed the arguments are who would have to agree to what they made of them."""
+        _, approvers, needed = self._terms(request, verdict)
+        return len(approvers.keys() & set(granted.standing.by)) >= needed
+
     def _asked(self, request: Request, verdict: Verdict) -> tuple[Verdict, Put | None]:
         """Ask about one verdict, or see how the question stands."""
         detail = verdict.detail
-        to = tuple(map(str, detail.get("to", ())))
-        needed = max(1, int(detail.get("approvals", 1)))
+        to, approvers, needed = self._terms(request, verdict)
         expires = float(detail.get("expires", EXPIRES))
         wait = detail.get("wait")
         block = wait == "block"
         kept = wait == "pause" and request.pausable and request.action not in _ANSWERS
-        assert self.active.bundle is not None
-        approvers = self.active.bundle.approvers.named(to, user=request.subject.user)
         if len(approvers) < needed:
             reason = f"{verdict.reason} ({needed} of {', '.join(approvers) or 'nobody'} would have to approve it)"
             return _refused(verdict, "approvers", reason), None
@@ -224,6 +256,8 @@ class _Round:
             state = put.standing.state
             if state == "expired" and not self._expire(put):
                 continue
+            if state == "consumed" and put.asked.question.nonce != request.call_id:
+                continue  # another call used it up since it was found: this one asks anew
             if state == "pending":
                 self.pending.append(put)
                 self.block = self.block or block
@@ -256,11 +290,22 @@ class _Round:
         )
         if first:
             self._note_question(asked)
+            self._tidy(now)
         mark = asked.mark()
         standing = asked.standing(approvers, needed, now)
         for name, why in standing.refused:
             self._note_refused(asked, name, why)
         return Put(asked, mark, standing)
+
+    def _tidy(self, now: float) -> None:
+        """Once a day, whoever asks ends what has lapsed and removes what is old; that it cannot disturbs no act."""
+        try:
+            expired = daily(self.guard.approvals, now).expired
+        except (ApprovalError, OSError) as error:
+            self.guard.recorder.lose(error)
+            return
+        for question in expired:
+            self.guard.recorder.note(ApprovalExpired(at=now, approval=question.id, session=question.session))
 
     def _expire(self, put: Put) -> bool:
         """End a question whose time is over; whether it had not ended otherwise meanwhile."""

@@ -85,6 +85,8 @@ class BuildContext:
         """Gives the price table; made when first asked."""
         self.problems: list[Problem] = []
         self.placed: list[Placed] = []
+        self.unanswered: list[Problem] = []
+        """Gates that name who must answer, in a bundle that knows nobody."""
         self.approvers = approvers
         """Who may answer what is escalated; None where the bundle names nobody."""
         self._document = document
@@ -121,9 +123,10 @@ class BuildContext:
     def check_gate(self, gate: Gate, *, path: Sequence[str | int] = ()) -> None:
         """Refuse a gate that nobody could open: an unknown approver or group, or fewer people than must agree.
 
-        It stands at `path` of the options.
+        It stands at `path` of the options. In a bundle without approvers it is noted: what it escalates is not done.
         """
         if not self.approvers:
+            self._note_unanswered(gate, path)
             return
         known = {*self.approvers.people, *self.approvers.groups}
         unknown = [(place, name) for place, name in enumerate(gate.to or ()) if name not in known]
@@ -136,6 +139,14 @@ class BuildContext:
             asked = counted(len(able), "approver")
             message = f"{gate.approvals} approvals are needed, and {asked} may answer: {', '.join(able)}"
             self.problem(message, path=(*path, "approvals"), hint="ask for fewer, or name more in `to`")
+
+    def _note_unanswered(self, gate: Gate, path: Sequence[str | int]) -> None:
+        said = "to" if gate.to else "approvals" if gate.approvals else ""
+        if said:
+            asked = f"{', '.join(gate.to)} would be asked" if gate.to else f"{gate.approvals} approvals would be needed"
+            message = f"nobody can answer: {asked}, and the bundle has no `approvers:`"
+            hint = "what it escalates is recorded and not done; name people under `approvers:`"
+            self.unanswered.append(self._document.problem(self._around((*path, said)), message, hint))
 
     def _check_args(self, source: str, condition: Condition) -> None:
         """Check `args` against the schema of each known tool that the condition is about."""

@@ -16,6 +16,7 @@ from jackline.engine import Bound, Engine
 from jackline.errors import BundleError, Problem
 from jackline.facts import agent_facts
 from jackline.plugins import installed_plugins
+from jackline.provenance import Sources, Tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from jackline.bundle_model import Capture, Standing
     from jackline.decision import Mode, Verdict
     from jackline.engine import OnError
+    from jackline.notices.target import Target
     from jackline.plugins import Plugins
     from jackline.policy import Policy
     from jackline.request import Agent
@@ -84,6 +86,9 @@ class Bundle:
         capture: Capture = "redacted",
         placed: tuple[Placed, ...] = (),
         approvers: Approvers | None = None,
+        trusted_tools: tuple[str, ...] = (),
+        notify: tuple[Target, ...] = (),
+        unanswered: tuple[Problem, ...] = (),
     ) -> None:
         self.revision = revision
         """SHA-256 of the file's bytes, hex."""
@@ -98,6 +103,12 @@ class Bundle:
         self.capture: Capture = capture
         self.approvers = approvers if approvers is not None else Approvers()
         """Who may answer what is escalated."""
+        self.notify = notify
+        """Who is told of approvals."""
+        self.trusted_tools = trusted_tools
+        """Names and globs of the tools whose results conditions may trust."""
+        self.unanswered = unanswered
+        """Gates that name who must answer where the bundle knows nobody: what they escalate is not done."""
         self._placed = placed
 
     def __repr__(self) -> str:
@@ -122,8 +133,18 @@ class Bundle:
         """Whether a policy needs the price table before the first act."""
         return any(getattr(entry.policy, "priced", False) for entry in self.entries)
 
-    def engine(self, call: Callable[[Callable[[], Verdict | None]], Verdict | None] | None = None) -> Engine:
-        """Make the engine of this revision; `call` runs policies that are not trusted (see `Engine`)."""
+    @property
+    def traces(self) -> bool:
+        """Whether a condition asks where values come from."""
+        return any(placed.condition.traces for placed in self._placed)
+
+    def engine(
+        self, call: Callable[[Callable[[], Verdict | None]], Verdict | None] | None = None, *, key: bytes = b""
+    ) -> Engine:
+        """Make the engine of this revision; `call` runs policies that are not trusted (see `Engine`).
+
+        `key` keys the hashes of what sessions hear, where a condition asks where values come from.
+        """
         return Engine(
             [entry.bound() for entry in self.entries],
             self.revision,
@@ -131,6 +152,7 @@ class Bundle:
             unregistered=self.unregistered,
             unmanaged=self.unmanaged,
             call=call,
+            tracing=Tracing(key, Sources(self.trusted_tools)) if self.traces else None,
         )
 
 
@@ -167,6 +189,9 @@ def load_bundle(
         capture=loaded.file.capture,
         placed=tuple(loaded.placed),
         approvers=loaded.approvers,
+        trusted_tools=loaded.file.trusted_tools,
+        notify=loaded.targets,
+        unanswered=loaded.unanswered,
     )
 
 

@@ -9,6 +9,7 @@ from jackline.build_context import BuildContext, Placed, condition_problem, wron
 from jackline.bundle_model import FORMAT, INLINE, BundleFile, PolicyEntry
 from jackline.condition import Condition, ConditionError, Schema, compile_condition
 from jackline.errors import BundleError, PluginError, Problem
+from jackline.notices.target import Target
 from jackline.policy import PHASES, Granting, Policy, Reach
 from jackline.validation import validate
 from jackline.wording import nearest
@@ -55,6 +56,8 @@ class Loaded(NamedTuple):
     parts: list[Part]
     placed: list[Placed]
     approvers: Approvers
+    targets: tuple[Target, ...]
+    unanswered: tuple[Problem, ...]
 
 
 class Loader:
@@ -77,6 +80,7 @@ class Loader:
         self._agent_schema = self._schema.only("agent")
         self._problems: list[Problem] = list(self.document.problems)
         self._placed: list[Placed] = []
+        self._unanswered: list[Problem] = []
         self._approvers: Approvers | None = None
 
     def load(self) -> Loaded:
@@ -89,22 +93,30 @@ class Loader:
         file, found = validate(BundleFile, data, self.document, hints=_HINTS)
         self._problems += found
         self._approvers = self._people(file) if file is not None else None
+        targets = self._targets(file) if file is not None else ()
         policies = data.get("policies")
         built = [self._part(place, item) for place, item in enumerate(policies if isinstance(policies, list) else ())]
         self._check_names(policies)
         if self._problems or file is None:
             raise self._error()
-        return Loaded(file, [part for part in built if part is not None], self._placed, self._approvers or Approvers())
+        parts = [part for part in built if part is not None]
+        return Loaded(file, parts, self._placed, self._approvers or Approvers(), targets, tuple(self._unanswered))
 
     def _people(self, file: BundleFile) -> Approvers:
-        """The approvers and groups; a group of nobody known, or a key that two people share, is a problem."""
+        """The approvers and groups; a group of nobody known, or one person under two names, is a problem."""
         people = {name: Approver(name=name, key=one.key, user=one.user) for name, one in file.approvers.items()}
         keys: dict[str, str] = {}
+        known: dict[str, str] = {}
         for name, one in people.items():
             if one.key in keys:
                 message = f"'{name}' has the key of '{keys[one.key]}': one person would count as two"
                 self._note(("approvers", name, "key"), message, "each approver has a key of their own")
             keys.setdefault(one.key, name)
+            same = next((known[each] for each in sorted(one.known_as) if each in known), "")
+            if same:
+                message = f"'{name}' is the user of '{same}': one person would count as two"
+                self._note(("approvers", name), message, "each approver is another person")
+            known |= dict.fromkeys(one.known_as, name)
         for group, members in file.groups.items():
             if group in people:
                 self._note_key(("groups", group), f"'{group}' is an approver already", "call the group something else")
@@ -112,6 +124,23 @@ class Loader:
                 if member not in people:
                     self._note(("groups", group), f"'{member}' is no approver", nearest(member, people))
         return Approvers(people, file.groups)
+
+    def _targets(self, file: BundleFile) -> tuple[Target, ...]:
+        """Who is told; one that is neither a signed webhook nor apprise is a problem."""
+        found: list[Target] = []
+        for name, said in file.notify.items():
+            path: Path = ("notify", name)
+            if (said.webhook is None) == (said.apprise is None):
+                self._note(
+                    path, f"'{name}' is told by one of two ways", "write either `webhook` and `secret`, or `apprise`"
+                )
+            elif said.webhook is not None and said.secret is None:
+                self._note(path, f"what '{name}' gets would not be signed", "write `secret: env:NAME`")
+            elif said.apprise is not None and said.secret is not None:
+                self._note((*path, "secret"), "apprise signs nothing", "leave it out: it belongs to `webhook`")
+            ways = {"webhook": said.webhook or "", "secret": said.secret or "", "apprise": said.apprise or ""}
+            found.append(Target(name, frozenset(said.on), **ways, attempts=said.attempts))
+        return tuple(found)
 
     def _part(self, place: int, item: Any) -> Part | None:
         path: Path = ("policies", place)
@@ -208,6 +237,7 @@ class Loader:
             fault = f"policy '{entry.use}' could not be built: {type(error).__name__}: {error}"
         self._problems += context.problems
         self._placed += context.placed
+        self._unanswered += context.unanswered
         if fault is not None:
             self._note((*path, "use"), fault)
             return None

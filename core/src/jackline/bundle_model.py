@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import fnmatch
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from jackline.answers import public_key
 from jackline.decision import Mode  # noqa: TC001 - pydantic reads it
 from jackline.engine import OnError  # noqa: TC001 - pydantic reads it
+from jackline.notices.notice import KINDS, Kind
+from jackline.notices.target import ATTEMPTS, REFERENCE
 from jackline.options import Names, Options, listed, non_empty, wrong
 from jackline.request import ACTIONS, Action
 
 FORMAT = 1
 INLINE = ("when", "effect", "reason")
 """Options that a policy class may take beside `with:` by naming them in its `inline`."""
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 Capture = Literal["none", "redacted", "full"]
 Standing = Literal["allow", "deny"]
@@ -79,6 +85,64 @@ class ApproverEntry(Options):
     """The same person as a user of agents, who approves nothing that is done for them; the name unless said."""
 
 
+def _tool_pattern(whole: str) -> str:
+    text, behind, field = whole.partition("#")
+    if behind and not all(field.split(".")):
+        raise wrong(f"{whole!r} names no field", "write the field behind the tool: list_events#participants")
+    if not text or text != text.strip():
+        raise wrong(f"{text!r} is no tool's name: it is empty, or has space around it", "write the name alone")
+    if "[" in text and "(?!)" in fnmatch.translate(text):
+        raise wrong(f"{text!r} can never match", "the range in its character class runs backwards")
+    if not text.strip("*?"):
+        raise wrong(f"{text!r} trusts every tool, those that outsiders write to among them", "name the tools")
+    return whole
+
+
+TrustedTools = Annotated[
+    tuple[Annotated[str, AfterValidator(_tool_pattern)], ...],
+    BeforeValidator(listed),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+"""Names and globs of tools."""
+
+
+def _reference(text: str) -> str:
+    if REFERENCE.fullmatch(text) is None:
+        raise wrong("a secret does not stand in a bundle", "write env:NAME, and set NAME where notices are sent")
+    return text
+
+
+def _address(text: str) -> str:
+    if REFERENCE.fullmatch(text) is not None:
+        return text
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.password:
+        raise wrong("this is no webhook's address", "write https://..., without a password, or env:NAME")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise wrong("notices would go over the network in clear", "write https://")
+    return text
+
+
+_KINDS_SCHEMA = {"anyOf": [{"enum": list(KINDS)}, {"type": "array", "items": {"enum": list(KINDS)}, "minItems": 1}]}
+
+
+class NotifyEntry(Options):
+    """Who is told of approvals: a webhook or a service that apprise knows."""
+
+    webhook: Annotated[str, AfterValidator(_address)] | None = None
+    """The address to which notices are posted, signed; or `env:NAME`."""
+    secret: Annotated[str, AfterValidator(_reference)] | None = None
+    """With `webhook`: `env:NAME` of the secret that signs, `whsec_...` (HMAC-SHA256) or `whsk_...` (Ed25519)."""
+    apprise: Annotated[str, AfterValidator(_reference)] | None = None
+    """`env:NAME` of an apprise URL: Slack, Teams, e-mail, PagerDuty and others. Needs `jackline[notify]`."""
+    on: Annotated[
+        tuple[Kind, ...], BeforeValidator(listed), AfterValidator(non_empty), WithJsonSchema(_KINDS_SCHEMA)
+    ] = ("asked", "answered", "expired")
+    """What is told: that something is `asked`, `answered`, `expired` or `used`; all but the last unless said."""
+    attempts: Annotated[int, Field(ge=1, le=100)] = ATTEMPTS
+    """How often a delivery is tried, with growing pauses, before it is given up."""
+
+
 class BundleFile(Options):
     """The whole file."""
 
@@ -92,5 +156,9 @@ class BundleFile(Options):
     """People who may answer what is escalated, by name."""
     groups: dict[Name, Names] = Field(default={})
     """Groups of approvers, by name."""
+    trusted_tools: TrustedTools = ()
+    """Tools and retrievers, by name or glob, whose results (`tool#field`: part of them) outsiders cannot write."""
+    notify: dict[Name, NotifyEntry] = Field(default={})
+    """Who is told of approvals, by name: see [Telling people](approvals.md)."""
     capture: Capture = "redacted"
     """What is kept of arguments and results: nothing, their structure, or all."""

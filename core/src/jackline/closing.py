@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jackline import outcome
+from jackline.condition.functions import ORIGIN
 from jackline.errors import JacklineError, LedgerError
 from jackline.events import Completed, Failed, Http, Usage
 from jackline.plain import plain, words
+from jackline.request import RETURNS
 from jackline.runs import Runs
 from jackline.waiting import on_event_loop
 
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
 class Closing(Runs):
     """Outcomes of a guard's acts."""
+
+    def judges_return(self, request: Request) -> bool:
+        """Whether a policy looks at what this act gives back; if so, hold it until `returned` has answered."""
+        action = RETURNS.get(request.action)
+        return action is not None and self._active.engine.judges(request, action)
 
     def complete(
         self,
@@ -45,7 +52,11 @@ class Closing(Runs):
         actual, cost = outcome.booked(decision.reservation, cost, usage)
         if cached:
             actual = {"usd": 0, "tokens": 0, "calls": 0}
-        digest, size = self.recorder.keep(plain(result)) if result is not None else ("", 0)
+        value = plain(result)
+        digest, size = "", 0
+        if result is not None:
+            digest, size = self.recorder.keep(value, unjudged=self.judges_return(request))
+        self._hear_result(request, value)
         event = Completed(
             at=now,
             session=decision.session,
@@ -64,6 +75,32 @@ class Closing(Runs):
         )
         self._close_act(request, decision, event, actual)
         return event
+
+    def heard(
+        self,
+        text: str,
+        origin: Literal["user", "trusted", "untrusted"] = "user",
+        *,
+        session: Session | None = None,
+    ) -> None:
+        """Let a session (the current one) know a text and whose words it is; the application vouches for both.
+
+        For programs whose prompts no adapter sees, and for what their user says later in a run. Nothing is kept of it
+        but keyed hashes, and nothing at all where no condition of the bundle asks.
+        """
+        if origin not in ORIGIN[:3]:
+            raise ValueError(f"{origin!r} is no origin that can be vouched for; one of {', '.join(ORIGIN[:3])}")
+        tracing = self._active.engine.tracing
+        if tracing is not None:
+            session = session if session is not None else self.scope().session
+            with session.lock:
+                tracing.heard(text, origin, session.states)
+
+    def _hear_result(self, request: Request, value: Any) -> None:
+        """Let the session remember where the words of a result come from, where a condition asks."""
+        tracing = self._active.engine.tracing
+        if tracing is not None and value is not None:
+            tracing.outcome(request, value, self.sessions.get(request.subject).states)
 
     def fail(
         self,
@@ -112,7 +149,7 @@ class Closing(Runs):
         )
         self.recorder.outcome(event)
         if decision.reservation is not None:
-            self.ledger.release(decision.reservation)
+            self._release(decision.reservation)
         self._tell(event, request)
         return event
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import msgspec
 
 from jackline.candidates import Bound, Candidates, Index, OnError
-from jackline.decision import SEVERITY, Claim, Decision, Finding, Mode, Verdict
+from jackline.decision import PERMITTING, SEVERITY, Claim, Decision, Finding, Mode, Verdict
 from jackline.facts import facts, origin
 from jackline.plain import words
 from jackline.policy import PHASES, State
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jackline.events import Event
+    from jackline.provenance import Tracing
     from jackline.request import Action, Agent, Request
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -43,14 +44,19 @@ class Engine:
         unregistered: Literal["allow", "deny"] = "allow",
         unmanaged: Literal["allow", "deny"] = "deny",
         call: Callable[[Callable[[], Verdict | None]], Verdict | None] | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
-        """`call` runs an untrusted policy elsewhere, with a deadline; without it they are asked in place."""
+        """`call` runs an untrusted policy elsewhere, with a deadline; without it they are asked in place.
+
+        `tracing` says where values come from, where a condition asks.
+        """
         self.bound = tuple(sorted(bound, key=lambda item: item.phase))  # stable: listed order within a phase
         self.revision = revision
         self.mode: Mode = mode
         self.unregistered = unregistered
         self.unmanaged = unmanaged
         self.call = call
+        self.tracing = tracing
         self._observed = any(item.observes for item in self.bound)
         self.observes_elsewhere = call is not None and any(item.observes and not item.trusted for item in self.bound)
         """Whether telling an outcome may take long."""
@@ -66,6 +72,15 @@ class Engine:
 
     def decide(self, request: Request, states: dict[str, State]) -> Decision:
         """Ask every candidate and combine the answers. Claims are returned, not reserved."""
+        if self.tracing is None:
+            return self._decided(request, states)
+        self.tracing.begin(request, states)
+        decision = self._decided(request, states)
+        if decision.effect in PERMITTING:
+            self.tracing.permitted(request, states)
+        return decision
+
+    def _decided(self, request: Request, states: dict[str, State]) -> Decision:
         candidates = self._index.of(request)
         verdicts = [candidates.standing] if candidates.standing is not None else []
         verdicts.extend(_suspended(request))
@@ -96,9 +111,14 @@ class Engine:
             state = states.get(item.name)
             if state is None:
                 state = states[item.name] = State()
+            if request.origins is not None:
+                request.origins.latest = {}
             verdict = self._ask(item, request, state)
             if verdict is None:
                 continue
+            if request.origins is not None and request.origins.latest:
+                detail = {**verdict.detail, "provenance": request.origins.latest}
+                verdict = msgspec.structs.replace(verdict, detail=detail)
             verdicts.append(verdict)
             if verdict.args is not None and verdict.mode == "enforce" == self.mode:
                 original = request.args if request.original is None else request.original
@@ -130,7 +150,7 @@ class Engine:
             if item.trusted or self.call is None:
                 verdict = item.policy.evaluate(request, state)
             else:
-                verdict = self.call(lambda: item.policy.evaluate(_copied(request), state))
+                verdict = self.call(lambda: item.policy.evaluate(_copied_request(request), state))
             if verdict is None:
                 return None
             known, answer = item.answered
@@ -305,6 +325,12 @@ def _flaw(verdict: Any, item: Bound) -> str:
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."  # noqa: PLR2004 - a line's worth
+
+
+def _copied_request(request: Request) -> Request:
+    copied = _copied(msgspec.structs.replace(request, origins=None, view=None))
+    copied.origins = request.origins  # it answers, and cannot be changed by asking
+    return copied
 
 
 def _copied(shared: S) -> S:

@@ -100,6 +100,8 @@ class PluginError(JacklineError):
 def describe(decision: Decision) -> str:
     """Say a decision in one sentence, for a person or a model."""
     what = {"halt": "Session ended", "escalate": "Approval needed"}.get(decision.effect, "Not permitted")
+    if decision.rule == "respond" and decision.approvals:
+        what = "Answered instead of done"
     by = f" by policy '{decision.policy}'" if decision.policy else ""
     unanswered = ""
     if decision.effect == "escalate":

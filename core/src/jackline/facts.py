@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
 
+from jackline.condition.functions import ORIGINS
 from jackline.plain import as_dict
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def facts(request: Request) -> dict[str, Any]:
         found["model"] = {**asdict(request.model), "tools": [record(tool) for tool in request.model.tools]}
     if request.facts:
         found = {**request.facts, **found}
+    if request.origins is not None:
+        found[ORIGINS] = request.origins
     request.view = found
     return found
 

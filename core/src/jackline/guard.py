@@ -174,11 +174,6 @@ class Guard(Asking):
         """Whether a policy looks at this request at all: what none looks at need not be held back."""
         return self._active.engine.judges(request)
 
-    def judges_return(self, request: Request) -> bool:
-        """Whether a policy looks at what this act gives back; if so, hold it until `returned` has answered."""
-        action = RETURNS.get(request.action)
-        return action is not None and self._active.engine.judges(request, action)
-
     def returned(self, request: Request, result: Any) -> Decision | None:
         """Judge what an act gave back, before anyone sees it. None where no policy looks at it."""
         action = RETURNS.get(request.action)
@@ -232,23 +227,31 @@ class Guard(Asking):
         return adapter.attach(self, agent)
 
     def _decide(self, active: Active, session: Session, request: Request, manner: Manner) -> Decision | Waiting | None:
-        engine = active.engine
+        engine, epoch = active.engine, self._epoch
         if session.halt is not None:
             return outcome.halted(request, session.halt, engine.revision)
         decision: Decision = engine.decide(request, session.states)
         granted: tuple[Put, ...] = ()
         if decision.effect == "escalate" and active.bundle is not None and active.bundle.approvers:
-            found = self._to_people(active, session, request, decision, manner)
+            found = self._to_people(active, session, request, decision, manner, epoch)
             if not isinstance(found, Answered):
                 return found
             decision, granted = found.decision, found.granted
         if decision.effect in PERMITTING and any(map(_CLAIMS, decision.verdicts)):
             decision = self._reserve(request, decision)
-        if granted and decision.effect in PERMITTING and not self._used(granted, request):
-            if decision.reservation is not None:
-                self._release(decision.reservation)
+        if granted and decision.effect in PERMITTING and not self._use(granted, request, decision):
             return self._decide(active, session, request, manner)  # somebody was faster: it stands otherwise now
         return decision
+
+    def _use(self, granted: tuple[Put, ...], request: Request, decision: Decision) -> bool:
+        """Use up the approvals of an act; what is held for it is given back where that cannot be done."""
+        used = False
+        try:
+            used = self._used(granted, request)
+        finally:
+            if not used and decision.reservation is not None:
+                self._release(decision.reservation)
+        return used
 
     def _reserve(self, request: Request, decision: Decision) -> Decision:
         """Hold the worst case in every scope at once; the ledger's no outranks the policies' yes."""

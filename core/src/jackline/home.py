@@ -30,6 +30,7 @@ class Home:
         self.ledger = self.path / "ledger"
         self.control = self.path / "control"
         self.approvals = self.path / "approvals"
+        self.outbox = self.path / "outbox.db"
         self.sessions = self.path / "sessions"
         self.cache = self.path / "cache"
         self.registry = self.path / "registry.jsonl"

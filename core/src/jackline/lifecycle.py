@@ -106,6 +106,7 @@ class Lifecycle:
         self.namespace = namespace
         self.recorder = Recorder(self.home, clock)
         self.ledger = Ledger.open(self.home.ledger)
+        weakref.finalize(self, self.ledger.leave).atexit = False  # not at close: outcomes of open acts come later
         self._book_what_crashed()
         self.control = Control(self.home.control)
         self.prices = prices if prices is not None else load_prices(self.home)
@@ -285,7 +286,7 @@ class Lifecycle:
         if bundle is None:
             self._active = Active(Engine(), None, "redacted")
             return
-        engine = bundle.engine(call=self._workers.call)
+        engine = bundle.engine(call=self._workers.call, key=self.home.key())
         self.recorder.capture(bundle.capture)
         previous = before.bundle if before is not None else None
         event = BundleActivated(

@@ -57,6 +57,7 @@ def decided(request: Request, decision: Decision, args: str, size: int) -> Decid
         reservation=decision.reservation,
         registry=registry,
         http=_http(request) if request.action == "http.request" else None,
+        provenance=dict(request.origins.all) if request.origins is not None else {},
         approvals=decision.approvals,
     )
 

@@ -33,13 +33,17 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from jackline.answers import Say
-    from jackline.approvals import Asked
+    from jackline.approvals import Asked, Question
     from jackline.bundle import Bundle
     from jackline.home import Home
 
 
 class StandingError(JacklineError):
     """What was asked for does not fit how things stand: there is nothing to lift, it is too late, it was changed."""
+
+
+class MisfitError(JacklineError):
+    """Arguments that a person gave in place of an agent's are none that the tool takes."""
 
 
 class Changed(NamedTuple):
@@ -100,12 +104,15 @@ class Person:
     ) -> float:
         """Answer a question as the approver whose name and key are given; gives when.
 
-        Raises StandingError where it is too late. Whether the answer counts, the guard decides.
+        Raises StandingError where it is too late, JacklineError where `args` do not fit the tool. Whether the answer
+        counts, the guard decides.
         """
         if say in REFUSING and not why.strip():
             raise JacklineError("say why: the agent is told it, and it stands in the record")
         now, question = self._clock(), asked.question
         refuse_late(asked, standing(asked, now))
+        if args is not None:
+            self._refuse_misfit(question, args)
         who, private = key
         given = Answer(approval=question.id, question=asked.fingerprint, say=say, who=who, at=now, why=why, args=args)
         before = asked.answer(sign(given, private), say, now)
@@ -156,6 +163,19 @@ class Person:
             control.reload()
         return Changed(bundle, previous, widened)
 
+    def _refuse_misfit(self, question: Question, args: dict[str, Any]) -> None:
+        """Arguments that the tool cannot take are not signed; the guard looks again when they are used."""
+        from jackline.approvals.edits import misfit  # noqa: PLC0415 - only where somebody changes arguments
+
+        roster = open_registry(self.home).roster
+        entry = roster.entries.get(roster.parts(question.agent)[0])
+        known = entry.tools.get(question.resource) if entry is not None else None
+        if known is None or known.tool.fingerprint != question.fingerprint:
+            return
+        wrong = misfit(args, known.tool.parameters)
+        if wrong:
+            raise MisfitError(f"the arguments do not fit the tool '{question.resource}': {wrong}; nothing was signed")
+
     @contextlib.contextmanager
     def _control(self) -> Iterator[Control]:
         self.home.make()
@@ -168,7 +188,7 @@ class Person:
 
 def standing(asked: Asked, now: float) -> str:
     """How a question stands without a bundle: whether enough have agreed, a guard tells, which knows whose count."""
-    return asked.ended() or ("expired" if now > asked.question.expires else "pending")
+    return asked.ended() or ("expired" if now >= asked.question.expires else "pending")
 
 
 def refuse_late(asked: Asked, how: str) -> None:

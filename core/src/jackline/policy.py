@@ -27,6 +27,9 @@ class State:
     def __init__(self, memory: dict[str, Any] | None = None) -> None:
         self.memory: dict[str, Any] = {} if memory is None else memory
 
+    def after_fork(self) -> None:
+        """In the child of a fork: no lock of its own is held by anybody."""
+
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):
     """Where a policy can answer at all: the engine's index is made of it. None means anywhere."""

@@ -140,6 +140,8 @@ class Case(Options):
     name: str
     agent: AgentCase | None = None  # type: ignore[valid-type]
     session: SessionCase = SessionCase()
+    said: str = ""
+    """The user's own words before the case begins."""
     request: RequestCase | None = None
     expect: Expected | None = None
     outcome: Outcome = Outcome()

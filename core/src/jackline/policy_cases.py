@@ -134,6 +134,7 @@ def _run_case(case: Case, agent: Options | None, bundle: Bundle, prices: Prices 
         guard = Guard(bundle, home=home, application="cases", clock=clock, prices=prices)
         try:
             story = _Story(case, agent, guard, clock)
+            story.hear(case.said)
             for number, step in enumerate(case.asked(), 1):
                 for _ in range(step.times):
                     problem = story.ask(step)
@@ -173,6 +174,11 @@ class _Story:
             namespace=told.namespace,
         )
         self._spans = 0
+
+    def hear(self, said: str) -> None:
+        """Let the session know the user's own words."""
+        if said:
+            self._guard.heard(said, session=self._guard.sessions.get(self._subject))
 
     def ask(self, step: Step) -> str:
         """Ask one request, compare the decision, and record what came of the act."""

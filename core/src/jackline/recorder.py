@@ -40,7 +40,7 @@ class Recorder:
         """What is kept of payloads from now on."""
         self._payloads.keep(capture)
 
-    def keep(self, value: Any) -> tuple[str, int]:
+    def keep(self, value: Any, *, unjudged: bool = False) -> tuple[str, int]:
         """Keep a plain value beside the chain; its keyed digest (32 hex digits) and size in bytes."""
         try:
             data = canonical(value)
@@ -48,7 +48,7 @@ class Recorder:
             value = plain(value)
             data = canonical(value)
         try:
-            return self._payloads.put(value, data), len(data)
+            return self._payloads.put(value, data, unjudged=unjudged), len(data)
         except (JournalError, OSError) as error:
             self.lose(error)
             return self._digester.digest(data), len(data)

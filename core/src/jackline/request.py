@@ -134,5 +134,7 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What else is known, by root name (`http`, ...): further data that conditions may name."""
     session: dict[str, Any] = {}
     """The session so far, as conditions see it: `cost_usd`, `calls`, `model_calls`, `tool_calls`, `started`."""
+    origins: Any = None
+    """Where the values in it come from, for conditions that ask; set by the engine where a bundle has such."""
     view: dict[str, Any] | None = None
     """What conditions see, kept by `jackline.facts` once it was made."""

@@ -196,6 +196,36 @@ def entered(scope: Scope) -> Iterator[Scope]:
         CURRENT.reset(token)
 
 
+class Stay:
+    """A stay in a scope that ends when it likes: other guards' stays begin and end in between, in any order."""
+
+    __slots__ = ("_before", "_own", "_token", "scope")
+
+    def __init__(self, scope: Scope) -> None:
+        """Make `scope` the current one of its guard."""
+        self.scope = scope
+        self._before = scope_of(scope.guard)
+        self._own = joined((scope,))
+        self._token = CURRENT.set(self._own)
+
+    def end(self) -> None:
+        """Take it out of the current scopes; in another context than it began in, nothing is changed."""
+        current = CURRENT.get()
+        try:
+            CURRENT.reset(self._token)
+        except ValueError:
+            return
+        if current is None or (current is self._own and not current.others):
+            return
+        # What was before may have ended by now: what is current without this one is what holds.
+        rest = [scope for scope in (current, *current.others) if scope.guard is not self.scope.guard]
+        if len(rest) == len(current.others) + 1:
+            return
+        rest += [self._before] if self._before is not None else []
+        bare = [replace(scope, others=()) if scope.others else scope for scope in rest]
+        CURRENT.set(replace(bare[0], others=tuple(bare[1:])) if bare else None)
+
+
 def subject_of(
     namespace: str, application: str, external_id: str | None, user: str, labels: Mapping[str, str] | None
 ) -> Subject:

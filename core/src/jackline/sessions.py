@@ -101,6 +101,8 @@ class Sessions:
         self._lock = threading.RLock()
         for session in self._live.values():
             session.lock = threading.RLock()
+            for state in session.states.values():
+                state.after_fork()
 
     def _found(self, subject: Subject, *, again: bool) -> Session:
         """The session; `again`: it may have been here before, or in another process, and nobody sees it unhalted."""

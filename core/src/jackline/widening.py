@@ -38,6 +38,7 @@ def _widened(old: Bundle, new: Bundle) -> Iterator[str]:
     if (old.unmanaged, new.unmanaged) == ("deny", "allow"):
         yield "agents that only report may act"
     yield from _answering(old, new)
+    yield from _trusting(old, new)
     after = {entry.name: entry for entry in new.entries}
     for before in old.entries:
         if before.mode == "enforce":
@@ -47,6 +48,13 @@ def _widened(old: Bundle, new: Bundle) -> Iterator[str]:
         for entry in new.entries:
             if entry.name not in before_names and isinstance(entry.policy, Granting):
                 yield f"policy '{entry.name}': new, and can permit what the others do not"
+
+
+def _trusting(old: Bundle, new: Bundle) -> Iterator[str]:
+    """Tools whose results may now name whom an act is for."""
+    for name in new.trusted_tools:
+        if name not in old.trusted_tools:
+            yield f"'{name}' is trusted with what it gives"
 
 
 def _answering(old: Bundle, new: Bundle) -> Iterator[str]:

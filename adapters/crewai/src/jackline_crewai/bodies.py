@@ -51,6 +51,9 @@ class Ticket:
 
 TICKET: ContextVar[Ticket | None] = ContextVar("jackline_crewai_ticket", default=None)
 
+ONCE: ContextVar[bool] = ContextVar("jackline_crewai_once", default=False)
+"""Whether a tool's last result is of an act that people permitted: once, so that CrewAI's cache does not keep it."""
+
 
 def parsed(native: Any) -> dict[str, Any] | None:
     """The arguments that were judged, where CrewAI parses those of a judged call; its body begins."""
@@ -212,6 +215,10 @@ class ToolCall:
         """End the body."""
         restore(tokens)
 
+    def permitted_once(self) -> bool:
+        """Whether people permitted this very call."""
+        return any(act.decision is not None and act.decision.approvals for act in self.acts)
+
     def failed(self, error: BaseException) -> None:
         """Close the call of a body that raised."""
         limit = isinstance(error, ToolUsageLimitExceededError)
@@ -273,6 +280,7 @@ def run_tool(followers: Sequence[Follower], call: ToolCall, body: Callable[..., 
             return told(error)
         raise
     call.leave(tokens)
+    ONCE.set(call.permitted_once())
     if call.spent(result):
         return result
     try:
@@ -300,6 +308,7 @@ async def arun_tool(followers: Sequence[Follower], call: ToolCall, body: Callabl
             return told(error)
         raise
     call.leave(tokens)
+    ONCE.set(call.permitted_once())
     if call.spent(result):
         return result
     try:

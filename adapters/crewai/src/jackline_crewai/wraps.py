@@ -117,6 +117,15 @@ def _cache(body: Body) -> Body:
     return read
 
 
+def _keeping(body: Body) -> Body:
+    def add(self: Any, *args: Any, **kwargs: Any) -> Any:
+        once = bodies.ONCE.get()
+        bodies.ONCE.set(False)
+        return None if once else body(self, *args, **kwargs)
+
+    return add
+
+
 def _call(body: Body) -> Body:
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         followers = active(self)
@@ -234,6 +243,7 @@ class CrewWraps(Wraps):
         self.cover_family(Knowledge, functools.partial(self.cover, wrappers=_KNOWLEDGE))
         self.cover_family(Memory, functools.partial(self.cover, wrappers={"recall": queries.memory}))
         self.wrap(CacheHandler, "read", _cache)
+        self.wrap(CacheHandler, "add", _keeping)
         self.wrap(LLMContextLengthExceededError, "_is_context_length_exceeded_error", _context_length)
         self.wrap(InternalInstructor, "to_pydantic", structured.instructed)
         self.wrap(CrewAIEventsBus, "emit", _emit)

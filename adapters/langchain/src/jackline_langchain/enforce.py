@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from langchain_core.messages import ToolMessage
+from langgraph.errors import GraphInterrupt
 
 from jackline import act
 from jackline.errors import Signal
-from jackline.plain import canonical, converted, plain, words
-from jackline.request import Model
+from jackline.plain import converted, words
 from jackline_langchain import pausing, translate
 from jackline_langchain.signals import paused, signal
 
@@ -96,6 +96,8 @@ class Act(act.Act):
 
     def fail(self, error: BaseException | str, usage: Usage | None = None, **facts: Any) -> None:
         """Close an act that ended with an error."""
+        if isinstance(error, GraphInterrupt) and not self.closed:
+            pausing.interrupted(self.guard, self.request, self.decision)
         if self.node is not None and self.node.act is self:  # not every callback comes where a call is cancelled
             self.node.leave()
         super().fail(error, usage, **facts)
@@ -227,30 +229,9 @@ def message_of(refusal: Exception, name: str, call_id: str) -> ToolMessage:
     return ToolMessage(str(refusal), tool_call_id=call_id, name=name, status="error")
 
 
-class QueryAct(Act):
-    """A retrieval or an embedding: text goes out, nothing that is judged comes back."""
+class QueryAct(act.QueryAct, Act):
+    """A retrieval or an embedding."""
 
-    def __init__(self, guard: Guard, scope: Scope, action: str, resource: str, key: str) -> None:
-        super().__init__(guard, scope)
-        self.action: Any = action
-        self.resource = resource
-        self.key = key
-        self._sent: Any = None
-
-    def ask(self, sent: Any) -> Request:
-        """The request about a query, or about texts."""
-        self._sent = sent
-        return self.built(self._request)
-
-    def permitted(self, sent: Any) -> Any:
-        """The query to use instead, where the decision changed it."""
-        if self.decision is None or self.decision.args is None or self.request is None:
-            return sent
-        return self.changed(sent, self.request.args[self.key], self.decision.args[self.key])
-
-    def _request(self) -> Request:
-        sent = translate.value(self._sent)
-        model = None
-        if self.action == "embedding":
-            model = Model(name=self.resource, input_bytes=len(canonical(plain(sent))))
-        return self.guard.request(self.action, self.resource, {self.key: sent}, scope=self.scope, model=model)
+    def value(self, sent: Any) -> Any:
+        """A query, or texts, as plain data."""
+        return translate.value(sent)

@@ -7,16 +7,21 @@ not read. So no act takes another's answer, nor that of an interrupt of the agen
 
 from __future__ import annotations
 
+import functools
 import threading
+from asyncio import get_running_loop
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.runnables.config import var_child_runnable_config
 
+from jackline.errors import JacklineError
 from jackline.plain import canonical
+from jackline.waiting import on_event_loop
 
 if TYPE_CHECKING:
     from jackline.decision import Decision
+    from jackline.guard import Guard
     from jackline.request import Request
 
 _CHECKPOINTER, _TASK, _SCRATCHPAD = "__pregel_checkpointer", "__pregel_task_id", "__pregel_scratchpad"
@@ -81,6 +86,25 @@ def wanted(request: Request | None, decision: Decision) -> bool:
         verdict.effect == "escalate" and verdict.mode == "enforce" and verdict.detail.get("wait") == "pause"
         for verdict in decision.verdicts
     )
+
+
+def interrupted(guard: Guard, request: Request | None, decision: Decision | None) -> None:
+    """Let an act go on that people approved and that was interrupted in the middle: its call is made again."""
+    if request is None or decision is None or not request.pausable or not decision.permitted:
+        return
+    for identity in decision.approvals:
+        note = functools.partial(_note, guard, identity)
+        if on_event_loop():
+            get_running_loop().run_in_executor(None, note)
+        else:
+            note()
+
+
+def _note(guard: Guard, identity: str) -> None:
+    try:
+        guard.approvals.named(identity).interrupted(guard.clock())
+    except JacklineError as error:  # then it cannot go on: it was used
+        guard.recorder.lose(error)
 
 
 def question(request: Request, decision: Decision) -> tuple[str, dict[str, Any]]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib.metadata
 import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from jackline.session import CURRENT, Scope, joined, scope_of
+from jackline.session import Scope, Stay, scope_of
 from jackline_langchain import translate
 from jackline_langchain.enforce import Act
 from jackline_langchain.tools import Tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from contextvars import Token
     from uuid import UUID
 
     from jackline.decision import Decision
@@ -61,7 +59,7 @@ class Node:
         "root",
         "scope",
         "session",
-        "token",
+        "stay",
         "told",
     )
 
@@ -79,7 +77,8 @@ class Node:
         """Whether its text goes to a tool between it and its root, or to an agent above that, not outside."""
         self.session: Session | None = None
         """The session that ends with this run."""
-        self.token: Token[Scope | None] | None = None
+        self.stay: Stay | None = None
+        """That its code's own acts happen in its scope."""
         self.chain: Node | None = None
         """The chain around this run, where the program gave both the same id."""
         self.told: object = None
@@ -167,7 +166,7 @@ class Runs:
         """A chain that belongs to the agent around it; `current`: what its code does is done in this scope."""
         node = Node(scope, parent)
         if current:
-            node.token = CURRENT.set(joined((scope,)))
+            node.stay = Stay(scope)
         return self._add(run_id, node)
 
     def chain(self, run_id: UUID, metadata: Mapping[str, Any]) -> Node:
@@ -224,10 +223,9 @@ class Runs:
         node.root.members.pop(run_id, None)
         if node.chain is not None:
             self.nodes[run_id] = node.chain
-        if node.token is not None:
-            token, node.token = node.token, None
-            with contextlib.suppress(ValueError):  # ended in another context than it began in
-                CURRENT.reset(token)
+        if node.stay is not None:
+            stay, node.stay = node.stay, None
+            stay.end()
         if node.agent:
             self._close(node, error)
         return node

@@ -60,18 +60,18 @@ class PendingCall(_Bubbling, ApprovalPending, GraphBubbleUp):
     """A model, sub-agent or retriever waits for a human."""
 
 
-class PausedCall(ApprovalPending, GraphInterrupt):
+class PausedCall(_Bubbling, ApprovalPending, GraphInterrupt):
     """An act waits for a human: LangGraph keeps the thread, and the act is made again when somebody resumes it."""
 
-    def __init__(self, decision: Decision, interrupts: tuple[Interrupt, ...]) -> None:
-        self.decision = decision
-        Exception.__init__(self, interrupts)
+    def __init__(self, decision: Decision, message: str | None = None, interrupts: tuple[Interrupt, ...] = ()) -> None:
+        super().__init__(decision, message)
+        self.args = (interrupts,)
 
     def __str__(self) -> str:
-        return describe(self.decision)
+        return self.message
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        return type(self), (self.decision, *self.args)
+        return type(self), (self.decision, self.message, *self.args)
 
 
 class HaltedRun(_Bubbling, Halted, GraphBubbleUp):
@@ -92,7 +92,7 @@ def signal(decision: Decision, *, tool: bool = False) -> Signal:
 
 def paused(decision: Decision, identity: str, value: dict[str, Any]) -> PausedCall:
     """LangGraph's interrupt for an act that waits for a human."""
-    return PausedCall(decision, (Interrupt(value=value, id=identity),))
+    return PausedCall(decision, interrupts=(Interrupt(value=value, id=identity),))
 
 
 def failed_closed(error: BaseException, what: str, *, tool: bool = False) -> Signal:

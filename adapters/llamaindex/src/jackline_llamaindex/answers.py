@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from llama_index.core.tools import ToolSelection
 
     from jackline.events import Usage
-    from jackline_llamaindex.agents import Step
     from jackline_llamaindex.enforce import ModelAct
+    from jackline_llamaindex.steps import Step
 
 _ACTION = "Action"
 _INPUT = "Action Input:"

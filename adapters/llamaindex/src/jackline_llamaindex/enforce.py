@@ -111,33 +111,12 @@ class ToolAct(Act):
         return self.guard.request("tool.call", tool.name, args, scope=self.scope, tool=tool, call_id=self.call_id)
 
 
-class QueryAct(Act):
-    """A retrieval or an embedding: text goes out, nothing that is judged comes back."""
+class QueryAct(act.QueryAct, Act):
+    """A retrieval or an embedding."""
 
-    def __init__(self, guard: Guard, scope: Scope, action: str, resource: str, key: str) -> None:
-        super().__init__(guard, scope)
-        self.action: Any = action
-        self.resource = resource
-        self.key = key
-        self._sent: Any = None
-
-    def ask(self, sent: Any) -> Request:
-        """The request about a query, or about texts."""
-        self._sent = sent
-        return self.built(self._request)
-
-    def permitted(self, sent: Any) -> Any:
-        """The query to use instead, where the decision changed it."""
-        if self.decision is None or self.decision.args is None or self.request is None:
-            return sent
-        return self.changed(sent, self.request.args[self.key], self.decision.args[self.key])
-
-    def _request(self) -> Request:
-        sent = translate.value(self._sent)
-        model = None
-        if self.action == "embedding":
-            model = Model(name=self.resource, input_bytes=len(canonical(plain(sent))))
-        return self.guard.request(self.action, self.resource, {self.key: sent}, scope=self.scope, model=model)
+    def value(self, sent: Any) -> Any:
+        """A query, or texts, as plain data."""
+        return translate.value(sent)
 
 
 class SpawnAct(Act):

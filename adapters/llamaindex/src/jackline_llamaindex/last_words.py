@@ -8,7 +8,7 @@ from jackline_llamaindex import translate
 from jackline_llamaindex.enforce import Act
 
 if TYPE_CHECKING:
-    from jackline_llamaindex.agents import Step
+    from jackline_llamaindex.steps import Step
 
 
 async def ajudge_word(step: Step, output: Any) -> None:

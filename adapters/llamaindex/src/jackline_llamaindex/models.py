@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from jackline.errors import Signal
 from jackline_llamaindex import offers
-from jackline_llamaindex.agents import STEP
 from jackline_llamaindex.answers import Answer
 from jackline_llamaindex.enforce import ModelAct, ended
 from jackline_llamaindex.following import FOLLOWERS
 from jackline_llamaindex.runs import RUN, inside, scope_of
+from jackline_llamaindex.steps import STEP
 from jackline_llamaindex.tools import known
 from jackline_llamaindex.tracing import HELD
 

@@ -14,7 +14,7 @@ from jackline.approvals.question import ApprovalError, Closed, Question, Standin
 from jackline.plain import canonical
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from jackline.answers import Approver, Say
@@ -73,9 +73,10 @@ class Asked:
         """How it stands by the answers of these approvers, of whom `needed` must agree."""
         question = self.question
         closed = self.closing()
-        if closed is not None:
+        begun = closed is not None and closed.state == "consumed" and self._interrupted()
+        if closed is not None and not begun:
             return self._ended(closed, approvers)
-        if now >= question.expires:
+        if now >= question.expires and not begun:
             return Standing(state="expired")
         refused: list[tuple[str, str]] = []
         latest: dict[str, Answer] = {}
@@ -85,15 +86,14 @@ class Asked:
             except AnswerError as error:
                 refused.append((name, str(error)))
                 continue
-            if answer.say not in REFUSING and (answer.who not in latest or latest[answer.who].at < answer.at):
+            before = latest.get(answer.who)
+            if answer.say not in REFUSING and (before is None or _order(before) < _order(answer)):
                 latest[answer.who] = answer
-        agreed: dict[bytes, list[Answer]] = {}
-        for answer in latest.values():
-            agreed.setdefault(canonical(answer.args), []).append(answer)
-        most = max(agreed.values(), key=len, default=[])
+        most = _agreed(latest.values(), max(1, needed))
         names = tuple(sorted(answer.who for answer in most))
         return Standing(
-            state="approved" if len(most) >= max(1, needed) else "pending",
+            state="approved" if len(most) >= max(1, needed) else "consumed" if begun else "pending",
+            begun=begun,
             by=names,
             why="; ".join(answer.why for answer in most if answer.why),
             args=most[0].args if most else None,
@@ -128,11 +128,29 @@ class Asked:
                 return before
         return None
 
+    def interrupted(self, now: float) -> None:
+        """Note that the act which used it up was interrupted: whoever makes the same call again may go on, once."""
+        self._note("interrupted", self._noted("interrupted"), now)
+
+    def go_on(self, now: float) -> bool:
+        """Take up an act that was interrupted; whether this call did it, and nobody else had."""
+        gone_on = self._noted("gone-on")  # before the other: whoever is faster has taken this number
+        return self._noted("interrupted") > gone_on and self._note("gone-on", gone_on, now)
+
     def mark(self) -> tuple[bool, int]:
         """Something that is another one after every answer: cheap enough to look at often."""
         with contextlib.suppress(OSError):
             return (self.folder / "closed.json").exists(), (self.folder / "answers").stat().st_mtime_ns
         return (self.folder / "closed.json").exists(), 0
+
+    def _interrupted(self) -> bool:
+        return self._noted("interrupted") > self._noted("gone-on")
+
+    def _noted(self, what: str) -> int:
+        return sum(1 for _ in self.folder.glob(f"{what}.*.json"))
+
+    def _note(self, what: str, number: int, now: float) -> bool:
+        return put(self.folder / f"{what}.{number}.json", msgspec.json.encode({"at": now}))
 
     def _verified(self, data: bytes, approvers: Mapping[str, Approver]) -> Answer:
         question = self.question
@@ -153,6 +171,25 @@ class Asked:
         if folder.is_dir():
             for path in sorted(folder.glob("*.json")):
                 yield path.name, path.read_bytes()
+
+
+def _order(answer: Answer) -> tuple[float, str, bytes]:
+    """Answers by when they were given; those of one moment by who gave them, never by what a file is called."""
+    return answer.at, answer.who, canonical(answer.args)
+
+
+def _agreed(answers: Iterable[Answer], needed: int) -> list[Answer]:
+    """Those who agree on the same arguments: of several such groups, the one that was large enough first.
+
+    So what is approved does not change any more by what others say later. Where none is large enough, the largest.
+    """
+    agreed: dict[bytes, list[Answer]] = {}
+    for answer in sorted(answers, key=_order):
+        agreed.setdefault(canonical(answer.args), []).append(answer)
+    enough = [group for group in agreed.values() if len(group) >= needed]
+    if enough:
+        return min(enough, key=lambda group: _order(group[needed - 1]))
+    return max(agreed.values(), key=len, default=[])
 
 
 def asked_in(folder: Path) -> Iterator[Asked]:

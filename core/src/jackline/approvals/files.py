@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TRIES = 10
+_LEVELS = 3
+"""Folders above a file that are the owner's alone: of an action, of a question, of its answers."""
 
 
 def put(path: Path, data: bytes) -> bool:
@@ -41,7 +43,8 @@ def put(path: Path, data: bytes) -> bool:
 def _drafted(draft: Path) -> int:
     """Open a draft; its folder is made anew where it was empty and is taken away at this moment."""
     for _ in range(_TRIES):
-        draft.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in reversed(draft.parents[:_LEVELS]):  # the mode is of the last folder that a call makes
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with contextlib.suppress(FileNotFoundError):
             return os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     raise FileNotFoundError(errno.ENOENT, "its folder is taken away again and again")

@@ -86,6 +86,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """The arguments that were approved, where they are others than those asked about."""
     say: Say | None = None
     """With `denied`: whether an approver denied it or responded in its place."""
+    begun: bool = False
+    """It was used up, by an act that was interrupted: the approval is for going on with it."""
     refused: tuple[tuple[str, str], ...] = ()
     """Answers that do not count: the file's name, and why."""
 

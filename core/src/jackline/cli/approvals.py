@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
 
 from jackline.cli import output, state
+from jackline.cli.notify import given_up
 from jackline.errors import JacklineError
+from jackline.wording import counted
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     from jackline.answers import Say
-    from jackline.approvals import Approvals, Asked
+    from jackline.approvals import Approvals, Asked, Question
     from jackline.home import Home
+    from jackline.stores import ApprovalRow
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="An approval's id, or at least six digits of its beginning.")]
 Why = Annotated[str, typer.Option(help="The reason, for the record; the agent is told it.")]
 As = Annotated[str, typer.Option("--as", help="The approver whose key signs; needed where you have several.")]
+Under = Annotated[Path, typer.Option("--bundle", help="The bundle that says who may answer.")]
 
+_BUNDLE = Path("jackline.yaml")
 _COLUMNS = ("approval", "state", "agent", "wants to", "policy", "asked", "lapses in", "answers")
 _STYLES = {"pending": "yellow", "denied": "red", "expired": "red", "consumed": "green"}
 _DONE = {"approve": "approved", "deny": "denied", "edit": "approved with other arguments", "respond": "answered"}
@@ -36,15 +44,20 @@ def list_(
     For example: jackline approvals list
     """
     now = time.time()
-    rows = [(one, _state(one, now)) for one in sorted(_approvals(ctx.obj).all(), key=lambda one: one.question.asked)]
+    rows = [(one, _state(one, now)) for one in sorted(_readable(ctx.obj), key=lambda one: one.question.asked)]
     rows = [(one, how) for one, how in rows if all_ or how == "pending"]
+    gone = _gone(ctx.obj, {one.folder.name for one, _ in rows}) if all_ else []
     if as_json:
-        output.answer({"approvals": [_plain(one, how) for one, how in rows]})
+        output.answer({"approvals": [*map(_told, gone), *(_plain(one, how) for one, how in rows)]})
         return
-    if not rows:
+    if rows or gone:
+        shown = [*(_row_of_index(row, now) for row in gone), *(_row(one, how, now) for one, how in rows)]
+        output.show(output.table(_COLUMNS, shown))
+    else:
         output.say("nothing waits for people")
-        return
-    output.show(output.table(_COLUMNS, [_row(one, how, now) for one, how in rows]))
+    dead, _ = given_up(ctx.obj)
+    if dead:
+        output.note(f"{counted(dead, 'notice was', 'notices were')} given up; see: jackline approvals notify")
 
 
 def show(ctx: typer.Context, approval: Id, as_json: output.Json = False) -> None:
@@ -61,11 +74,11 @@ def show(ctx: typer.Context, approval: Id, as_json: output.Json = False) -> None
     lines = {
         "approval": question.id,
         "state": told["state"],
-        "agent": question.agent,
-        "wants": f"{question.action} '{question.resource}'",
-        "because": f"policy '{question.policy}' asks: {question.reason}",
+        "agent": output.safe(question.agent),
+        "wants": output.safe(f"{question.action} '{question.resource}'"),
+        "because": output.safe(f"policy '{question.policy}' asks: {question.reason}"),
         "session": question.session,
-        "for": question.user or "nobody named",
+        "for": output.safe(question.user or "nobody named"),
         "asked": output.moment(question.asked),
         "lapses": output.moment(question.expires),
         "needs": f"{question.needed} of {', '.join(question.to) or 'all approvers'}",
@@ -76,20 +89,34 @@ def show(ctx: typer.Context, approval: Id, as_json: output.Json = False) -> None
     output.show(output.table(("", ""), list(lines.items())))
 
 
-def approve(ctx: typer.Context, approval: Id, why: Why = "", as_: As = "", as_json: output.Json = False) -> None:
+def approve(
+    ctx: typer.Context,
+    approval: Id,
+    why: Why = "",
+    as_: As = "",
+    bundle: Under = _BUNDLE,
+    as_json: output.Json = False,
+) -> None:
     """Agree to an act exactly as it was asked about. It may be done once, until the question lapses.
 
     For example: jackline approvals approve 4f1c2a --why "known customer"
     """
-    _answer(ctx.obj, approval, "approve", why, as_, as_json=as_json)
+    _answer(ctx.obj, approval, "approve", why, as_, bundle, as_json=as_json)
 
 
-def deny(ctx: typer.Context, approval: Id, why: Why, as_: As = "", as_json: output.Json = False) -> None:
+def deny(
+    ctx: typer.Context,
+    approval: Id,
+    why: Why,
+    as_: As = "",
+    bundle: Under = _BUNDLE,
+    as_json: output.Json = False,
+) -> None:
     """Refuse an act: one no is enough.
 
     For example: jackline approvals deny 4f1c2a --why "no receipt"
     """
-    _answer(ctx.obj, approval, "deny", why, as_, as_json=as_json)
+    _answer(ctx.obj, approval, "deny", why, as_, bundle, as_json=as_json)
 
 
 def edit(
@@ -98,6 +125,7 @@ def edit(
     args: Annotated[str, typer.Option(help="All arguments, as JSON: those to use in place of the agent's.")],
     why: Why = "",
     as_: As = "",
+    bundle: Under = _BUNDLE,
     as_json: output.Json = False,
 ) -> None:
     """Agree to the act with other arguments. They are judged again like any others.
@@ -110,7 +138,7 @@ def edit(
         raise typer.BadParameter(f"--args is no JSON: {error}") from None
     if not isinstance(given, dict):
         raise typer.BadParameter('--args is no map: write all arguments by name, such as {"amount": 450}')
-    _answer(ctx.obj, approval, "edit", why, as_, as_json=as_json, args=given)
+    _answer(ctx.obj, approval, "edit", why, as_, bundle, as_json=as_json, args=given)
 
 
 def respond(
@@ -118,13 +146,14 @@ def respond(
     approval: Id,
     text: Annotated[str, typer.Option(help="What the agent is told in place of a result.")],
     as_: As = "",
+    bundle: Under = _BUNDLE,
     as_json: output.Json = False,
 ) -> None:
     """Answer the agent in the act's place: the act is not done.
 
     For example: jackline approvals respond 4f1c2a --text "offer a voucher instead"
     """
-    _answer(ctx.obj, approval, "respond", text, as_, as_json=as_json)
+    _answer(ctx.obj, approval, "respond", text, as_, bundle, as_json=as_json)
 
 
 def key(
@@ -146,7 +175,15 @@ def key(
 
 
 def _answer(
-    home: Home, approval: str, say: Say, why: str, as_: str, *, as_json: bool, args: dict[str, Any] | None = None
+    home: Home,
+    approval: str,
+    say: Say,
+    why: str,
+    as_: str,
+    bundle: Path,
+    *,
+    as_json: bool,
+    args: dict[str, Any] | None = None,
 ) -> None:
     from jackline import person  # noqa: PLC0415 - only where somebody answers
     from jackline.answers import REFUSING  # noqa: PLC0415
@@ -158,17 +195,49 @@ def _answer(
     question = one.question
     person.refuse_late(one, person.standing(one, time.time()))
     key = keys.load(as_)
+    doubt = _refuse_stranger(home, question, key[0], key[1], bundle)
     state.somebody(home).answer(one, say, why, key, args)
     who, alone = key[0], person.alone(one)
     if as_json:
-        output.answer({"approval": question.id, "done": say, "who": who, "why": why, "self_approval_possible": alone})
+        told = {"approval": question.id, "done": say, "who": who, "why": why}
+        output.answer({**told, "self_approval_possible": alone, "unverified": doubt})
         return
     output.say(f"approval {question.id[:12]} {_DONE[say]} by {who}{f': {why}' if why else ''}")
+    if doubt:
+        output.note(f"whether a guard counts it was not looked at: {doubt}; name the agents' bundle: --bundle FILE")
     if alone:
         output.note(
             "self-approval possible: the agent runs as the same user as you, and can read your key; "
             "run agents as a user of their own"
         )
+
+
+def _readable(home: Home) -> list[Asked]:
+    """Every question that can be read. One that cannot be is told beside them: it hides no other."""
+    found = []
+    for one in _approvals(home).all():
+        try:
+            one.question, one.ended()
+        except JacklineError as error:
+            output.note(str(error))
+        else:
+            found.append(one)
+    return found
+
+
+def _refuse_stranger(home: Home, question: Question, who: str, key: Ed25519PrivateKey, bundle: Path) -> str:
+    """What no guard would count is not signed, and the attempt is on record; why that is not known, where it is not."""
+    from jackline.cli.entitlement import entitlement  # noqa: PLC0415 - only where somebody answers
+    from jackline.events import ApprovalAnswerRefused  # noqa: PLC0415
+
+    if bundle != _BUNDLE and not bundle.exists():
+        raise JacklineError(f"there is no bundle {bundle}; nothing was signed")
+    refusal, doubt = entitlement(question, who, key, bundle, home)
+    if refusal:
+        now, session = time.time(), question.session
+        state.record(home, ApprovalAnswerRefused(at=now, approval=question.id, session=session, why=refusal))
+        raise JacklineError(f"{refusal}; nothing was signed, and the attempt is on record")
+    return doubt
 
 
 def _approvals(home: Home) -> Approvals:
@@ -181,6 +250,34 @@ def _state(one: Asked, now: float) -> str:
     from jackline.person import standing  # noqa: PLC0415 - only these verbs ask
 
     return standing(one, now)
+
+
+def _gone(home: Home, known: set[str]) -> list[ApprovalRow]:
+    """Those that the journals tell of and whose files are removed, the oldest first."""
+    if not any(home.journals.glob("*.jsonl")):
+        return []
+    with state.index(home) as found:
+        found.tell()
+        rows = found.store.approvals()
+    return [row for row in reversed(rows) if row.approval not in known]
+
+
+def _told(row: ApprovalRow) -> dict[str, Any]:
+    """As `_plain` of one whose files are there; `removed`: they are not, and only a digest is left of its arguments."""
+    names = ("asked", "expires", "action", "resource", "agent", "session", "policy", "rule", "reason", "to", "needed")
+    told = {name: getattr(row, name) for name in (*names, "run", "span")}
+    say = {"denied": "respond" if row.responded else "deny"}.get(row.state, "edit" if row.edited else "approve")
+    answers = [{"who": who, "say": say, "at": row.ended, "why": row.why} for who in row.by]
+    return {"id": row.approval, "state": row.state, **told, "answers": answers, "removed": True}
+
+
+def _row_of_index(row: ApprovalRow, now: float) -> tuple[Any, ...]:
+    told = _told(row)
+    answers = ", ".join(f"{said['who']}: {said['say']}" for said in told["answers"])
+    how = output.text(row.state, _STYLES.get(row.state, ""))
+    left = output.span(row.expires - now) if row.state == "pending" and row.expires > now else ""
+    act = f"{row.action} {row.resource}"
+    return (row.approval[:12], how, row.agent, act, row.policy, output.moment(row.asked), left, answers)
 
 
 def _plain(one: Asked, how: str) -> dict[str, Any]:

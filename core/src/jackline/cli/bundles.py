@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jackline.cli import output
+from jackline.cli import output, self_approval
 from jackline.errors import BundleError, JacklineError, screen
 
 if TYPE_CHECKING:
@@ -30,8 +30,14 @@ def check(
         bundle = load(file, ctx.obj)
     except BundleError as error:
         raise refuse(file, error, as_json=as_json) from None
+    alone = self_approval.possible(bundle, ctx.obj)
     if as_json:
-        output.answer({"ok": True, "file": str(file), **told(bundle), "unverified": _plain(bundle.unverified)})
+        more = {
+            "unverified": _plain(bundle.unverified),
+            "unanswered": _plain(bundle.unanswered),
+            "self_approval": alone,
+        }
+        output.answer({"ok": True, "file": str(file), **told(bundle), **more})
         return
     output.say(f"{file}: ok, mode {bundle.mode}, revision {bundle.revision[:12]}")
     rows = [(entry.name, entry.use, entry.mode, _selected(entry)) for entry in bundle.entries]
@@ -39,6 +45,10 @@ def check(
     output.say(standing(bundle))
     if bundle.unverified:
         output.say(screen(bundle.unverified), style="yellow")
+    if bundle.unanswered:
+        output.say(screen(bundle.unanswered), style="yellow")
+    if alone:
+        output.note(alone)
 
 
 def schema(as_json: output.Json = False) -> None:  # noqa: ARG001 - it prints JSON either way

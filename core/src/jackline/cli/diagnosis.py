@@ -9,8 +9,9 @@ import tempfile
 from importlib import metadata
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from jackline.cli import state, status
+from jackline.cli import self_approval, state, status
 from jackline.errors import BundleError
+from jackline.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 Level = Literal["ok", "note", "warning", "problem"]
 _TOGETHER = 0o077
+_TOLD = 0.5
+"""From which share of its cells on the ledger is told to be filling up."""
 _CLAUSE = re.compile(r"(>=|<=|==|!=|>|<)\s*([0-9][0-9.]*)")
 _LIBRARY = re.compile(r"([A-Za-z][\w.-]*)((?:[\s,]*(?:>=|<=|==|!=|>|<)\s*[0-9][0-9.]*)*)")
 """One of the libraries that an adapter supports, with all that is said of its version."""
@@ -162,6 +165,10 @@ def ledger(patient: Patient) -> Iterator[Remark]:
             yield Remark("ledger", "ok" if patient.recover else "warning", _holds(dead, booked=patient.recover))
         if not problems and not dead:
             yield Remark("ledger", "ok", f"{len(opened.balances())} scopes, no hold of a dead process")
+        room = opened.room()
+        if room.used >= room.capacity * _TOLD:
+            share = f"{room.used:,} of about {room.capacity:,} cells are used ({room.used * 100 // room.capacity} %)"
+            yield Remark("ledger", "warning", f"{share}; a full ledger refuses: jackline budget prune")
     finally:
         opened.close()
 
@@ -198,6 +205,26 @@ def prices(patient: Patient) -> Iterator[Remark]:
         yield Remark("prices", "ok", "model calls can be priced")
 
 
+def notices(patient: Patient) -> Iterator[Remark]:
+    """Whether people were told of what waits for them."""
+    from jackline.cli.notify import given_up  # noqa: PLC0415 - only where there is an outbox
+
+    dead, errors = given_up(patient.home)
+    if dead:
+        told = f"{counted(dead, 'notice was', 'notices were')} given up: {'; '.join(errors)}"
+        yield Remark("notices", "warning", f"{told}; jackline approvals notify --again")
+
+
+def approvers(patient: Patient) -> Iterator[Remark]:
+    """Whether agents could answer what people are asked."""
+    loaded = status.found(patient.bundle, patient.home)
+    if loaded is None or isinstance(loaded, BundleError) or not loaded.approvers:
+        return
+    alone = self_approval.possible(loaded, patient.home)
+    kept = f"'{state.person()}' runs no agents here, or has no approver's key"
+    yield Remark("approvers", "warning" if alone else "ok", alone or kept)
+
+
 def users(_: Patient) -> Iterator[Remark]:
     """Who could change the record, or answer for themselves."""
     told = (
@@ -232,5 +259,7 @@ EXAMINATIONS: tuple[Callable[[Patient], Iterator[Remark]], ...] = (
     journals,
     prices,
     sqlite,
+    notices,
+    approvers,
     users,
 )

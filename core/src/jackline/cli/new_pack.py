@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
+import shlex
 from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 from typing import Annotated
@@ -16,6 +19,14 @@ from jackline.cli import output
 from jackline.errors import JacklineError
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
+_LONGEST = 64
+_OURS = frozenset(
+    {
+        *("budget", "circuit_breaker", "escalation", "pii", "tool_access"),
+        *("console", "crewai", "http", "langchain", "llamaindex", "mcp", "otel", "python"),
+    }
+)
+"""Names of this project's own distributions, installed or not: two of one name cannot be installed together."""
 
 
 def new_pack(
@@ -28,14 +39,7 @@ def new_pack(
 
     For example: jackline new-pack no_words && pip install -e ./jackline-no-words && pytest jackline-no-words
     """
-    policy = _checked(name)
-    words = {
-        "policy": policy,
-        "package": f"jackline_{policy}",
-        "distribution": f"jackline-{policy.replace('_', '-')}",
-        "class_": "".join(part.capitalize() for part in policy.split("_")),
-        "jackline": __version__,
-    }
+    words = _checked(name)
     folder = into / words["distribution"]
     if folder.exists():
         raise JacklineError(f"{folder} is there already, and nothing was written; remove it, or choose another name")
@@ -51,20 +55,43 @@ def new_pack(
         return
     for path in files:
         output.say(str(folder / path))
-    output.say(f"now: pip install -e '{folder}[test]' && pytest {folder} && jackline test {folder / 'tests'}")
+    there, tests = (shlex.quote(str(each)) for each in (folder, folder / "tests"))
+    output.say(f"now: pip install -e {shlex.quote(f'{folder}[test]')} && pytest {there} && jackline test {tests}")
 
 
-def _checked(name: str) -> str:
-    """The policy's name, where it can be one and nobody has it."""
+def _checked(name: str) -> dict[str, str]:
+    """What the templates are filled with, where the name can be one and nobody has it."""
     from jackline.plugins import installed_plugins  # noqa: PLC0415 - only this verb asks for names
 
     policy = name.replace("-", "_")
-    if not _NAME.fullmatch(name) or keyword.iskeyword(policy):
+    class_ = "".join(part.capitalize() for part in policy.split("_"))
+    if not _NAME.fullmatch(name) or keyword.iskeyword(policy) or len(name) > _LONGEST:
         raise JacklineError(f"'{name}' is no name of a pack: write small letters, digits and _, such as no_words")
+    if keyword.iskeyword(class_) or class_ in _taken():
+        raise JacklineError(f"'{name}' would be the class '{class_}', which is something else: choose another name")
     for target in installed_plugins().registrations.targets("policy"):
         if target.name == policy:
             raise JacklineError(f"a policy '{policy}' is installed already, by {target.origin}: choose another name")
-    return policy
+    words = {
+        "policy": policy,
+        "package": f"jackline_{policy}",
+        "distribution": f"jackline-{policy.replace('_', '-')}",
+        "class_": class_,
+        "jackline": __version__,
+    }
+    if policy in _OURS or find_spec(words["package"]) is not None:
+        raise JacklineError(f"'{words['distribution']}' is there already, and no pack of yours: choose another name")
+    return words
+
+
+def _taken() -> set[str]:
+    """The names that the made modules use: a class of one of them would stand in its place."""
+    source = resources.files("jackline.cli") / "pack"
+    texts = [Template((source / name).read_text("utf-8")) for name in ("policy.py.in", "test_policy.py.in")]
+    trees = [ast.parse(text.substitute(policy="made", package="made", class_="Made")) for text in texts]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    imported = {node.name for node in nodes if isinstance(node, ast.alias)}
+    return (imported | {node.id for node in nodes if isinstance(node, ast.Name)}) - {"Made", "MadeOptions"}
 
 
 def _files(words: dict[str, str]) -> dict[str, str]:

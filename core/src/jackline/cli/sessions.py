@@ -69,6 +69,9 @@ def _show(rows: Sequence[SessionRow]) -> None:
         if row.would_deny:
             told = f"{row.would_deny} decisions would have been escalate, deny or halt"
             output.say(f"{row.session[:12]} observed: {told}", style="yellow")
+        if row.waiting:
+            told = f"{counted(row.waiting, 'question')} to people waiting; see: jackline approvals"
+            output.say(f"{row.session[:12]} has {told}", style="yellow")
         if row.unknown:
             output.say(f"{row.session[:12]} has {counted(row.unknown, 'act')} whose outcome is unknown", style="yellow")
 

@@ -12,6 +12,7 @@ import typer
 from jackline.cli import output, state
 from jackline.errors import JacklineError
 from jackline.facts import origin
+from jackline.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from jackline.home import Home
     from jackline.journal.payloads import Payload
-    from jackline.stores import SessionRow, SpanRow
+    from jackline.stores import ApprovalRow, SessionRow, SpanRow
 
 _REFUSED = ("escalate", "deny", "halt")
 _WORDS = {"allow": "allowed", "modify": "modified", "escalate": "escalated", "deny": "denied", "halt": "halted"}
@@ -56,14 +57,16 @@ def trace(
         every = list(found.store.spans(row.session))
         spans = _kept(every, only)
         kept = _payloads(ctx.obj, spans) if payloads else {}
+        asked = list(found.store.approvals(row.session))
         if as_json:
             told = {"session": {**row.plain(), "tokens": row.tokens}, "spans": [span.plain() for span in spans]}
+            told["approvals"] = [each.plain() for each in asked]
             if payloads:
                 told["payloads"] = {digest: msgspec.to_builtins(item) for digest, item in kept.items()}
             output.answer({**told, **found.standing()})
             return
         found.tell()
-    output.show(_tree(row, spans, kept if payloads else None))
+    output.show(_tree(row, spans, kept if payloads else None, asked))
     if only is not None:
         output.say(f"{sum(_matches(span, only) for span in spans)} of {len(every)} steps {only.value}")
 
@@ -88,7 +91,9 @@ def _matches(span: SpanRow, only: Only) -> bool:
     return bool(span.outcome == only.value)
 
 
-def _tree(row: SessionRow, spans: Sequence[SpanRow], kept: Mapping[str, Payload] | None) -> Tree:
+def _tree(
+    row: SessionRow, spans: Sequence[SpanRow], kept: Mapping[str, Payload] | None, asked: Sequence[ApprovalRow]
+) -> Tree:
     """The tree by parents; a step whose parent is not on record stands at the root."""
     from rich.tree import Tree  # noqa: PLC0415 - for people only
 
@@ -103,7 +108,33 @@ def _tree(row: SessionRow, spans: Sequence[SpanRow], kept: Mapping[str, Payload]
             for label, digest in (("args", span.args), ("result", span.result)) if kept is not None else ():
                 if digest:
                     nodes[span.span].add(output.text(f"{label}: {_payload(digest, kept or {})}", "dim"))
+    for each in asked:
+        if each.span in nodes:
+            nodes[each.span].add(_question(each))
+        if each.used_span in nodes and each.used_span != each.span:
+            nodes[each.used_span].add(_permission(each))
     return root
+
+
+def _question(row: ApprovalRow) -> Text:
+    """What people were asked about a step, and what became of it."""
+    said = [f"approval {row.approval[:12]}: {row.state}"]
+    if row.by:
+        said.append(f"by {' and '.join(row.by)}{f': {row.why}' if row.why else ''}")
+    elif row.state == "pending":
+        said.append(f"until {output.moment(row.expires)}; {row.needed} of {', '.join(row.to) or 'all approvers'}")
+    if row.edited:
+        said.append("with other arguments")
+    if row.refused:
+        said.append(f"{counted(row.refused, 'answer')} refused: {row.refused_why}")
+    return output.text("  ".join(said), {"consumed": "green", "pending": "yellow"}.get(row.state, "red"))
+
+
+def _permission(row: ApprovalRow) -> Text:
+    """Who permitted a step that was asked about before."""
+    changed = "  with other arguments" if row.edited else ""
+    why = f": {row.why}" if row.why else ""
+    return output.text(f"approved by {' and '.join(row.by)}{why}{changed}  (approval {row.approval[:12]})", "green")
 
 
 def _title(row: SessionRow) -> Text:

@@ -15,6 +15,7 @@ from jackline.cli import (
     demo,
     doctor,
     new_pack,
+    notify,
     plugins,
     proof,
     sessions,
@@ -53,4 +54,6 @@ def register(cli: typer.Typer) -> None:
     family.command("list")(approvals.list_)
     for name in ("show", "approve", "deny", "edit", "respond", "key"):
         family.command(name)(getattr(approvals, name))
+    family.command("notify")(notify.notify)
+    family.command("prune")(notify.prune)
     cli.add_typer(family, name="approvals", rich_help_panel=_AGENTS)

@@ -175,13 +175,15 @@ class _Checker:
         function = FUNCTIONS.get(node.function)
         if function is None:
             raise self.unknown(node)
+        if function.traces and "args" not in self.schema.roots:
+            raise self.wrong(node.place, f"{node.function}() asks about a request, and there is none here")
         parts = (*([node.target] if node.target is not None else []), *node.arguments)
         kinds = [self.type(each) for each in parts]
         self.fixed(node, parts, kinds)
         problem, result = operands.apply(function, node, parts, kinds)
         if problem:
             raise self.wrong(node.place if problem.at_operator else problem.node, problem.message, problem.suggestion)
-        return result
+        return t.one_of(*function.values) if function.values else result
 
     def unknown(self, node: syntax.Call) -> ConditionError:
         if node.function in MACROS:

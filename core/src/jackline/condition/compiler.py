@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jackline.condition import checker, emitter, evaluator, parser, syntax
 from jackline.condition.conjuncts import Conjuncts, conjuncts
 from jackline.condition.errors import BudgetExceeded, EvaluationError, position
+from jackline.condition.functions import TRACING
 from jackline.condition.values import kind_of
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 class Condition:
     """A condition that was checked. Its code object is made when it is first evaluated; safe to share by threads."""
 
-    __slots__ = ("_tree", "conjuncts", "result_type", "roots", "run", "source", "unverified")
+    __slots__ = ("_tree", "conjuncts", "result_type", "roots", "run", "source", "traces", "unverified")
 
     def __init__(
         self, source: str, tree: Node, result_type: str, roots: frozenset[str], unverified: tuple[str, ...]
@@ -32,6 +33,8 @@ class Condition:
         self.unverified = unverified
         """Paths into `args` and `original` whose type the schema does not settle."""
         self.conjuncts: Conjuncts = conjuncts(tree)
+        self.traces = any(name in TRACING for name in syntax.calls(tree))
+        """Whether it asks where values come from."""
         self._tree = tree
         self.run: Callable[[Mapping[str, Any]], Any] = self._first
         """The code object alone. What it returns is the answer; where it raises, ask `evaluate`."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from jackline.condition import containers, syntax, values
 from jackline.condition.errors import EvaluationError
 from jackline.condition.evaluator import BINARY
-from jackline.condition.functions import FUNCTIONS, pattern, search
+from jackline.condition.functions import FUNCTIONS, ORIGINS, pattern, search
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -295,6 +295,9 @@ class _Emitter:
             name = f"k{len(self.objects)}"
             self.objects[name] = pattern(last.value)
             return _call(_name("search"), [_name(name), arguments[0]]), kind
+        if function is not None and function.traces:
+            path = _constant(syntax.path(node.arguments[0]))
+            arguments = [_subscript(_name("facts"), ORIGINS), *arguments, path]
         direct = _DIRECT.get(node.function)
         return _call(_name(direct or f"f_{node.function}"), arguments), kind
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from jackline.condition import containers, syntax, values
 from jackline.condition.errors import BudgetExceeded, EvaluationError
-from jackline.condition.functions import FUNCTIONS
+from jackline.condition.functions import FUNCTIONS, ORIGINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -125,6 +125,8 @@ class _Evaluator:
             for overload in function.overloads
         ):
             raise EvaluationError(f"there is no such function: {node.function}() with {len(arguments)} operands")
+        if function.traces:
+            return function.call(self.facts.get(ORIGINS), *arguments, syntax.path(node.arguments[0]))
         return function.call(*arguments)
 
     def map_of(self, node: syntax.MapOf) -> Any:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 LONGEST: Final = 1_000_000
 """Characters that a function may make out of shorter texts."""
 
+ORIGINS: Final = "$origins"
+"""Under which facts hold what says where values come from; no condition can name it."""
+
+ORIGIN: Final = ("user", "trusted", "untrusted", "unknown")
+"""Where a value can come from, the best first."""
+
 _SIGNATURE: Final = re.compile(r"(?:(?P<target>[\w()]+)\.)?(?P<name>\w+)\((?P<rest>[^)]*)\) -> (?P<result>[\w()]+)")
 _ASCII_LOWER: Final = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
 _ASCII_UPPER: Final = {upper + 32: upper for upper in range(ord("A"), ord("Z") + 1)}
@@ -45,6 +51,10 @@ class Function(Struct, frozen=True):
     overloads: tuple[Overload, ...]
     call: Callable[..., Any]
     """Checks the types of its arguments; raises EvaluationError."""
+    traces: bool = False
+    """Asks where its argument comes from: it is called with what the facts hold as ORIGINS, the argument, its path."""
+    values: tuple[str, ...] = ()
+    """The only texts that it gives; empty where it may give any."""
 
 
 def _declare(name: str, implementation: Callable[..., Any], summary: str, *signatures: str) -> Function:
@@ -122,6 +132,20 @@ def _replace(text: str, old: str, new: str, limit: int = -1) -> str:
     times_ = text.count(old) if limit < 0 else min(text.count(old), limit)
     _bounded(len(text) + times_ * max(0, len(new) - len(old)))
     return text.replace(old, new, limit)
+
+
+def _tracing(
+    name: str, answer: Callable[[str], Any], summary: str, result: str, values: tuple[str, ...] = ()
+) -> Function:
+    """A function that asks for the origin of its argument."""
+
+    def call(origins: Any, value: Any, path: str) -> Any:
+        if origins is None:
+            raise EvaluationError(f"{name}() cannot be answered here: nothing is known of where values come from")
+        return answer(origins.origin(value, path))
+
+    signature = f"{name}(dyn) -> {result}"
+    return Function(name, summary, (signature,), (_read(signature),), call, traces=True, values=values)
 
 
 def _parts() -> list[Function]:
@@ -246,5 +270,15 @@ FUNCTIONS: Final[dict[str, Function]] = {
         _declare("type", type_of, "the value's type", "type(dyn) -> type"),
         _declare("dyn", lambda value: value, "the value, its type left unchecked until evaluation", "dyn(dyn) -> dyn"),
         *_parts(),
+        _tracing("from_user", lambda origin: origin == "user", "every part of it is in the user's own words", "bool"),
+        _tracing(
+            "from_trusted",
+            lambda origin: origin in {"user", "trusted"},
+            "every part of it is in the user's own words or in what trusted tools gave",
+            "bool",
+        ),
+        _tracing("provenance", str, f"{', '.join(ORIGIN)}: where the worst of its parts comes from", "string", ORIGIN),
     )
 }
+TRACING: Final = frozenset(name for name, function in FUNCTIONS.items() if function.traces)
+"""The functions that ask where a value comes from."""

@@ -128,6 +128,18 @@ def path(node: Node) -> str:
     return ""
 
 
+def calls(part: Any) -> Iterator[str]:
+    """Give the name of every function that a tree calls."""
+    if isinstance(part, Call):
+        yield part.function
+    if isinstance(part, Node):
+        for field in part.__struct_fields__:
+            yield from calls(getattr(part, field))
+    elif isinstance(part, tuple):
+        for each in part:
+            yield from calls(each)
+
+
 def names(part: Any) -> Iterator[str]:
     """Give every identifier in a tree, macros' variables among them."""
     if isinstance(part, Ident):

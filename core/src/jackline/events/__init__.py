@@ -7,7 +7,7 @@ Readers keep kinds that they do not know.
 from __future__ import annotations
 
 from jackline.events.access import AccessAmended, LoggedIn, LoggedOut, LoginFailed
-from jackline.events.acts import BudgetToppedUp, Completed, Cost, Decided, Failed, HoldBooked, Http, Usage
+from jackline.events.acts import BudgetPruned, BudgetToppedUp, Completed, Cost, Decided, Failed, HoldBooked, Http, Usage
 from jackline.events.agents import AgentAmended, AgentSeen, ModelSeen, ToolSeen
 from jackline.events.approvals import (
     ApprovalAnswerRefused,
@@ -40,6 +40,7 @@ __all__ = [
     "ApprovalDenied",
     "ApprovalExpired",
     "ApprovalRequested",
+    "BudgetPruned",
     "BudgetToppedUp",
     "BundleActivated",
     "BundleChanged",

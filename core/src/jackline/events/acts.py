@@ -61,6 +61,8 @@ class Decided(Event, frozen=True, kw_only=True, omit_defaults=True, tag="decided
     """What the registry answered: the agent's status and labels, the tool's status."""
     http: Http | None = None
     """Of an `http.request`: how it goes out."""
+    provenance: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
+    """Where the values come from that conditions asked about, by path: `user`, `trusted`, `untrusted`, `unknown`."""
     approvals: tuple[str, ...] = ()
     """The ids of the approvals that it waits for, or that permitted or refused it."""
 
@@ -139,6 +141,16 @@ class HoldBooked(Event, frozen=True, kw_only=True, omit_defaults=True, tag="hold
     pid: int
     settled: dict[str, int]
     """What the ledger booked, by scope."""
+
+
+class BudgetPruned(Event, frozen=True, kw_only=True, omit_defaults=True, tag="budget_pruned"):
+    """A human had the ledger forget scopes that are over: written before it does."""
+
+    scopes: int
+    """How many were over; those that came into use meanwhile stayed."""
+    before: float
+    """Unix seconds: nothing was counted in them since."""
+    who: str
 
 
 class BudgetToppedUp(Event, frozen=True, kw_only=True, omit_defaults=True, tag="budget_topped_up"):

@@ -26,7 +26,10 @@ _KNOWN = 4096
 _DEPTH = 200
 REFERENCE = "$payloads"
 """The key under which a payload names others, by their digests."""
-_SHOWN = frozenset({bool, int, float, type(None)})
+_PLAIN = frozenset({bool, type(None)})
+_NUMBERS = frozenset({int, float})
+_MANY = 1_000_000
+_FIELD = re.compile(r"\$?[A-Za-z_][\w$.:/-]{0,63}|\d{1,4}")
 _HEX = re.compile("[0-9a-f]*")
 _DIGEST_AT = len(b'{"digest":"')
 
@@ -74,9 +77,14 @@ class Payloads:
         self._process = segment.process
         self._begin()
 
-    def put(self, value: Any, canonical: bytes) -> str:
-        """Store a plain value whose canonical form is given; gives its keyed digest (32 hex digits)."""
+    def put(self, value: Any, canonical: bytes, *, unjudged: bool = False) -> str:
+        """Store a plain value whose canonical form is given; gives its keyed digest (32 hex digits).
+
+        `unjudged`: policies have yet to say what of it may be seen, so where all is kept, its structure is.
+        """
         digest = self._digester.digest(canonical)
+        if unjudged and self.capture == "full":
+            return self._put_structure(digest, value, canonical)
         if self.capture == "none":
             return digest
         if self._process is not segment.process:
@@ -141,22 +149,34 @@ class Payloads:
         self._ragged = False
         self._process = segment.process
 
+    def _put_structure(self, digest: str, value: Any, canonical: bytes) -> str:
+        self._own()
+        with self._lock:
+            if digest not in self._known:
+                self._line(digest, "redacted", encode(redact(value)), len(canonical))
+        return digest
+
     def _store(self, digest: str, value: Any, canonical: bytes) -> None:
         self._known[digest] = None
         if len(self._known) > _KNOWN:
             self._known.popitem(last=False)
         kept = canonical if self.capture == "full" else encode(redact(value))
+        if not self._line(digest, self.capture, kept, len(canonical)):
+            self._known.pop(digest, None)
+
+    def _line(self, digest: str, capture: Capture, kept: bytes, size: int) -> bool:
         cut = len(kept) > self._cap
         if cut:
             kept = encode(kept[: self._cap].decode(errors="ignore"))
         line = b'{"digest":"%b","size":%d,"capture":"%b",%b"value":%b}\n' % (
-            digest.encode(), len(canonical), self.capture.encode(), b'"cut":true,' if cut else b"", kept,
+            digest.encode(), size, capture.encode(), b'"cut":true,' if cut else b"", kept,
         )  # fmt: skip
         try:
             self._write(line)
         except OSError:
             self.lost += 1
-            self._known.pop(digest, None)
+            return False
+        return True
 
     def _write(self, line: bytes) -> None:
         """The one place where payloads reach the system; readers skip what a failed write left."""
@@ -180,25 +200,42 @@ class Payloads:
 
 
 def redact(value: Any, depth: int = 0) -> Any:
-    """The same structure, keys, numbers and truth values, with each string replaced by its length."""
+    """The same structure without what may be somebody's.
+
+    Each string stands by its length, and so does each key that is no field's name (an address, a number); numbers of
+    seven digits or more are not shown.
+    """
     if isinstance(value, str):
         return f"[{len(value)} chars]"
     if depth > _DEPTH:
         return "[too deep]"
     if isinstance(value, dict):
-        redacted = {}
+        redacted: dict[str, Any] = {}
         for key, item in value.items():
+            name = key if type(key) is str and key.isidentifier() else _field(str(key), redacted)
             kind = type(item)
             if kind is str:
-                redacted[str(key)] = f"[{len(item)} chars]"
-            elif kind in _SHOWN or (key == REFERENCE and _refers(item)):
-                redacted[str(key)] = item
+                redacted[name] = f"[{len(item)} chars]"
+            elif kind in _PLAIN or (kind in _NUMBERS and -_MANY < item < _MANY) or (key == REFERENCE and _refers(item)):
+                redacted[name] = item
             else:
-                redacted[str(key)] = redact(item, depth + 1)
+                redacted[name] = redact(item, depth + 1)
         return redacted
     if isinstance(value, (list, tuple)):
         return [redact(item, depth + 1) for item in value]
-    return value if value is None or isinstance(value, (bool, int, float)) else f"[{type(value).__qualname__}]"
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, (int, float)):
+        return value if -_MANY < value < _MANY else "[large number]"
+    return f"[{type(value).__qualname__}]"
+
+
+def _field(key: str, taken: dict[str, Any]) -> str:
+    """A key as it may be shown: as it is if it could be a field's or a header's name, else by its length."""
+    if key == REFERENCE or _FIELD.fullmatch(key):
+        return key
+    shown = f"[{len(key)} chars]"
+    return shown if shown not in taken else f"{shown} #{len(taken)}"
 
 
 def _refers(item: Any) -> bool:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import threading
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Concatenate, Final, NamedTuple, ParamSpec, TypeVar
 
 from jackline.errors import LedgerError
-from jackline.ledger import reservations
+from jackline.ledger import pruning, reservations
 from jackline.ledger.cells import (
     AT,
     CREDIT,
+    DAMAGE,
     H_BOOT,
     H_CAPACITY,
     H_OWNERS,
@@ -27,19 +30,18 @@ from jackline.ledger.cells import (
     boot,
     create,
 )
-from jackline.ledger.flights import Flights
+from jackline.ledger.flights import Flight, Flights
 from jackline.ledger.locking import HostLock, Owners
 from jackline.ledger.reservations import UNIT_NAMES, UNITS, Recovered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from jackline.decision import Claim, Hold, Refusal, Reservation, Unit
+    from jackline.decision import Claim, Refusal, Reservation, Unit
 
-__all__ = ["Balance", "Entry", "Ledger", "Recovered"]
+__all__ = ["Balance", "Entry", "Ledger", "Recovered", "Room"]
 
 _PID_BITS: Final = 22
-_BATCH: Final = 512
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -67,6 +69,14 @@ class Entry(NamedTuple):
     """Of a scope that is a part of a rolling window: which part, counted from 1970; 0 for any other."""
 
 
+class Room(NamedTuple):
+    """How full a ledger is."""
+
+    used: int
+    capacity: int
+    """About how many scopes fit into the file where it is as large as it may be."""
+
+
 class Ledger:
     """Hold before, settle after; every scope of a reservation in one step, for all processes of the host.
 
@@ -88,6 +98,7 @@ class Ledger:
 
     _open: ClassVar[dict[tuple[int, int], Ledger]] = {}
     _opening: ClassVar[threading.Lock] = threading.Lock()
+    _left: ClassVar[deque[Ledger]] = deque()
 
     def __init__(self, directory: Path, patience: float) -> None:
         self.directory = directory
@@ -116,6 +127,9 @@ class Ledger:
         lock file would drop the process's lock. Raises LedgerError where the files are damaged or gone, or
         the disk is full; a ledger never starts at zero by itself.
         """
+        with contextlib.suppress(IndexError):
+            while True:
+                cls._left.popleft().close()
         folder = Path(directory)
         with cls._opening:
             try:
@@ -148,7 +162,12 @@ class Ledger:
         cells = Cells(path)
         cells.refresh()
         if cells.words[H_BOOT] != boot():
-            problems = reservations.audit(cells)
+            try:
+                problems = reservations.audit(cells)
+            except DAMAGE as error:
+                told = cells.damaged(error)
+                cells.close()
+                raise told from error
             if problems:
                 what = f"after a restart of the host {problems[0]} ({len(problems)} such)"
                 cells.close()
@@ -174,6 +193,8 @@ class Ledger:
                     lock.wait()
                 cells.refresh()
                 return step(cells, *args, **kwargs)
+            except DAMAGE as error:  # a block leads where none is
+                raise cells.damaged(error) from error
             except (struct.error, OverflowError) as error:
                 raise LedgerError(f"The ledger counts whole numbers below 2^60: {error}.") from error
             finally:
@@ -220,7 +241,7 @@ class Ledger:
         with self._mutex:
             calls = self._flights.end(reservation.id)
         if calls is not None:
-            booked = {hold.scope: hold.held for hold in calls}
+            booked = {hold.scope: hold.held for hold in calls.holds}
             if "calls" not in actual or {actual["calls"]}.issuperset(booked.values()):
                 return booked
         amounts = {}
@@ -245,11 +266,11 @@ class Ledger:
         """Book a whole hold as spent, since the act's outcome is unknown; amounts by scope."""
         with self._mutex:
             calls = self._flights.end(reservation.id)
-        return {hold.scope: hold.held for hold in calls} if calls is not None else self._finish(reservation, None)
+        return {hold.scope: hold.held for hold in calls.holds} if calls is not None else self._finish(reservation, None)
 
-    def _recount(self, booked: Sequence[Hold], calls: int) -> dict[str, int]:
-        self._locked(reservations.recount, booked, calls)
-        return dict.fromkeys([hold.scope for hold in booked], calls)
+    def _recount(self, flight: Flight, calls: int) -> dict[str, int]:
+        self._locked(reservations.recount, flight, calls)
+        return dict.fromkeys([hold.scope for hold in flight.holds], calls)
 
     def _finish(self, reservation: Reservation, actual: Mapping[int, int] | None, at: int = 0) -> dict[str, int]:
         try:
@@ -260,14 +281,14 @@ class Ledger:
         lasting = [hold for hold in reservation.holds if not hold.once]
         return {hold.scope: amount for hold, (_, amount) in zip(lasting, booked, strict=False)}
 
-    def top_up(self, scope: str, amount: int) -> int:
+    def top_up(self, scope: str, amount: int, at: float = 0) -> int:
         """Raise the cap of a scope by `amount` of its unit for as long as it is counted in; return the sum so far.
 
-        Whoever calls this has put on record who wants it, and why.
+        Whoever calls this has put on record who wants it, and why. `at` (Unix seconds) keeps it from being pruned.
         """
         if amount <= 0:
             raise LedgerError(f"A top-up of {amount} raises nothing: name more than 0.")
-        return self._locked(reservations.top_up, scope, amount)
+        return self._locked(reservations.top_up, scope, amount, int(at))
 
     def balance(self, scope: str) -> Balance:
         """What a scope has spent and holds; zero for one that nobody has claimed."""
@@ -298,17 +319,22 @@ class Ledger:
                 found.append(Recovered(f"{number:016x}", owner & ((1 << _PID_BITS) - 1), at, booked))
         return found
 
-    def prune(self, before: float) -> int:
+    def prune(self, before: float, only: Collection[str] | None = None) -> int:
         """Forget scopes without holds whose last reservation is older than `before` (Unix seconds); how many.
 
+        With `only` just those of its names; one that came into use since they were listed stays.
         What they had spent is forgotten with them: prune windows that are over, not sessions that may go on.
         The lock is given up between batches.
         """
         total = first = 0
         while first < self._locked(_capacity):
-            total += self._locked(_prune, int(before), first)
-            first += _BATCH
+            total += self._locked(pruning.prune, int(before), first, only)
+            first += pruning.BATCH
         return total
+
+    def room(self) -> Room:
+        """How many scopes there are, and how many there can be."""
+        return Room(*self._locked(Cells.room_for_scopes))
 
     def audit(self) -> list[str]:
         """Say where cells and reservations disagree, for `doctor`; an empty list is a sound ledger."""
@@ -327,6 +353,10 @@ class Ledger:
                 self._owners.close()
                 for key in [key for key, ledger in self._open.items() if ledger is self]:
                     del self._open[key]
+
+    def leave(self) -> None:
+        """Close it when the next one is opened: for finalizers, which must not wait for a lock."""
+        self._left.append(self)
 
     def _after_fork(self) -> None:
         self._mutex = threading.RLock()
@@ -356,18 +386,6 @@ def _balances(cells: Cells, flying: Mapping[str, int]) -> list[Entry]:
 
 def _capacity(cells: Cells) -> int:
     return cells.words[H_CAPACITY]
-
-
-def _prune(cells: Cells, before: int, first: int) -> int:
-    kept = reservations.referenced(cells)
-    old = [
-        (entry, cell)
-        for entry, cell in cells.entries(first, _BATCH)
-        if cells.words[cell + TOUCHED] < before and cell not in kept
-    ]
-    for entry, cell in old:
-        cells.bury(entry, cell)
-    return len(old)
 
 
 def _after_fork() -> None:

@@ -49,6 +49,8 @@ MAX_SCOPES = (RECORD - PARTS) // 2
 _PACKS = [struct.Struct(f"{n}q") for n in range(max(LOG_WORDS, RECORD) + 1)]
 _KEYS = struct.Struct("qq")
 _BURIED = -1
+DAMAGE = (IndexError, KeyError)
+"""What reading blocks raises where their numbers are no blocks' or units'."""
 
 
 def keys(scope: str) -> tuple[int, int]:
@@ -96,6 +98,20 @@ def create(path: Path) -> None:
     draft.rename(path)
 
 
+def _misled(head: Sequence[int], words: int) -> str:
+    """Say which number of the header leads out of the file; empty where none does."""
+    if not HEADER <= head[H_END] <= words:
+        return "its end is damaged"
+    if any(head[at] and not HEADER <= head[at] < words for at in (H_FREE_CELL, H_FREE_RECORD, H_CHAIN)):
+        return "its list of blocks is damaged"
+    if not 0 <= head[H_OWNERS] < 1 << 40:
+        return "its count of processes is damaged"
+    size = head[H_INTENT]
+    if not 0 <= size <= LOG_WORDS or size % 2 or any(not 0 <= at < words for at in head[LOG : LOG + size : 2]):
+        return "its log is damaged"
+    return ""
+
+
 class Cells:
     """The mapped file. `words` is what all processes see; it is replaced when the file grows."""
 
@@ -125,6 +141,12 @@ class Cells:
                 what = f"it has format {version}, and this jackline reads format {VERSION}"
             elif size < 8 * words:
                 what = f"it has {size} bytes of {8 * words}"
+            else:
+                table, capacity = struct.unpack_from("2q", head, 8 * H_TABLE)
+                if capacity < CAPACITY or capacity & (capacity - 1) or not HEADER <= table <= words - 2 * capacity:
+                    what = "its table is damaged"  # a search in it might never end
+                else:
+                    what = _misled(struct.unpack(f"{HEADER}q", head), words)
         if what:
             raise LedgerError(self.advice(what))
 
@@ -135,6 +157,10 @@ class Cells:
             f"permitted. Stop the agents, then restore {self.path.name} from a copy, or move the whole folder "
             f"{self.path.parent} away to start at zero on purpose."
         )
+
+    def damaged(self, error: Exception) -> LedgerError:
+        """What is raised where a block leads to none."""
+        return LedgerError(self.advice(f"its content is damaged ({type(error).__name__}: {error})"))
 
     def _map(self) -> None:
         with memoryview(os.pread(self.fd, 8 * HEADER, 0)).cast("q") as head:
@@ -188,14 +214,14 @@ class Cells:
             if stop > LARGEST:
                 raise LedgerError(
                     f"The ledger {self.path} is full: it may have {LARGEST} bytes. Prune scopes that are over "
-                    "(`Ledger.prune`)."
+                    "(`jackline budget prune`)."
                 )
             try:
                 allocate(self.fd, 8 * have, stop)
             except OSError as error:
                 raise LedgerError(
                     f"The ledger {self.path} cannot grow to {stop} bytes: {error}. What was booked stands. "
-                    "Free space on the disk, or prune scopes that are over (`Ledger.prune`)."
+                    "Free space on the disk, or prune scopes that are over (`jackline budget prune`)."
                 ) from error
             self.commit([H_SIZE, stop // 8, H_LAYOUT, self.words[H_LAYOUT] + 1])
             self._map()
@@ -276,6 +302,26 @@ class Cells:
         for at in range(1, len(entries), 2):
             if entries[at] > 0:
                 yield table + start + at - 1, entries[at]
+
+    def room_for_scopes(self) -> tuple[int, int]:
+        """How many cells there are, and about how many there can be."""
+        used = sum(1 for _ in self.entries())
+        return used, max(used, self._most(used))
+
+    def _most(self, used: int) -> int:
+        """Count what is free, and what the largest file leaves beside larger tables."""
+        words, capacity = self.words, self.words[H_CAPACITY]
+        free, cell = LARGEST // 8 - words[H_END], words[H_FREE_CELL]
+        found = used
+        while cell and found < LARGEST // (8 * CELL):
+            found += 1
+            cell = words[cell + NEXT_FREE_CELL]
+        while found + free // CELL > capacity // 2:
+            if free - 8 * capacity < 0 or found + (free - 8 * capacity) // CELL < capacity // 2:
+                return capacity // 2
+            free -= 8 * capacity
+            capacity *= 4
+        return found + free // CELL
 
     def reachable(self, cell: int) -> bool:
         """Whether a search for a cell's key finds this cell."""

@@ -28,7 +28,7 @@ from jackline.ledger.cells import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from jackline.ledger.flights import Flights
+    from jackline.ledger.flights import Flight, Flights
 
 UNITS: Mapping[Unit, int] = {"usd": 1, "tokens": 2, "calls": 3}
 UNIT_NAMES: Mapping[int, Unit] = {number: unit for unit, number in UNITS.items()}
@@ -160,16 +160,19 @@ def count(cells: Cells, claims: Sequence[Claim], flights: Flights, at: int) -> R
     else:
         cells.commit(changes)
     made = Reservation(id=f"{serial << BLOCK_BITS:016x}", holds=tuple(holds))
-    flights.start(made)
+    flights.start(made, [claim.turn for claim in claims])
     return made
 
 
-def recount(cells: Cells, holds: Sequence[Hold], calls: int) -> None:
-    """Take back what `count` booked where the act took another number of `calls`: 0 where it did not start."""
+def recount(cells: Cells, flight: Flight, calls: int) -> None:
+    """Take back what `count` booked where the act took another number of `calls`: 0 where it did not start.
+
+    Of a window nothing is taken back once the balance is that of another part: what it has then, others have spent.
+    """
     changes: list[int] = []
-    for hold in holds:
+    for hold, turn in zip(flight.holds, flight.turns, strict=True):
         cell = cells.find(hold.scope)
-        if cell:
+        if cell and (calls > hold.held or cells.words[cell + TURN] == turn):
             changes += (cell, min(max(cells.words[cell] + calls - hold.held, 0), LIMIT))
     cells.commit(changes)
 
@@ -226,13 +229,13 @@ def refuse(claim: Claim, spent: int, held: int, need: int, raised: int = 0) -> R
     return Refusal(claim=claim, spent=spent, outstanding=held, wanted=need, raised=raised)
 
 
-def top_up(cells: Cells, scope: str, amount: int) -> int:
+def top_up(cells: Cells, scope: str, amount: int, at: int) -> int:
     """Raise the cap of one scope; return by how much it is raised now."""
     cell = cells.find(scope)
     if not cell:
         raise LedgerError(f"Nothing was ever counted in scope '{scope}', so there is nothing to top up.")
     raised = min(cells.words[cell + CREDIT] + amount, LIMIT)
-    cells.commit([cell + CREDIT, raised])
+    cells.commit([cell + CREDIT, raised, cell + TOUCHED, max(cells.words[cell + TOUCHED], at)])
     return raised
 
 

@@ -11,10 +11,11 @@ from jackline.stores.rollups import RULES, Batch
 from jackline.stores.rows import (
     AgentRow,
     AgentUsageRow,
+    ApprovalRow,
+    AuditRow,
     CeilingRow,
     DistributionRow,
     EventRow,
-    NoticeRow,
     PolicyUsageRow,
     Position,
     SessionRow,
@@ -33,13 +34,14 @@ __all__ = [
     "RULES",
     "AgentRow",
     "AgentUsageRow",
+    "ApprovalRow",
+    "AuditRow",
     "Batch",
     "CeilingRow",
     "DistributionRow",
     "EventRow",
     "Ingesting",
     "Inventory",
-    "NoticeRow",
     "PolicyUsageRow",
     "Position",
     "SessionRow",
@@ -89,6 +91,9 @@ class Sessions(Protocol):
 
     def events(self, session: str = "", *, after: int = 0, limit: int = 0) -> Iterator[EventRow]:
         """A session's events in their order; without a session all events as they came in, after a position."""
+
+    def approvals(self, session: str = "", *, limit: int = 1000) -> Sequence[ApprovalRow]:
+        """A session's questions to people, the oldest first; without a session the latest of all, the latest first."""
 
 
 class Inventory(Protocol):
@@ -152,7 +157,7 @@ class Watching(Protocol):
     ) -> Sequence[AgentUsageRow]:
         """Decisions on agents' acts, by `hour`, `agent`."""
 
-    def notices(self, kinds: Sequence[str], limit: int = 1000) -> Sequence[NoticeRow]:
+    def audits(self, kinds: Sequence[str], limit: int = 1000) -> Sequence[AuditRow]:
         """The latest lines of rare kinds, the latest first."""
 
 

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import msgspec
 
 from jackline import events
+from jackline.stores.fold_approvals import fold_approval, is_approval
 from jackline.stores.rollups import HOUR, PERMITTED, ROOT, SILENT, Batch
 from jackline.stores.rows import CeilingRow
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from jackline.journal import Line
 
 _REGISTRY = (events.AgentSeen, events.ToolSeen, events.ModelSeen, events.AgentAmended)
-_NOTICES = (
+_AUDITED = (
     events.BundleActivated,
     events.BundleChanged,
     events.BundleRejected,
@@ -71,10 +72,12 @@ def fold(batch: Batch, line: Line, journal: str, clock: float) -> float:
         batch.add("session_journals", (session, journal), {"first_seen": at, "last_seen": at})
     if event is not None:
         _FOLDS.get(type(event), _nothing)(batch, event, stamp)
+        if is_approval(event):
+            fold_approval(batch, event, stamp)
         if isinstance(event, _REGISTRY):
             batch.add("registry_events", (journal, line.seq), {"stamp": stamp, "kind": line.kind, "body": body})
-        elif isinstance(event, _NOTICES):
-            batch.add("notices", (journal, line.seq), {"at": at, "kind": line.kind, "body": body})
+        elif isinstance(event, _AUDITED):
+            batch.add("audits", (journal, line.seq), {"at": at, "kind": line.kind, "body": body})
     return clock
 
 
@@ -87,7 +90,7 @@ def stamp_place(stamp: str) -> tuple[str, int]:
 def _is_sane(event: Any) -> bool:
     """Whether every number of an event fits a database's integer, and its time a calendar; else it is kept raw."""
     usage, cost = getattr(event, "usage", None), getattr(event, "cost", None)
-    numbers = [getattr(event, "depth", 0), getattr(event, "pid", 0), getattr(event, "duration_ms", 0.0)]
+    numbers = [getattr(event, name, 0) for name in ("depth", "pid", "duration_ms", "needed", "expires")]
     numbers += [usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning] if usage else []
     numbers += [cost.micro_usd] if cost else []
     http = getattr(event, "http", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
@@ -9,11 +10,13 @@ import sqlalchemy as sa
 from jackline.errors import StoreError
 from jackline.journal.liveness import writer_lives
 from jackline.stores import schema
+from jackline.stores.approval_rows import approval_row
 from jackline.stores.fold import stamp_place
 from jackline.stores.inventory import agent_keys, agent_row, roster
 from jackline.stores.rollups import ONLOOKERS, is_open
 from jackline.stores.rows import (
     AgentRow,
+    ApprovalRow,
     EventRow,
     PolicyUsageRow,
     SessionRow,
@@ -100,6 +103,17 @@ class Queries:
                 return
             last = [sa.literal(rows[-1][column.name]) for column in order]
 
+    def approvals(self, session: str = "", *, limit: int = 1000) -> list[ApprovalRow]:
+        """A session's questions to people, the oldest first; without a session the latest of all, the latest first."""
+        table = schema.approvals
+        query = sa.select(table).where(table.c.asked_by != "").limit(limit)
+        if session:
+            query = query.where(table.c.session == session).order_by(table.c.asked_at, table.c.approval)
+        else:
+            query = query.order_by(table.c.asked_at.desc(), table.c.approval)
+        with self._reading() as connection:
+            return list(map(approval_row, _rows(connection, query)))
+
     def agents(self) -> list[AgentRow]:
         """Every version of every agent that was seen, by name."""
         with self._reading() as connection:
@@ -176,7 +190,20 @@ class Queries:
                 if is_open(span):
                     opened.setdefault(span["session"], []).append(stamp_place(span["decided_by"])[0])
         alive = self._alive(connection, {journal for of in (*journals.values(), *opened.values()) for journal in of})
-        return [session_row(row, agents, journals, opened.get(row["session"], []), alive) for row in rows]
+        waiting = self._waiting(connection, names)
+        return [
+            session_row(row, agents, journals, opened.get(row["session"], []), alive, waiting.get(row["session"], 0))
+            for row in rows
+        ]
+
+    def _waiting(self, connection: sa.Connection, sessions: list[str]) -> dict[str, int]:
+        """By session: how many questions to people are open and have not lapsed."""
+        table, now, counts = schema.approvals, time.time(), dict[str, int]()
+        for chunk in _pages(sessions):
+            query = sa.select(table).where(table.c.session.in_(chunk), table.c.expires > now)
+            for row in map(approval_row, _rows(connection, query)):
+                counts[row.session] = counts.get(row.session, 0) + (row.state == "pending")
+        return counts
 
     def _alive(self, connection: sa.Connection, names: set[str]) -> dict[str, bool | None]:
         """By journal: True where its process may go on, None where it ended the journal, False where it died."""

@@ -124,7 +124,23 @@ RULES: dict[str, Rules] = {
         text=("writer", "host", "boot", "python", "jackline"),
         latest={"opened_by": {"pid": 0}},
     ),
-    "notices": Rules("journal", "seq", least=("at",), text=("kind", "body")),
+    "audits": Rules("journal", "seq", least=("at",), text=("kind", "body")),
+    "approvals": Rules(
+        "approval",
+        add=("yes", "refused"),
+        text=("session",),
+        latest={
+            "asked_by": dict.fromkeys(
+                ("run", "span", "agent", "action", "resource", "policy", "rule", "reason", "approvers", "args"), ""
+            )
+            | {"needed": 0, "asked_at": 0.0, "expires": 0.0},
+            "yes_by": {"yes_at": 0.0, "yes_who": "", "yes_why": "", "yes_edited": 0},
+            "no_by": {"no_at": 0.0, "no_who": "", "no_why": "", "responded": 0},
+            "expired_by": {"expired_at": 0.0},
+            "used_by_line": {"used_at": 0.0, "used_by": "", "used_span": "", "used_edited": 0},
+            "refused_by": {"refused_why": ""},
+        },
+    ),
     "registry_events": Rules("journal", "seq", text=("stamp", "kind", "body")),
 }
 

@@ -17,6 +17,10 @@ Outcome = Literal["completed", "failed", "unknown", "running", "not run", ""]
 """`unknown`: permitted, and its process is gone without a word; empty where nothing is to come of the step."""
 
 
+ApprovalState = Literal["pending", "denied", "expired", "consumed"]
+"""As the journals tell it: one that nobody looked at stays `pending` after it has lapsed."""
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What every answer has."""
 
@@ -67,6 +71,8 @@ class SessionRow(Row, frozen=True, kw_only=True):
     """Acts that were permitted and whose outcome nobody knows."""
     running: int
     """Acts that are under way."""
+    waiting: int = 0
+    """Questions to people that are open."""
 
     @property
     def tokens(self) -> int:
@@ -131,6 +137,46 @@ class SpanRow(Row, frozen=True, kw_only=True):
     sent: int | None = None
     """Bytes of its body, where they are known."""
     received: int | None = None
+
+
+class ApprovalRow(Row, frozen=True, kw_only=True):
+    """One question to people, as the journals tell it. Times are Unix seconds."""
+
+    approval: str
+    state: ApprovalState
+    session: str
+    run: str
+    span: str
+    """The step that was asked about first."""
+    agent: str
+    action: str
+    resource: str
+    policy: str
+    rule: str
+    reason: str
+    to: tuple[str, ...]
+    needed: int
+    asked: float
+    expires: float
+    args: str
+    """Digest of the arguments; see `jackline.journal.find_payloads`."""
+    yes: int
+    """How many answers said yes; whether they count, a guard decides."""
+    ended: float | None
+    """When it was used, denied, or ended as expired."""
+    by: tuple[str, ...]
+    """Who agreed to what was used, or who denied it, or who said yes last."""
+    why: str
+    edited: bool
+    """Whether other arguments were approved than those asked about."""
+    responded: bool
+    """With `denied`: the agent was answered in the act's place."""
+    used_span: str
+    """The step for which it was used."""
+    refused: int
+    """Answers that a guard found not to count."""
+    refused_why: str
+    """The last of the reasons."""
 
 
 class ToolRow(Row, frozen=True, kw_only=True):
@@ -252,7 +298,7 @@ class DistributionRow(Row, frozen=True, kw_only=True):
     buckets: tuple[Bucket, ...]
 
 
-class NoticeRow(Row, frozen=True, kw_only=True):
+class AuditRow(Row, frozen=True, kw_only=True):
     """One line of a rare kind."""
 
     journal: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration: an index at this revision is ready without loading Alembic."""
 
 OPEN = text("outcome_by = '' AND decided_by <> ''")
@@ -101,6 +101,20 @@ sessions = Table(
     Index("sessions_last_at", "last_at"),
 )
 
+approvals = Table(
+    "approvals",
+    metadata,
+    *_key("approval"),
+    *_text("session", "asked_by", "run", "span", "agent", "action", "resource", "policy", "rule", "reason"),
+    *_text("approvers", "args"),
+    *_count("needed", "yes", "refused", "yes_edited", "responded", "used_edited"),
+    *_time("asked_at", "expires", "yes_at", "no_at", "expired_at", "used_at", nullable=False),
+    *_text("yes_by", "yes_who", "yes_why", "no_by", "no_who", "no_why", "expired_by"),
+    *_text("used_by_line", "used_by", "used_span", "refused_by", "refused_why"),
+    Index("approvals_session", "session"),
+    Index("approvals_asked", "asked_at"),
+)
+
 session_agents = Table(
     "session_agents",
     metadata,
@@ -158,14 +172,14 @@ registry_events = Table(
     Column("seq", _BIG, primary_key=True, autoincrement=False),
     *_text("stamp", "kind", "body"),
 )
-notices = Table(
-    "notices",
+audits = Table(
+    "audits",
     metadata,
     *_key("journal"),
     Column("seq", _BIG, primary_key=True, autoincrement=False),
     *_time("at"),
     *_text("kind", "body"),
-    Index("notices_kind", "kind", "at"),
+    Index("audits_kind", "kind", "at"),
 )
 positions = Table(
     "positions",

@@ -12,7 +12,7 @@ from jackline.journal.liveness import writer_lives
 from jackline.stores import schema
 from jackline.stores.histograms import DAY, distribution
 from jackline.stores.rollups import ONLOOKERS
-from jackline.stores.rows import AgentUsageRow, CeilingRow, DistributionRow, EventRow, NoticeRow, SessionRow, SpanRow
+from jackline.stores.rows import AgentUsageRow, AuditRow, CeilingRow, DistributionRow, EventRow, SessionRow, SpanRow
 from jackline.stores.trace_rows import span_row
 
 if TYPE_CHECKING:
@@ -203,13 +203,13 @@ class Telemetry:
             for key, rows in found.items()
         ]
 
-    def notices(self, kinds: Sequence[str], limit: int = 1000) -> list[NoticeRow]:
+    def audits(self, kinds: Sequence[str], limit: int = 1000) -> list[AuditRow]:
         """The latest lines of rare kinds (what became of bundles, access, budgets), the latest first."""
-        table = schema.notices
+        table = schema.audits
         query = sa.select(table).where(table.c.kind.in_(kinds))
         query = query.order_by(table.c.at.desc(), table.c.journal, table.c.seq.desc()).limit(limit)
         with self._reading() as connection:
-            return [NoticeRow(**row) for row in connection.execute(query).mappings()]
+            return [AuditRow(**row) for row in connection.execute(query).mappings()]
 
     def living(self) -> dict[str, tuple[int, str]]:
         """The journals whose processes are there: process id and host of each."""

@@ -23,6 +23,7 @@ def session_row(
     journals: Mapping[str, list[str]],
     opened: list[str],
     alive: Mapping[str, bool | None],
+    waiting: int,
 ) -> SessionRow:
     """One session; `opened` names the journal of each act without outcome, `alive` is told by journal."""
     name = row["session"]
@@ -38,6 +39,7 @@ def session_row(
         "state": _state(row, halted, [alive.get(journal) for journal in journals.get(name, ())]),
         "running": running,
         "unknown": len(opened) - running,
+        "waiting": waiting,
     }
     return SessionRow(**same | derived)
 

@@ -26,6 +26,7 @@ FILES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("jackline/control.py", ("_read", "_write", "stops", "halts")),
     ("jackline/sessions.py", ("_put_aside", "_restored")),
     ("jackline/prices/__init__.py", ("_read", "_keep")),
+    ("jackline/approvals/asked.py", ("mark",)),
 )
 """Where a file is now and then opened, looked at, read or replaced."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jackline.decision import Verdict
 from jackline.events import (
+    ApprovalRequested,
     Completed,
     Cost,
     Decided,
@@ -43,6 +44,19 @@ def completed(span: str, action: str, resource: str, **more: Any) -> Completed:
     """An outcome of session ONE."""
     fields: dict[str, Any] = {"at": AT + 2, "session": ONE, "run": RUN, "duration_ms": 5.5} | more
     return Completed(span=span, action=action, resource=resource, **fields)  # type: ignore[arg-type]
+
+
+def approval(digit: str, **more: Any) -> ApprovalRequested:
+    """A question of session ONE, about step 03; its id is 64 times `digit`."""
+    fields: dict[str, Any] = {
+        "at": AT + 1,
+        "session": ONE,
+        "run": RUN,
+        "agent": "support@2",
+        "expires": AT + 1800,
+    } | more
+    act: dict[str, Any] = {"span": "03", "action": "tool.call", "resource": "refund", "args": "d" * 32}
+    return ApprovalRequested(approval=digit * 64, policy="refunds", to=("finance",), needed=2, **act, **fields)
 
 
 def story() -> list[Event]:
@@ -97,5 +111,6 @@ def dump(store: Store) -> list[Any]:
         )
         for row in rows
     ]
-    agents = [agent.plain() for agent in store.agents()]
-    return [[row.plain() for row in sessions], events, spans, totals, agents, sorted(store.heads().items())]
+    approvals = [row.plain() for session in sessions for row in store.approvals(session.session)]
+    rest = [[agent.plain() for agent in store.agents()], approvals, sorted(store.heads().items())]
+    return [[row.plain() for row in sessions], events, spans, totals, *rest]

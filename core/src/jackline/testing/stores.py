@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,8 +11,14 @@ from jackline.errors import StoreError
 from jackline.events import (
     AgentAmended,
     AgentSeen,
+    ApprovalAnswerRefused,
+    ApprovalApproved,
+    ApprovalConsumed,
+    ApprovalDenied,
+    ApprovalExpired,
     Cost,
     Decided,
+    Event,
     SessionHalted,
     SessionReopened,
     SessionStarted,
@@ -21,7 +28,7 @@ from jackline.events import (
 from jackline.ingest import ingest, lag, rebuild
 from jackline.journal import Journal, verify
 from jackline.request import Agent, Tool
-from jackline.testing.journals import AT, ONE, ROOT, TWO, completed, decided, dump, story, write
+from jackline.testing.journals import AT, ONE, ROOT, TWO, approval, completed, decided, dump, story, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -306,6 +313,52 @@ class StoreSuite:
         assert (decisions.decisions, decisions.hour, decisions.policy) == (5, None, "")
         with pytest.raises(StoreError, match="Cannot group by 'body'"):
             store.usage(("body",))
+
+    def test_approvals_are_told_from_question_to_use(self, home: Path, store: Store) -> None:
+        """Who was asked, who said what, how it ended; whatever the order in which journals come in."""
+        asked = [approval(name, at=AT + place) for place, name in enumerate("abcde")]
+        guard: list[Event] = [*asked, ApprovalExpired(at=AT + 9, approval="d" * 64, session=ONE)]
+        guard.append(
+            ApprovalConsumed(at=AT + 9, approval="a" * 64, session=ONE, span="07", by=("ana", "ben"), edited=True)
+        )
+        guard.append(ApprovalAnswerRefused(at=AT + 8, approval="c" * 64, session=ONE, why="a forged one"))
+        write(home, guard)
+        said: dict[str, Any] = {"at": AT + 7, "session": ONE}
+        people: list[Event] = [ApprovalApproved(approval=name * 64, who="ana", why="known", **said) for name in "ac"]
+        people.append(ApprovalDenied(approval="b" * 64, who="ben", why="a voucher", responded=True, **said))
+        journal = write(home, people, close=False)
+        ingest(home, store)
+        rows = {row.approval[0]: row for row in store.approvals(ONE)}
+        assert [row.approval[0] for row in store.approvals()] == list("edcba")
+        assert [rows[name].state for name in "abcde"] == ["consumed", "denied", "pending", "expired", "pending"]
+        used = rows["a"]
+        assert (used.by, used.why, used.edited, used.used_span, used.ended) == (
+            ("ana", "ben"),
+            "known",
+            True,
+            "07",
+            AT + 9,
+        )
+        assert (used.agent, used.action, used.resource, used.to) == ("support@2", "tool.call", "refund", ("finance",))
+        assert (used.needed, used.asked, used.expires, used.span, used.args) == (2, AT, AT + 1800, "03", "d" * 32)
+        assert (rows["b"].by, rows["b"].why, rows["b"].responded) == (("ben",), "a voucher", True)
+        assert (rows["c"].by, rows["c"].yes, rows["c"].refused, rows["c"].refused_why) == (
+            ("ana",),
+            1,
+            1,
+            "a forged one",
+        )
+        found = store.session(ONE)
+        assert found is not None
+        assert found.waiting == sum(row.expires > time.time() for row in (rows["c"], rows["e"]))
+        journal.append(approval("a", at=AT + 10))  # its files were removed, and the step was run again
+        journal.close()
+        ingest(home, store)
+        again = next(row for row in store.approvals() if row.approval == "a" * 64)
+        assert (again.state, again.by, again.used_span) == ("pending", (), "")
+        before = dump(store)
+        rebuild(home, store)
+        assert dump(store) == before
 
     def test_text_that_looks_like_code_is_text(self, home: Path, store: Store) -> None:
         """Names are values, never parts of a statement."""

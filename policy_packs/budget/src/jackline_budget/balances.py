@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from jackline.decision import Unit
     from jackline.ledger import Entry
 
-_WHOLE = 176
+WHOLE = 176
 """Bytes of a key that the ledger keeps; a longer one cannot be told from others that begin alike."""
-_WINDOW = re.compile(r"(.*/window/([^/]+)/)([0-9]+)/([a-z]+)")
+_WINDOW = re.compile(r"(.*/window/([0-9.e+]+[wdhms])/)([0-9]+)/([a-z]+)")
 _SESSION = re.compile(r".*/session/([0-9a-f]{32})/.*")
 _SECONDS = {"w": 604800.0, "d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
@@ -71,10 +71,10 @@ def _standing(scope: str, parts: list[Entry], now: float) -> Standing:
     held = sum(entry.held for entry in parts)
     window = _WINDOW.fullmatch(parts[0].scope)
     if window is not None:
-        oldest = int(now * PARTS // _seconds(window[2])) + 1 - PARTS
+        oldest = int(now * PARTS // seconds(window[2])) + 1 - PARTS
         parts = [entry for entry in parts if entry.turn >= oldest] or parts[:0]
     latest = max(parts, key=lambda entry: entry.turn, default=None)
-    whole = latest is not None and len(latest.scope.encode()) < _WHOLE
+    whole = latest is not None and len(latest.scope.encode()) < WHOLE
     return Standing(
         scope=scope,
         key=latest.scope if latest is not None and whole else "",
@@ -86,5 +86,6 @@ def _standing(scope: str, parts: list[Entry], now: float) -> Standing:
     )
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """How long a window is whose key has this: `1d`."""
     return float(text[:-1]) * _SECONDS[text[-1]]

@@ -1,4 +1,4 @@
-"""`jackline budget status` and `top-up`: what was spent, and a person's word that more may be."""
+"""`jackline budget status`, `top-up`, `prune`: what was spent, a person's word that more may be, and what is over."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from jackline.cli import output, state
 from jackline.errors import BundleError, JacklineError
 from jackline.outcome import amount
+from jackline.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("scope", "limit", "raised", "spent", "held", "left")
 _BUNDLE = Path("jackline.yaml")
+_ALL = 1 << 31
 
 
 def register(cli: typer.Typer) -> None:
@@ -32,6 +34,7 @@ def register(cli: typer.Typer) -> None:
     family = typer.Typer(no_args_is_help=True, help="Budgets: what was spent in each scope; a person may raise one.")
     family.command("status")(status)
     family.command("top-up")(top_up)
+    family.command("prune")(prune)
     cli.add_typer(family, name="budget", rich_help_panel="Agents and what they do")
 
 
@@ -89,7 +92,7 @@ def top_up(
             why=why,
         )
         state.record(home, told, *[SessionReopened(at=now, session=each, who=who, why=why) for each in sessions])
-        ledger.top_up(chosen.key, value)
+        ledger.top_up(chosen.key, value, now)
         for each in sessions:
             control.reopen(each, who, why)
     finally:
@@ -102,6 +105,64 @@ def top_up(
     output.say(f"{chosen.scope} raised by {amount(value, unit)} by {who}: {why}")
     for each in sessions:
         output.say(f"session {each} reopened")
+
+
+def prune(
+    ctx: typer.Context,
+    older_than: Annotated[
+        str, typer.Option(help="Only what nothing was counted in for so long; a day at least.")
+    ] = "30d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing: tell what would be forgotten.")] = False,
+    as_json: output.Json = False,
+) -> None:
+    """Forget the scopes that are over: past days, months and windows, and sessions that nobody goes on with.
+
+    For example: jackline budget prune --older-than 90d --dry-run
+    """
+    from jackline.events import BudgetPruned  # noqa: PLC0415 - only where something is changed
+    from jackline_budget.retention import DAY, over  # noqa: PLC0415
+
+    home: Home = ctx.obj
+    now, who, done = time.time(), state.person(), 0
+    before = now - max(_duration(older_than), DAY)
+    ledger = _ledger(home)
+    try:
+        found = over(ledger.balances(), _kept(home, before), now, before)
+        if found and not dry_run:
+            state.record(home, BudgetPruned(at=now, scopes=len(found), before=before, who=who))
+            done = ledger.prune(before, frozenset(found))
+    finally:
+        ledger.close()
+    if as_json:
+        output.answer({"over": len(found), "pruned": done, "before": before, "who": who, "dry_run": dry_run})
+    elif dry_run:
+        output.say(f"{counted(len(found), 'scope')} would be forgotten")
+    else:
+        output.say(f"{counted(done, 'scope')} forgotten")
+
+
+def _duration(text: str) -> float:
+    from pydantic_core import PydanticCustomError  # noqa: PLC0415 - only where a time is given
+
+    from jackline import options  # noqa: PLC0415
+
+    try:
+        return options.duration(text)
+    except PydanticCustomError as error:
+        raise typer.BadParameter(f"--older-than: {error}") from None
+
+
+def _kept(home: Home, before: float) -> set[str]:
+    """The sessions that run, or in which something happened since: their balances stay.
+
+    A session that comes back while this is read counts as one that comes back later: it had been quiet for as long.
+    """
+    with state.index(home) as index:
+        if index.report.busy or index.report.problems:
+            index.tell()
+            raise JacklineError("which sessions run is not known while the index is incomplete; nothing was forgotten")
+        rows = index.store.sessions(limit=_ALL)
+    return {row.session for row in rows if row.state == "running" or row.last_at >= before}
 
 
 def _ledger(home: Home) -> Ledger:

@@ -28,7 +28,7 @@ _ASKING: tuple[Action, ...] = ("model.call", "embedding")
 _KEPT = 4096
 """Answers that are kept, one for each balance whose claims are always the same."""
 
-_UNANSWERED = " (a person was to be asked, and nobody can answer yet)"
+_RAISED = " (a person may raise it: jackline budget top-up)"
 
 
 class Budget:
@@ -185,7 +185,7 @@ class Budget:
             fixed=fixed,
             per_output=per_output,
             on_exceed=self._refusal,
-            label=label + _UNANSWERED if self._escalates else label,
+            label=label + _RAISED if self._escalates else label,
             once=self._scope.once,
             turn=key.turn,
             beside=tuple([other + unit for other in key.beside]) if key.beside else (),

@@ -15,6 +15,9 @@ _ENOUGH = 6
 """Fewer outcomes say nothing about a share."""
 _LOST = 300.0
 """Seconds after which a probe that nothing was heard of is given up: its caller may not have started it."""
+_AHEAD = 2.0
+"""Times the rest that its end can lie ahead, since calls side by side are not told in the order of their clocks; if it
+lies further ahead, the clock was put back, and the tool must not rest for as long as that."""
 
 
 def blocked(known: dict[str, Any], at: float) -> str:
@@ -22,9 +25,11 @@ def blocked(known: dict[str, Any], at: float) -> str:
     until = known.get("until")
     if until is None:
         return ""
-    if at < until:
+    wait = known["wait"]
+    if until - _AHEAD * wait <= at < until:
         return f"calls are blocked for {_seconds(until - at)} more"
-    if "probe" in known and at < known["probe_at"] + max(_LOST, known["wait"]):
+    lost = max(_LOST, wait)
+    if "probe" in known and known["probe_at"] - lost <= at < known["probe_at"] + lost:
         return "one call is trying it, and has not ended"
     return ""
 

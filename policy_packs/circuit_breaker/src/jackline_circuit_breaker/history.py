@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jackline_circuit_breaker.calls import FAILED
+from jackline_circuit_breaker.calls import BROKEN_OFF, FAILED
 from jackline_circuit_breaker.options import WINDOW
 
 if TYPE_CHECKING:
@@ -75,6 +75,20 @@ def unchanged(entries: Sequence[Sequence[Any]]) -> int:
     return sum(entry[RESULT] in ("", latest) for entry in entries)
 
 
+def progressed(memory: dict[str, Any], call: str) -> bool:
+    """Whether another call has given something new since this one was called last: then the world may have changed."""
+    seen: set[str] = set()
+    new = False
+    for entry in memory.get("window", ()):
+        result = entry[RESULT]
+        if entry[CALL] == call:
+            new = False
+        elif result and result != BROKEN_OFF and not result.startswith(FAILED):
+            new = new or result not in seen
+        seen.add(result)
+    return new
+
+
 def cycle(memory: dict[str, Any], call: str, periods: int, *, first: bool = False) -> int:
     """The period of the cycle that this call goes on with, seen so often with it; 0 where there is none.
 
@@ -84,7 +98,8 @@ def cycle(memory: dict[str, Any], call: str, periods: int, *, first: bool = Fals
     size = len(window)
     for period in PERIODS:
         if size >= period and window[-period][CALL] == call:
-            matches = max(period * periods, _LEAST) - period - 1
+            # As many as a period at least: what the asked call gives must have come round as well.
+            matches = max(period * periods - period - 1, _LEAST - period - 1, period)
             if _turns(window, period, matches) and not (first and _turns(window, period, matches + 1)):
                 return period
     return 0

@@ -163,7 +163,7 @@ class CircuitBreaker:
         earlier = history.earlier(memory, call)
         if not earlier:
             return  # neither a repeat nor part of a cycle
-        if progress.action != "off" and len(earlier) >= progress.at:
+        if progress.action != "off" and len(earlier) >= progress.at and not history.progressed(memory, call):
             # Where a failing tool is let alone for a while, the same call is how it is tried again.
             seen = history.unchanged(history.without_failures(earlier) if self._rests else earlier)
             if seen == progress.at if progress.action == "record" else seen >= progress.at:

@@ -37,6 +37,8 @@ def _hours(text: str) -> str:
 
 
 def _zone(text: str) -> str:
+    if text == "UTC":  # known where the system has no zones
+        return text
     try:
         zoneinfo.ZoneInfo(text)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
@@ -89,7 +91,7 @@ class Destination(Options):
     """The arguments that name destinations. An outgoing request's host is one as well."""
     add: Points
     known: list[str] = Field(default_factory=list)
-    """Destinations that are never new, as patterns with `*`."""
+    """Destinations that are never new, as patterns with `*`, which passes no white space and no `,`, `;` or `|`."""
 
 
 class OffHours(Options):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import fnmatch
+import functools
 import hashlib
+import re
 import zoneinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from jackline_escalation.options import Added, Amount, Declared, Destination, EscalationOptions, OffHours
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_MISSING = object()
 
 
 class Part(NamedTuple):
@@ -71,10 +71,7 @@ def _declared(labels: dict[str, str], declared: Declared) -> Iterator[Part]:
 
 def _amount(args: dict[str, Any], amount: Amount) -> Iterator[Part]:
     worst: Part | None = None
-    for path in amount.of:
-        value = _at(args, path)
-        if value is _MISSING or value is None:
-            continue
+    for path, value in _named(args, amount.of):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             part = Part(max(step.add for step in amount.steps), f"{path} is no number")
         else:
@@ -90,7 +87,7 @@ def _amount(args: dict[str, Any], amount: Amount) -> Iterator[Part]:
 
 
 def _off_hours(at: float, off: OffHours) -> Iterator[Part]:
-    when = dt.datetime.fromtimestamp(at, zoneinfo.ZoneInfo(off.timezone))
+    when = dt.datetime.fromtimestamp(at, dt.UTC if off.timezone == "UTC" else zoneinfo.ZoneInfo(off.timezone))
     opened, _, closed = off.hours.partition("-")
     if _DAYS[when.weekday()] not in off.days or not opened <= when.strftime("%H:%M") < closed:
         yield Part(off.add, "off hours")
@@ -101,31 +98,45 @@ def destinations(request: Request, options: Destination) -> dict[str, str]:
 
     Digests are keyed with the session: what is remembered of it tells nothing elsewhere.
     """
-    named: list[tuple[str, Any]] = [(path, _at(request.args, path)) for path in options.of]
+    named = list(_named(request.args, options.of))
     if request.action == "http.request":
         named.append(("host", request.resource))
     found: dict[str, str] = {}
     for path, value in named:
         for text in _texts(value):
             folded = text.strip().casefold()
-            if folded and not any(fnmatch.fnmatchcase(folded, pattern.casefold()) for pattern in options.known):
+            if folded and not any(_pattern(known).fullmatch(folded) for known in options.known):
                 key = request.subject.session.encode()[:64]
                 found[hashlib.blake2b(folded.encode(errors="surrogatepass"), digest_size=8, key=key).hexdigest()] = path
     return found
 
 
-def _at(args: Any, path: str) -> Any:
-    for name in path.split("."):
-        if not isinstance(args, dict) or name not in args:
-            return _MISSING
-        args = args[name]
-    return args
+@functools.lru_cache(maxsize=256)
+def _pattern(known: str) -> re.Pattern[str]:
+    """A known destination: `*` stands for anything within one destination, never for a second one beside it."""
+    return re.compile(r"[^\s,;|]*".join(map(re.escape, known.strip().casefold().split("*"))))
+
+
+def _named(args: dict[str, Any], paths: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    """The values of arguments, each with its name. One that is not there has none, and neither has null."""
+    return ((path, value) for path in paths for value in _within(args, path.split(".")) if value is not None)
+
+
+def _within(value: Any, names: list[str]) -> Iterator[Any]:
+    """What stands at the end of a way: in each entry of a list. A value that hides the rest of it stands for it."""
+    if not names:
+        yield value
+    elif isinstance(value, list):
+        for each in value:
+            yield from _within(each, names)
+    elif not isinstance(value, dict):
+        yield value
+    elif names[0] in value:
+        yield from _within(value[names[0]], names[1:])
 
 
 def _texts(value: Any) -> Iterator[str]:
     """Every destination in an argument: one, or a list of them; anything else by its form."""
-    if value is _MISSING or value is None:
-        return
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):

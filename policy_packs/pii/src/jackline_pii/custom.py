@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 def recogniser(custom: Custom) -> Shape:
     """Make a detector of a bundle's pattern; where words are given, one of them must be near."""
-    words = tuple(custom.words)
+    words = tuple(fold(word).text for word in custom.words)
     members = {
         "__doc__": f"A bundle's own: {custom.name}.",
         "kind": custom.name,
-        "pattern": custom.pattern,
+        "pattern": f"((?m:{custom.pattern}))",  # all of it, whatever groups it has; each text has lines of its own
         "words": words,
         "told": custom.confidence,
         "alone": 0.0 if words else custom.confidence,

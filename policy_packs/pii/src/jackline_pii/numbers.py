@@ -12,7 +12,7 @@ from jackline_pii.shapes import Recogniser, Text
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
-_RUNS = re.compile(r"\d+(?:(?: ?[./-] ?| )\d+)*", re.ASCII)
+_RUNS = re.compile(r"\d+(?:(?: ?[./-] ?|  ?)\d+)*", re.ASCII)
 """No two ways lead through it, and nothing follows that could fail: linear without an automaton."""
 _GROUPS = re.compile(r"\d+", re.ASCII)
 SURE = 0.9
@@ -42,6 +42,8 @@ class Number(Recogniser):
     """The groups in which it is written, and the confidence where none of its words is near."""
     separators: ClassVar[str] = " -"
     """What may stand between the groups; always the same one. `!` stands for several that differ."""
+    goes_on: ClassVar[bool] = False
+    """Whether one that is sure also counts where a date or another number follows it behind a slash or dash."""
     any_layout: ClassVar[range] = range(0)
     """The numbers of digits that also count in any other layout where one of its words is near."""
 
@@ -106,9 +108,13 @@ def find_kinds(text: Text, index: Index) -> Iterator[tuple[Number, Match]]:
         if end - start < FEWEST:
             continue
         spans = [(start, end)] if run[0].isdigit() else _groups(whole, start, end)
+        if len(spans) == 2 and whole[spans[0][1] : end] == ".0":  # noqa: PLR2004 - a whole number written as a fraction
+            spans, end = spans[:1], spans[0][1]
         if _is_open_after(whole, end):
             spans = spans[: _last_space(whole, spans)]
         sizes = tuple([end - start for start, end in spans])
+        if MOST_GROUPS < len(sizes) <= MOST and max(sizes) == 1:
+            yield from _spelled(text, spans, index)
         after = 1 if _is_open_before(whole, start) else 0
         while after < len(spans):
             after = yield from _read(text, spans, sizes, after, index)
@@ -118,16 +124,18 @@ def _read(
     text: Text, spans: list[tuple[int, int]], sizes: Layout, first: int, index: Index
 ) -> Generator[tuple[Number, Match], None, int]:
     """Yield what the numbers that begin at this group are, the longest first; return the group to go on at."""
-    for final, size in _readings(text.text, spans, sizes, first):
+    for final, size, closed in _readings(text.text, spans, sizes, first):
         layout = sizes[first : final + 1]
         candidates = index.candidates(layout, size)
+        if not closed:
+            candidates = [detector for detector in candidates if detector.goes_on]
         if not candidates:
             continue
         number = _grouped(text.text, spans[first : final + 1], layout)
         sure = False
         for detector in candidates:
             confidence = detector.confidence(text, number)
-            if confidence:
+            if confidence and (closed or confidence >= SURE):
                 yield detector, Match(number.start, number.end, confidence)
                 sure = sure or confidence >= SURE
         if sure:
@@ -135,10 +143,20 @@ def _read(
     return first + 1
 
 
+def _spelled(text: Text, spans: list[tuple[int, int]], index: Index) -> Iterator[tuple[Number, Match]]:
+    """Yield what a number is whose digits stand one by one, `4 1 1 1`: as if they stood together."""
+    number = _grouped(text.text, spans, (len(spans),))
+    if len(number.separators) == 1:
+        for detector in index.candidates(number.layout, len(spans)):
+            confidence = detector.confidence(text, number._replace(separators=""))
+            if confidence:
+                yield detector, Match(number.start, number.end, confidence)
+
+
 def _last_space(text: str, spans: list[tuple[int, int]]) -> int:
     """How many groups stand before the last one that a space parts from them."""
     for place in range(len(spans) - 1, 0, -1):
-        if text[spans[place - 1][1] : spans[place][0]] == " ":
+        if text[spans[place - 1][1] : spans[place][0]].isspace():
             return place
     return 0
 
@@ -158,7 +176,7 @@ def _is_open_before(text: str, start: int) -> bool:
     before = text[start - 1] if start else " "
     if before.isalnum() or before == "_":
         return True
-    return before in ".," and start > 1 and text[start - 2].isdigit()
+    return before == "." and start > 1 and text[start - 2].isdigit()
 
 
 def _is_open_after(text: str, end: int) -> bool:
@@ -169,12 +187,13 @@ def _is_open_after(text: str, end: int) -> bool:
     return False
 
 
-def _readings(text: str, spans: list[tuple[int, int]], sizes: Layout, first: int) -> list[tuple[int, int]]:
+def _readings(text: str, spans: list[tuple[int, int]], sizes: Layout, first: int) -> list[tuple[int, int, bool]]:
     """Give the last group and the digits of every number that begins at this group, the longest first.
 
-    A run is parted only where a space stands; each group begins a bounded number of them.
+    A run is parted where a space stands. Before a slash or dash a number is not closed: few count there.
+    Each group begins a bounded number of them.
     """
-    if first and text[spans[first - 1][1] : spans[first][0]] != " ":
+    if first and not text[spans[first - 1][1] : spans[first][0]].isspace():
         return []
     last = len(spans) - 1
     total = 0
@@ -183,7 +202,9 @@ def _readings(text: str, spans: list[tuple[int, int]], sizes: Layout, first: int
         total += sizes[final]
         if total > MOST:
             break
-        if total >= FEWEST and (final == last or text[spans[final][1] : spans[final + 1][0]] == " "):
-            readings.append((final, total))
+        if total >= FEWEST:
+            gap = " " if final == last else text[spans[final][1] : spans[final + 1][0]]
+            if gap == " " or "." not in gap:
+                readings.append((final, total, gap.isspace()))
     readings.reverse()
     return readings

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from jackline import options
 from jackline_pii.catalogue import DEFAULT
 from jackline_pii.detectors.phone import REGIONS
+from jackline_pii.folding import UNKNOWN, fold
 from jackline_pii.shapes import linear
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ CHANGING: frozenset[Action] = frozenset({"redact", "mask", "hash", "tokenise"})
 
 
 def _pattern(text: str) -> str:
-    """Refuse what is no pattern, and what would match everywhere."""
+    """Refuse what is no pattern, and what would match everywhere or nowhere."""
+    if not text.isascii():
+        hint = f"texts are read with ASCII letters alone: write {fold(text).text!r}"
+        if UNKNOWN in fold(text).text:
+            hint = "texts are read with ASCII letters alone: write . for each sign that has none"
+        raise options.wrong(f"{text!r} can never match", hint)
     try:
         compiled = linear(text)
     except re2.error as error:

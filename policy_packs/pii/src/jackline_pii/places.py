@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -19,6 +20,14 @@ SURE = 0.8
 
 _PARTS = ("content[].text", "content[]", "parts[].text", "chunks[]")
 """Groups whose texts are pieces of one."""
+_CUT = frozenset({"$text", "$large", "$deep"})
+"""Marks of what was too much to be taken in; see `jackline.plain`."""
+_DIGEST = re.compile("[0-9a-f]{32}")
+_INDEX = re.compile(r"\[\d+\]")
+_NAMELESS = frozenset({"number", "value", "no", "digits", "id_number"})
+"""Keys that only say that it is a number: the one above says which."""
+_KEY = 100
+"""Characters of a place in which a number's keys are looked for."""
 
 
 class Leaf(NamedTuple):
@@ -29,6 +38,8 @@ class Leaf(NamedTuple):
     group: str
     """The path without positions: texts of one group that follow each other may be one text in pieces."""
     is_key: bool = False
+    is_number: bool = False
+    """Whether it is no text among the arguments: only the key that it stands under tells what it is."""
 
 
 class Found(NamedTuple):
@@ -57,8 +68,27 @@ def _walk(value: Any, path: str, group: str) -> Iterator[Leaf]:
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _walk(item, f"{path}[{index}]", f"{group}[]")
-    elif isinstance(value, (int, float)) and not isinstance(value, bool) and len(str(value)) > SHORTEST:
-        yield Leaf(str(value), path, "")
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        number = _written(value)
+        if len(number) > SHORTEST:
+            yield Leaf(number, path, "", is_number=True)
+
+
+def _written(number: float) -> str:
+    """Write a number as people do: 4111111111111111.0 is the same card."""
+    return str(int(number)) if isinstance(number, float) and number.is_integer() else str(number)
+
+
+def cut(texts: Sequence[Leaf]) -> str:
+    """The place of the first part that was too large or too deep to be taken in as data; empty where all was."""
+    for number, leaf in enumerate(texts):
+        if leaf.is_key and leaf.text in _CUT:
+            if leaf.text != "$text":
+                return leaf.path
+            said = next(text for text in texts[number + 1 :] if not text.is_number)
+            if _DIGEST.fullmatch(said.text):  # otherwise it is a text that only cannot be written as UTF-8
+                return leaf.path
+    return ""
 
 
 def rebuilt(value: Any, replaced: Mapping[int, str]) -> Any:
@@ -78,7 +108,7 @@ class _Builder:
             return self._dict(value)
         if isinstance(value, list):
             return [self.build(item) for item in value]
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and len(str(value)) > SHORTEST:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and len(_written(value)) > SHORTEST:
             return self._text(value)
         return value
 
@@ -109,13 +139,33 @@ def search(texts: Sequence[Leaf], scanner: Scanner) -> list[Found]:
     found: list[Found] = []
     for span in scanner.scan("\n".join([leaf.text for leaf in texts])):
         found += _parts(span, starts, texts)
+    beside = _OwnKeys(scanner)
+    found = [part for part in found if not texts[part.leaf].is_number or beside.confirm(part, texts[part.leaf])]
     across: list[Found] = []
     for numbers in _in_pieces(texts):
         across += _across(numbers, texts, scanner, found)
     if across:
-        beside = _by_leaf(across)
-        found = [part for part in found if not _overlaps(part, beside)] + across
+        instead = _by_leaf(across)
+        found = [part for part in found if not _overlaps(part, instead)] + across
     return found
+
+
+class _OwnKeys:
+    """Numbers among the arguments: the key of another one tells nothing about them."""
+
+    def __init__(self, scanner: Scanner) -> None:
+        self._scanner = scanner
+        self._known: dict[str, frozenset[str]] = {}
+
+    def confirm(self, part: Found, leaf: Leaf) -> bool:
+        """Whether it is also found where nothing but its own key stands beside it."""
+        *_, above, key = ("", *_INDEX.sub("", leaf.path[-_KEY:]).split("."))
+        said = f"{above} {key}" if key.lower() in _NAMELESS else key
+        text = f"{said}\n{leaf.text}"
+        kinds = self._known.get(text)
+        if kinds is None:
+            kinds = self._known[text] = frozenset(span.kind for span in self._scanner.scan(text))
+        return part.span.kind in kinds
 
 
 def _by_leaf(parts: Iterable[Found]) -> dict[int, list[Found]]:

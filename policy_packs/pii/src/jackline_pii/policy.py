@@ -17,7 +17,7 @@ from jackline_pii.detectors.names import MODELS, PACKAGES, Named
 from jackline_pii.detectors.phone import Phone
 from jackline_pii.loading import shadows
 from jackline_pii.options import CHANGING, NamesOptions, PiiOptions
-from jackline_pii.places import Found, Leaf, leaves, rebuilt, search
+from jackline_pii.places import Found, Leaf, cut, leaves, rebuilt, search
 from jackline_pii.replacing import hashed, masked, redacted, texts_with
 from jackline_pii.scanning import Scanner
 from jackline_pii.widening import widened
@@ -92,6 +92,9 @@ class Pii:
         if self._tokens is not None and self._tokens.gives_back(request):
             return self._given_back(self._tokens, request)
         texts = leaves(request.args)
+        unread = cut(texts)
+        if unread:
+            return self._unread(unread)
         if request.action == "http.request":
             texts = [_without_credentials(leaf) for leaf in texts]
         found = [part for part in search(texts, self._scanner) if self._counts(part, texts)]
@@ -129,6 +132,17 @@ class Pii:
             return None
         reason = f"gave back {count} {'original' if count == 1 else 'originals'}"
         return Verdict(effect="modify", policy=self.name, rule="vault", reason=reason, args=args)
+
+    def _unread(self, place: str) -> Verdict:
+        """What is too much to be looked at is not let through."""
+        effect: Effect = _EFFECTS.get(self.options.action, "deny")
+        return Verdict(
+            effect=effect,
+            policy=self.name,
+            rule="unread",
+            reason="there is more than can be looked at: send less at once",
+            findings=(Finding("unread", place),),
+        )
 
     def _counts(self, part: Found, texts: list[Leaf]) -> bool:
         return texts[part.leaf].text[part.start : part.end] not in self._allowed

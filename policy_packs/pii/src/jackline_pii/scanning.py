@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import re2  # type: ignore[import-untyped]
 
+from jackline_pii.decoding import clipped, encoded_parts, form_decoded, percent_decoded, unescaped
 from jackline_pii.detectors.phone import Phone
-from jackline_pii.folding import Folded, encoded_parts, fold, percent_decoded
+from jackline_pii.folding import Folded, fold
 from jackline_pii.numbers import Index, Number, find_kinds
 from jackline_pii.shapes import Shape, Text, linear, loosened, quiet
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from jackline.detector import Detector
+    from jackline_pii.decoding import Decoded
 
 _ANY_NUMBER = r"[0-9](?:[ ./-]{0,3}[0-9]){6}"
 _ANY_ENCODED = r"[A-Za-z0-9+/_-]{16}"
@@ -94,24 +96,33 @@ class Scanner:
         if self.is_silent(text):
             return []
         folded = fold(text)
-        spans = self._mapped(folded)
-        decoded = percent_decoded(folded)
-        if decoded is not None:
-            known = {(span.start, span.end, span.kind) for span in spans}
-            spans += [span for span in self._mapped(decoded) if (span.start, span.end, span.kind) not in known]
-        for start, end, hidden in encoded_parts(folded.text):
+        plain = unescaped(folded)
+        spans = self._mapped(folded, escapes=plain is not None)
+        for decoded in (plain, percent_decoded(folded), form_decoded(folded)):
+            if decoded is not None:
+                known = {(span.start, span.end, span.kind) for span in spans}
+                spans += [span for span in self._mapped(decoded) if (span.start, span.end, span.kind) not in known]
+        hiding = folded if plain is None else plain
+        for start, end, hidden in encoded_parts(hiding.text):
             inner = self._found(Text(hidden))
             if inner:
                 best = max(inner, key=lambda span: span.confidence)
-                first, last = folded.span(start, end)
+                first, last = hiding.span(start, end)
                 spans.append(Span(first, last, best.kind, best.confidence, "base64"))
         return resolved(spans)
 
-    def _mapped(self, folded: Folded) -> list[Span]:
-        found = self._found(Text(folded.text))
-        if folded.starts is None:
+    def _mapped(self, read: Folded | Decoded, *, escapes: bool = False) -> list[Span]:
+        """Find everything in one reading of a text, and lead it back; of an escape a span has all or nothing."""
+        found = self._found(Text(read.text))
+        if isinstance(read, Folded) and read.starts is None and not escapes:
             return found
-        return [span._replace(start=start, end=end) for span in found for start, end in [folded.span(*span[:2])]]
+        spans = []
+        for span in found:
+            start, end = clipped(read.text, span.start, span.end) if escapes else (span.start, span.end)
+            if start < end:
+                start, end = read.span(start, end)
+                spans.append(span._replace(start=start, end=end))
+        return spans
 
     def _found(self, text: Text) -> list[Span]:
         """Find everything in a normalised text; overlapping ones too."""
@@ -125,12 +136,24 @@ class Scanner:
             if shape in hits:
                 spans += self._sure(kind, shape.found(text))
         for kind, other in self._others:
-            spans += self._sure(kind, other.find(text.text))
+            spans += self._of_others(kind, other, text)
         if None in hits and self._last:
             text.taken = merged(spans)
             for kind, phone in self._last:
                 spans += self._sure(kind, phone.found(text))
         return [span for span in spans if span.kind]
+
+    def _of_others(self, kind: str, other: Detector, text: Text) -> list[Span]:
+        """What a detector finds that is not made of shapes. Raises RuntimeError without what it said, or the value."""
+        try:
+            spans = self._sure(kind, other.find(text.text))
+            size = len(text.text)
+            if all(0 <= span.start < span.end <= size for span in spans):
+                return spans
+            said = "gave a place that is outside the text"
+        except Exception as error:  # noqa: BLE001 - its words may hold what it looked at
+            said = f"raised {type(error).__name__}"
+        raise RuntimeError(f"the detector of {kind} {said}")
 
     def _sure(self, kind: str, matches: Iterable[tuple[int, int, float, str]]) -> list[Span]:
         return [

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jackline.request import Request
     from jackline_pii.options import VaultOptions
 
-TOKEN = re.compile(r"\[[A-Z][A-Z0-9_]{0,63}:[0-9a-f]{20}\]")
+TOKEN = re.compile(r"\[[A-Z][A-Z0-9_]{0,63}:[a-p]{20}\]")
 _FILE = "pii-vault.db"
 
 

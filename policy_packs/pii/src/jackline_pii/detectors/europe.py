@@ -173,7 +173,7 @@ class SePersonnummer(Shape):
     in_letters = False
     words = ("personnummer", "personal number", "samordningsnummer")
     alone = 0.7
-    pattern = r"\b((?:[12][0-9])?[0-9]{6}[-+][0-9]{4}|[12][0-9]{11})\b"
+    pattern = r"\b((?:18|19|20)?[0-9]{6}[-+][0-9]{4}|(?:18|19|20)[0-9]{10})\b"
 
     def valid(self, value: str) -> bool:
         """The date and the check digit."""

@@ -71,6 +71,7 @@ class CreditCard(Number):
     }
     separators = " -."
     any_layout = range(12, 20)
+    goes_on = True
 
     def valid(self, digits: str) -> bool:
         """The check digit."""

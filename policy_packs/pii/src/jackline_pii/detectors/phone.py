@@ -68,6 +68,8 @@ _OTHERS = words_pattern(
 )
 """What a number stands for that directly follows one of these."""
 _CLOSE = 22
+_COLUMN = 10
+"""Signs of a number that may stand between the commas of a table's row."""
 
 
 _LABELS = words_pattern(("office", "desk", "work", "home", "direct"))
@@ -222,11 +224,14 @@ def _is_number(text: Text, start: int, end: int, value: str) -> bool:
     if place and text.taken[place - 1][1] > start:
         return False
     before = text.text[max(0, start - 2) : start]
-    if before[1:] == "," and before[0].isdigit():
+    listed = len(value) >= _COLUMN  # shorter ones can be parts of `1,234,567` or of a decimal fraction
+    if before[1:] == "," and before[0].isdigit() and not listed:
         return False
     after = text.text[end] if end < len(text.text) else " "
     if after.isalnum() or after in "_%@" or value.count("(") != value.count(")"):
         return False
+    if after == "," and listed:
+        return True
     return not (after in ".,:-/" and end + 1 < len(text.text) and text.text[end + 1].isdigit())
 
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LEAST_ENTROPY = 2.8
 """Bits a sign: eight different signs have 3, English words about 2.5 to 3."""
 _PREFIXED = 2.5
+_PARAMETER = re.compile(r"&[A-Za-z0-9_.-]{1,40}=")
+"""Where the next parameter of a query begins: what it holds must not tell whether this one is a secret."""
 _HIGH, _MANY = 3.8, 4
 """Entropy and digits that no name in a program has."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -61,7 +63,10 @@ class Secret(Shape):
             name, compiled = self.rules[index]
             for match in compiled.finditer(text.data):
                 start, end = match.span(1)
-                while name in CHECKED and end > start and text.text[end - 1] in ".:!?":
+                if name == "assigned" and (following := _PARAMETER.search(text.text, start, end)) is not None:
+                    end = following.start()
+                quoted = text.text[end : end + 1] in ("'", '"', "`", "\\")
+                while name in CHECKED and not quoted and end > start and text.text[end - 1] in ".:!?":
                     end -= 1
                 confidence = _confidence(name, text.text[start:end])
                 if confidence:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
@@ -26,8 +26,8 @@ def upgrade() -> None:
     keys = _keys("day", "what", "agent", "name", "bucket")
     op.create_table("histograms", *keys, _count("count"), _count("total"))
     texts = [sa.Column(name, sa.Text(), nullable=False) for name in ("kind", "body")]
-    op.create_table("notices", *_keys("journal", "seq"), sa.Column("at", sa.Float(53), nullable=True), *texts)
-    op.create_index("notices_kind", "notices", ["kind", "at"])
+    op.create_table("audits", *_keys("journal", "seq"), sa.Column("at", sa.Float(53), nullable=True), *texts)
+    op.create_index("audits_kind", "audits", ["kind", "at"])
     op.create_index("sessions_last_at", "sessions", ["last_at"])
     op.create_index("session_agents_agent", "session_agents", ["agent", "session"])
     open_ = sa.text("outcome_by = '' AND decided_by <> ''")
