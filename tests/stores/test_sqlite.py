@@ -22,7 +22,7 @@ from jackline.journal import verify
 from jackline.stores import RULES, schema, sqlite
 from jackline.stores.sql import MIGRATIONS
 from jackline.stores.sqlite import SQLiteStore, has_wal_reset_bug, sqlite_warning
-from jackline.testing.journals import AT, ONE, approval, dump, story, write
+from jackline.testing.journals import AT, ONE, approval, story, write
 
 
 @pytest.mark.parametrize(
