@@ -9,6 +9,7 @@ from __future__ import annotations
 from jackline.events.access import AccessAmended, LoggedIn, LoggedOut, LoginFailed
 from jackline.events.acts import BudgetPruned, BudgetToppedUp, Completed, Cost, Decided, Failed, HoldBooked, Http, Usage
 from jackline.events.agents import AgentAmended, AgentSeen, ModelSeen, ToolSeen
+from jackline.events.alerts import AlertFired, AlertResolved, AlertSilenced, AlertSilenceLifted
 from jackline.events.approvals import (
     ApprovalAnswerRefused,
     ApprovalApproved,
@@ -34,6 +35,10 @@ __all__ = [
     "AccessAmended",
     "AgentAmended",
     "AgentSeen",
+    "AlertFired",
+    "AlertResolved",
+    "AlertSilenceLifted",
+    "AlertSilenced",
     "ApprovalAnswerRefused",
     "ApprovalApproved",
     "ApprovalConsumed",
