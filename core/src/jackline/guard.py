@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from operator import attrgetter
 from pathlib import Path
+from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import msgspec
@@ -111,10 +112,12 @@ class Guard(Asking):
                 session.last = request.at
                 if session.told:
                     self._hear(session)
+                began = perf_counter_ns()
                 decision = self._decide(active, session, request, manner)
                 if not isinstance(decision, Decision):
                     return decision
-                decision = self._write(active.engine, session, request, decision)
+                took = (perf_counter_ns() - began) // 1000
+                decision = self._write(active.engine, session, request, decision, took)
                 if decision.effect in PERMITTING and request.action not in _ANSWERS:
                     session.calls += 1
                     session.model_calls += request.action == "model.call"
@@ -285,13 +288,13 @@ class Guard(Asking):
             )
         return msgspec.structs.replace(decision, reservation=answer, limits=limits)
 
-    def _write(self, engine: Any, session: Session, request: Request, decision: Decision) -> Decision:
+    def _write(self, engine: Any, session: Session, request: Request, decision: Decision, took_us: int) -> Decision:
         """Put the decision on record before the act may start; what cannot be recorded is not permitted."""
         try:
             args = decision.args if decision.args is not None else request.args
             keep = self.recorder.keep_messages if isinstance(args.get("messages"), list) else self.recorder.keep
             digest, size = keep(args)
-            event = outcome.decided(request, decision, digest, size)
+            event = outcome.decided(request, decision, digest, size, took_us)
             self.recorder.decision(event)
         except Exception as error:  # noqa: BLE001 - the journal's, or arguments of a policy's that no record can hold
             if engine.mode == "observe":

@@ -25,7 +25,7 @@ _UNBOUNDED = 2**62
 """The cap of a claim that only observes: it counts, and nothing is refused."""
 
 
-def decided(request: Request, decision: Decision, args: str, size: int) -> Decided:
+def decided(request: Request, decision: Decision, args: str, size: int, latency_us: int = 0) -> Decided:
     """The record of a decision; it names digests, never arguments."""
     tool = request.tool
     registry: dict[str, Any] = {"status": request.agent.status}
@@ -59,6 +59,7 @@ def decided(request: Request, decision: Decision, args: str, size: int) -> Decid
         http=_http(request) if request.action == "http.request" else None,
         provenance=dict(request.origins.all) if request.origins is not None else {},
         approvals=decision.approvals,
+        latency_us=latency_us,
     )
 
 

@@ -23,6 +23,7 @@ from jackline.stores.rows import (
     ToolRow,
     ToolUsageRow,
     UsageRow,
+    WaitRow,
 )
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ __all__ = [
     "ToolUsageRow",
     "Totals",
     "UsageRow",
+    "WaitRow",
     "Watching",
 ]
 
@@ -150,12 +152,15 @@ class Watching(Protocol):
     def distributions(
         self, what: str, by: Sequence[str] = (), *, since: float | None = None, until: float | None = None
     ) -> Sequence[DistributionRow]:
-        """How values lie, by `agent`, `name`. `what`: session_cost, session_duration, tool, model."""
+        """How values lie, by `agent`, `name`. `what`: session_cost, session_duration, tool, model, decision."""
 
     def agent_usage(
         self, by: Sequence[str] = ("agent",), *, since: float | None = None, until: float | None = None
     ) -> Sequence[AgentUsageRow]:
         """Decisions on agents' acts, by `hour`, `agent`."""
+
+    def approval_waits(self, bounds: Sequence[float]) -> Sequence[WaitRow]:
+        """How long people took, of all approvals that are over, by how they ended; `bounds` in seconds."""
 
     def audits(self, kinds: Sequence[str], limit: int = 1000) -> Sequence[AuditRow]:
         """The latest lines of rare kinds, the latest first."""

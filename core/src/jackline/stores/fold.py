@@ -9,7 +9,7 @@ import msgspec
 
 from jackline import events
 from jackline.stores.fold_approvals import fold_approval, is_approval
-from jackline.stores.rollups import HOUR, PERMITTED, ROOT, SILENT, Batch
+from jackline.stores.rollups import HOUR, PERMITTED, ROOT, SILENT, Batch, sized
 from jackline.stores.rows import CeilingRow
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def stamp_place(stamp: str) -> tuple[str, int]:
 def _is_sane(event: Any) -> bool:
     """Whether every number of an event fits a database's integer, and its time a calendar; else it is kept raw."""
     usage, cost = getattr(event, "usage", None), getattr(event, "cost", None)
-    numbers = [getattr(event, name, 0) for name in ("depth", "pid", "duration_ms", "needed", "expires")]
+    numbers = [getattr(event, name, 0) for name in ("depth", "pid", "duration_ms", "latency_us", "needed", "expires")]
     numbers += [usage.input, usage.output, usage.cache_read, usage.cache_write, usage.reasoning] if usage else []
     numbers += [cost.micro_usd] if cost else []
     http = getattr(event, "http", None)
@@ -187,6 +187,8 @@ def _decided(batch: Batch, event: events.Decided, stamp: str) -> None:
     what = {"tool.call": "tool", "model.call": "model"}.get(event.action)
     if what:
         batch.add("seen", (event.agent, what, event.resource), {"first_seen": event.at, "last_seen": event.at})
+    if event.latency_us > 0:
+        batch.add(*sized(event.at, "decision", "", event.action, event.latency_us))
     _verdicts(batch, event)
 
 

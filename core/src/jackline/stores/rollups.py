@@ -194,7 +194,7 @@ def contributions(span: Mapping[str, Any], sign: int = 1) -> Iterator[tuple[str,
         yield "tool_hourly", key, _signed(part, sign)
     if outcome and action in ("tool.call", "model.call"):
         what, name = action.partition(".")[0], span["outcome_resource"]
-        yield _sized(span["outcome_at"], what, agent, name, span["duration_us"], sign)
+        yield sized(span["outcome_at"], what, agent, name, span["duration_us"], sign)
     if span["action"] == "tool.call" and span["effect"] in ("deny", "halt"):
         key = (int(span["decided_at"]) // HOUR * HOUR, agent, span["resource"])
         yield "tool_hourly", key, _signed({"denials": 1}, sign)
@@ -208,13 +208,14 @@ def session_contributions(
         return
     agent = session["root_by"].partition(ROOT)[2]
     lasted = round(((session["last_at"] or session["started"]) - session["started"]) * 1000)
-    yield _sized(session["started"], "session_cost", agent, "", session["cost_micro_usd"], sign)
-    yield _sized(session["started"], "session_duration", agent, "", lasted, sign)
+    yield sized(session["started"], "session_cost", agent, "", session["cost_micro_usd"], sign)
+    yield sized(session["started"], "session_duration", agent, "", lasted, sign)
 
 
-def _sized(
-    at: float, what: str, agent: str, name: str, value: int, sign: int
+def sized(
+    at: float, what: str, agent: str, name: str, value: int, sign: int = 1
 ) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    """What one value adds to a distribution, as (table, key, part)."""
     key = (int(at) // DAY * DAY, what, agent, name, bucket(value))
     return "histograms", key, _signed({"count": 1, "total": value}, sign)
 

@@ -281,6 +281,15 @@ class Bucket(Row, frozen=True, kw_only=True):
     count: int
 
 
+class WaitRow(Row, frozen=True, kw_only=True):
+    """How long people took over approvals that ended in one way; `buckets` leaves out what took longer than all."""
+
+    state: ApprovalState
+    count: int
+    seconds: float
+    buckets: tuple[Bucket, ...]
+
+
 class DistributionRow(Row, frozen=True, kw_only=True):
     """How values lie: micro-dollars of sessions, milliseconds of sessions, microseconds of calls; within 2 %."""
 

@@ -10,9 +10,19 @@ import sqlalchemy as sa
 from jackline.errors import StoreError
 from jackline.journal.liveness import writer_lives
 from jackline.stores import schema
+from jackline.stores.approval_waits import approval_waits
 from jackline.stores.histograms import DAY, distribution
 from jackline.stores.rollups import ONLOOKERS
-from jackline.stores.rows import AgentUsageRow, AuditRow, CeilingRow, DistributionRow, EventRow, SessionRow, SpanRow
+from jackline.stores.rows import (
+    AgentUsageRow,
+    AuditRow,
+    CeilingRow,
+    DistributionRow,
+    EventRow,
+    SessionRow,
+    SpanRow,
+    WaitRow,
+)
 from jackline.stores.trace_rows import span_row
 
 if TYPE_CHECKING:
@@ -181,7 +191,10 @@ class Telemetry:
     def distributions(
         self, what: str, by: Sequence[str] = (), *, since: float | None = None, until: float | None = None
     ) -> list[DistributionRow]:
-        """How values lie, by `agent`, `name`; whole days. `what`: session_cost, session_duration, tool, model."""
+        """How values lie, by `agent`, `name`; whole days.
+
+        `what`: session_cost, session_duration, tool, model; decision, whose names are actions, in microseconds.
+        """
         table = schema.histograms
         unknown = [name for name in by if name not in ("agent", "name")]
         if unknown:
@@ -202,6 +215,11 @@ class Telemetry:
             distribution(dict(zip(by, key, strict=True)), [row[:2] for row in rows], sum(total for _, _, total in rows))
             for key, rows in found.items()
         ]
+
+    def approval_waits(self, bounds: Sequence[float]) -> list[WaitRow]:
+        """How long people took, of all approvals that are over, by how they ended; `bounds` in seconds, ascending."""
+        with self._reading() as connection:
+            return approval_waits(connection, bounds)
 
     def audits(self, kinds: Sequence[str], limit: int = 1000) -> list[AuditRow]:
         """The latest lines of rare kinds (what became of bundles, access, budgets), the latest first."""

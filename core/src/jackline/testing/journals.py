@@ -31,7 +31,7 @@ ONE = "1" * 32
 TWO = "2" * 32
 RUN = "a" * 32
 ROOT = "f" * 16
-_WHAT = ("session_cost", "session_duration", "tool", "model")
+_WHAT = ("session_cost", "session_duration", "tool", "model", "decision")
 
 
 def decided(span: str, action: str, resource: str, effect: str = "allow", **more: Any) -> Decided:
