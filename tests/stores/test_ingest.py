@@ -56,6 +56,39 @@ def test_a_line_that_is_being_written_waits(home, store):
     assert ingest(home, store) == IngestReport()
 
 
+def test_a_backlog_comes_in_by_steps_the_shortest_journal_first(home, store):
+    """A long journal does not keep what an agent just did from those who watch, and every line comes in once."""
+    long = write(home, [decided(f"{number:04}", "output", "answer") for number in range(40)])
+    short = write(home, [SessionStarted(at=AT, session=TWO)])
+    first = ingest(home, store, lines=10)
+    assert (first.events, first.journals, first.more) == (10, 2, True)
+    assert store.session(TWO) is not None
+    assert [(row.journal, row.seq) for row in store.events()][:3] == [(short.id, seq) for seq in (1, 2, 3)]
+    steps = [ingest(home, store, lines=10) for _ in range(4)]
+    assert [(step.events, step.more) for step in steps] == [(10, True), (10, True), (10, True), (5, False)]
+    assert [row.seq for row in store.events() if row.journal == long.id] == list(range(1, 43))
+    before = dump(store)
+    rebuild(home, store)
+    assert dump(store) == before
+
+
+def test_steps_go_on_over_segments_and_broken_journals(home, store):
+    journal = Journal.open(home / "journals", clock=lambda: AT, segment_bytes=2000)
+    for number in range(30):
+        journal.append(decided(f"{number:04}", "output", "answer"))
+    journal.close()
+    broken = write(home, story())
+    lines = broken.path.read_bytes().splitlines(keepends=True)
+    broken.path.write_bytes(b"".join((*lines[:4], lines[4].replace(b"AT", b"at").replace(b"a", b"b"), *lines[5:])))
+    found = []
+    for _ in range(20):
+        found.append(ingest(home, store, lines=7))
+        assert found[-1].events <= 7
+    assert [(problem.journal, problem.seq) for problem in found[-1].problems] == [(broken.id, 5)]
+    assert [row.seq for row in store.events() if row.journal == journal.id] == list(range(1, journal.head.seq + 1))
+    assert [row.seq for row in store.events() if row.journal == broken.id] == [1, 2, 3, 4]
+
+
 def test_segments_follow_one_another(home, store):
     journal = Journal.open(home / "journals", clock=lambda: AT, segment_bytes=2000)
     taken = 0

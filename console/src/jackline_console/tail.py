@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.02
 INGEST_S = 0.1
+STEP_LINES = 2000
+"""Lines of a backlog that come in before they are told: a fifth of a second's work."""
 LIVE_S = 1.0
 """How often a session's row on the page *Live* is made anew, at most."""
 _FULL_LOOK_S = 2.0
@@ -80,7 +82,7 @@ class Tail:
         self._lock = threading.Lock()
         self._listeners: set[Listener] = set()
         self._wake = threading.Event()
-        self._ending = False
+        self._ending = self._more = False
         self._thread: threading.Thread | None = None
         self.epoch, self.position = store.head()
         self._sizes: dict[str, tuple[int, float]] = {}
@@ -145,9 +147,9 @@ class Tail:
                 continue
             try:
                 grown = self._grown(now)
-                if grown or nudged:
-                    due = now + INGEST_S
+                if grown or nudged or self._more:
                     self._step()
+                    due = now if self._more else now + INGEST_S
                 self._tell_live(now)
                 self.problem = ""
             except JacklineError as error:
@@ -201,8 +203,9 @@ class Tail:
 
     def _step(self) -> None:
         if self._ingesting:
-            self.report = ingest(self._home.path, self._store)
+            self.report = ingest(self._home.path, self._store, lines=STEP_LINES)
             self.ingested = self._clock()
+            self._more = self.report.more
         epoch, last = self._store.head()
         if epoch != self.epoch:
             self._tell(Batch(epoch, last, ()))

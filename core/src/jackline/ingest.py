@@ -53,10 +53,15 @@ class IngestReport(msgspec.Struct, frozen=True, kw_only=True):
     journals: int = 0
     """Journals that had something new."""
     problems: tuple[Problem, ...] = ()
+    more: bool = False
+    """It stopped after as many lines as it was asked for: there may be further ones."""
 
 
-def ingest(home: Path, store: Store | None = None) -> IngestReport:
+def ingest(home: Path, store: Store | None = None, *, lines: int = 0) -> IngestReport:
     """Bring what is new in `home/journals` into the store (default: SQLite at `home/index.db`).
+
+    With `lines` it stops after so many: journals that have least to bring in come first, so that a long backlog in
+    one does not keep an agent's last steps from those who watch.
 
     Returns at once, `busy`, where another process ingests. A line that is being written waits for the next time; a
     journal whose chain is broken is ingested up to there and reported. Raises StoreError where the store cannot be
@@ -66,12 +71,12 @@ def ingest(home: Path, store: Store | None = None) -> IngestReport:
         if not alone:
             return IngestReport(busy=True)
         if store is not None:
-            return _Ingest(home, store).run()
+            return _Ingest(home, store, lines).run()
         from jackline.stores.sqlite import SQLiteStore  # noqa: PLC0415 - SQLAlchemy loads where it is needed
 
         opened = SQLiteStore(home / "index.db")
         try:
-            return _Ingest(home, opened).run()
+            return _Ingest(home, opened, lines).run()
         finally:
             opened.close()
 
@@ -107,15 +112,17 @@ def lag(home: Path, store: Store) -> Lag:
 class _Ingest:
     """One pass over all journals."""
 
-    def __init__(self, home: Path, store: Store) -> None:
-        self._home, self._store = home, store
+    def __init__(self, home: Path, store: Store, lines: int = 0) -> None:
+        self._home, self._store, self._lines = home, store, lines
         self._positions: Mapping[str, Position] = store.positions()
         self._batch = Batch()
         self._events = self._journals = 0
         self._problems: list[Problem] = []
 
     def run(self) -> IngestReport:
-        for journal, segments in find_segments(self._home / "journals").items():
+        for journal, segments in self._in_order():
+            if self._is_full():
+                break
             position = self._positions.get(journal) or Position(journal=journal)
             before = self._events
             try:
@@ -127,7 +134,17 @@ class _Ingest:
                 self._problems.append(Problem(journal=journal, seq=position.seq + 1, problem=told))
             self._journals += self._events > before
         self._flush()
-        return IngestReport(events=self._events, journals=self._journals, problems=tuple(self._problems))
+        problems = tuple(self._problems)
+        return IngestReport(events=self._events, journals=self._journals, problems=problems, more=self._is_full())
+
+    def _in_order(self) -> list[tuple[str, list[Segment]]]:
+        found = list(find_segments(self._home / "journals").items())
+        if not self._lines:
+            return found
+        return sorted(found, key=lambda one: _ahead(self._positions.get(one[0]), one[1]))
+
+    def _is_full(self) -> bool:
+        return 0 < self._lines <= self._events
 
     def _journal(self, position: Position, segments: list[Segment]) -> None:
         chain = Chain(position.head)
@@ -138,7 +155,7 @@ class _Ingest:
             # Looked at before this one is read: once a later segment has a line, this one gets none any more.
             followed = any(later.path.stat().st_size for later in rest[index + 1 :])
             position = self._segment(position, segment, chain)
-            if not followed:
+            if not followed or self._is_full():
                 return
 
     def _segment(self, position: Position, segment: Segment, chain: Chain) -> Position:
@@ -170,6 +187,8 @@ class _Ingest:
                 self._events += 1
                 if len(self._batch.events) >= BATCH_LINES or self._batch.size >= BATCH_BYTES:
                     self._flush()
+                if self._is_full():
+                    break
         return position
 
     def _flush(self) -> None:
@@ -195,6 +214,15 @@ def _only_one(home: Path) -> Iterator[bool]:
             yield True
     finally:
         os.close(fd)
+
+
+def _ahead(position: Position | None, segments: list[Segment]) -> int:
+    """About how many bytes a journal has beyond a position; 0 for one that cannot be looked at."""
+    segment, offset = (position.segment, position.offset) if position is not None else (1, 0)
+    try:
+        return sum(one.path.stat().st_size for one in segments if one.number >= segment) - offset
+    except OSError:
+        return 0
 
 
 def _rest(segment: Segment, position: Position) -> tuple[int, int]:
