@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from jackline import bundle_model, decision, events, hookspecs
+from jackline import alert_rules, bundle_model, decision, events, hookspecs
 from jackline.condition.functions import FUNCTIONS
 from jackline.condition.schema import Schema
 from jackline.events import acts
@@ -159,6 +159,7 @@ def written(kind: str) -> str:
     kind = kind.removesuffix(" | None")
     said = {
         "Actions": "an action or a list",
+        "AlertsSection": "map",
         "TrustedTools": "a name, a glob or a list",
         "list[Any]": "list",
         "dict[str, Any]": "map",
@@ -167,18 +168,49 @@ def written(kind: str) -> str:
         "dict[Name, Names]": "map",
         "Literal[1]": "`1`",
     }
-    values = get_args(getattr(bundle_model, kind, None))
+    values = get_args(getattr(bundle_model, kind, None) or getattr(alert_rules, kind, None))
     if values and all(isinstance(value, str) for value in values):
         return ", ".join(f"`{value}`" for value in values)
     return said.get(kind, "text" if kind in ("str", "Name") else "true or false" if kind == "bool" else f"`{kind}`")
 
 
-def settings(name: str) -> str:
+def settings(name: str, module: ModuleType = bundle_model) -> str:
     """One row for each key of the bundle's file, or of an entry."""
     lines = ["| key | type | meaning |", "|---|---|---|"]
-    for field, kind, meaning in fields(bundle_model, name):
+    for field, kind, meaning in fields(module, name):
         lines.append(f"| `{field.rstrip('_')}` | {written(kind)} | {meaning} |")
     return "\n".join(lines)
+
+
+def alert_kinds() -> str:
+    """One section for each kind of signal: its default rule, its thresholds and what they are unless said."""
+    names = {kind: name for name, kind in alert_rules.DEFAULTS.items()}
+    found = []
+    for name, kind in alert_rules.KINDS.items():
+        by = ", ".join(f"`{each}`" for each in kind.by)
+        doc = (inspect.getdoc(kind.when) or "").splitlines()[0]
+        told = f"{doc} Default rule: `{names[name]}`, severity `{kind.severity}`; told apart by {by}."
+        lines = [f"### `{name}`: {kind.about}", "", told]
+        rows = fields(alert_rules, kind.when.__name__)
+        if rows:
+            lines += ["", "| `when:` | default | meaning |", "|---|---|---|"]
+            lines += [
+                f"| `{field}` | {_usual(kind.when, field, type_)} | {meaning} |" for field, type_, meaning in rows
+            ]
+        found.append("\n".join(lines))
+    return "\n\n".join(found)
+
+
+def _usual(model: type[alert_rules.Options], field: str, kind: str) -> str:
+    """A threshold's default as people write it."""
+    value = model.model_fields[field].default
+    if value is None:
+        return ""
+    if "Money" in kind:
+        return f"{value / 1_000_000:.2f} USD"
+    if "Duration" in kind:
+        return next(f"{value / size:g}{unit}" for size, unit in ((3600, "h"), (60, "m"), (1, "s")) if not value % size)
+    return f"{value:g}"
 
 
 def roots() -> str:
@@ -203,6 +235,9 @@ TABLES: list[tuple[str, str, Callable[[], str]]] = [
     ("docs/hooks.md", "hooks", hooks),
     ("docs/policies.md", "bundle", lambda: settings("BundleFile")),
     ("docs/policies.md", "entry", lambda: settings("PolicyEntry")),
+    ("docs/alerts.md", "alerts", lambda: settings("AlertsSection", alert_rules)),
+    ("docs/alerts.md", "rule", lambda: settings("RuleEntry", alert_rules)),
+    ("docs/alerts.md", "kinds", alert_kinds),
     ("docs/conditions.md", "roots", roots),
     ("docs/conditions.md", "functions", functions),
 ]

@@ -104,3 +104,24 @@ def test_the_schema_of_everything_that_is_installed_is_valid():
     jsonschema.Draft202012Validator.check_schema(schema)
     for name in installed_plugins().registrations.names("policy"):
         assert f"policy_{name}" in schema["$defs"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "fits"),
+    [
+        ({"loop": {"enabled": False}}, True),
+        ({"loop": {"when": {"repeats": 4}, "for": "30s"}}, True),
+        ({"mine": {"kind": "loop", "when": {"repeats": 4}}}, True),
+        ({"loop": {"kind": "cost_rate", "when": {"per_minute": "2 USD"}}}, True),
+        ({"mine": {"when": {"repeats": 4}}}, False),
+        ({"loop": {"when": {"repeat": 4}}}, False),
+        ({"loop": {"by": "agent"}}, False),
+        ({"cost-rate": {"when": {"per_minute": 2}}}, False),
+    ],
+)
+def test_rules_of_alerts_fit_where_the_loader_takes_them(rules, fits):
+    schema = bundle_schema(installed_plugins())
+    found = jsonschema.Draft202012Validator(schema).is_valid(
+        {"jackline": 1, "policies": [], "alerts": {"rules": rules}}
+    )
+    assert found is fits

@@ -21,6 +21,7 @@ from jackline.provenance import Sources, Tracing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from jackline.alert_rules import AlertRule
     from jackline.build_context import Placed
     from jackline.bundle_model import Capture, Standing
     from jackline.decision import Mode, Verdict
@@ -88,6 +89,7 @@ class Bundle:
         approvers: Approvers | None = None,
         trusted_tools: tuple[str, ...] = (),
         notify: tuple[Target, ...] = (),
+        alerts: tuple[AlertRule, ...] = (),
         unanswered: tuple[Problem, ...] = (),
     ) -> None:
         self.revision = revision
@@ -105,6 +107,8 @@ class Bundle:
         """Who may answer what is escalated."""
         self.notify = notify
         """Who is told of approvals."""
+        self.alerts = alerts
+        """The rules of alerts in force."""
         self.trusted_tools = trusted_tools
         """Names and globs of the tools whose results conditions may trust."""
         self.unanswered = unanswered
@@ -191,6 +195,7 @@ def load_bundle(
         approvers=loaded.approvers,
         trusted_tools=loaded.file.trusted_tools,
         notify=loaded.targets,
+        alerts=loaded.alerts,
         unanswered=loaded.unanswered,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jackline.alert_rules import DEFAULTS, KINDS, RuleEntry, in_force, made
 from jackline.answers import Approver, Approvers
 from jackline.build_context import BuildContext, Placed, condition_problem, wrong_type
 from jackline.bundle_model import FORMAT, INLINE, BundleFile, PolicyEntry
@@ -18,6 +19,7 @@ from jackline.yaml_source import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from jackline.alert_rules import AlertRule
     from jackline.decision import Mode
     from jackline.engine import OnError
     from jackline.plugins import Plugins
@@ -57,6 +59,7 @@ class Loaded(NamedTuple):
     placed: list[Placed]
     approvers: Approvers
     targets: tuple[Target, ...]
+    alerts: tuple[AlertRule, ...]
     unanswered: tuple[Problem, ...]
 
 
@@ -94,13 +97,16 @@ class Loader:
         self._problems += found
         self._approvers = self._people(file) if file is not None else None
         targets = self._targets(file) if file is not None else ()
+        alerts = self._alerts(file) if file is not None else ()
         policies = data.get("policies")
         built = [self._part(place, item) for place, item in enumerate(policies if isinstance(policies, list) else ())]
         self._check_names(policies)
         if self._problems or file is None:
             raise self._error()
         parts = [part for part in built if part is not None]
-        return Loaded(file, parts, self._placed, self._approvers or Approvers(), targets, tuple(self._unanswered))
+        return Loaded(
+            file, parts, self._placed, self._approvers or Approvers(), targets, alerts, tuple(self._unanswered)
+        )
 
     def _people(self, file: BundleFile) -> Approvers:
         """The approvers and groups; a group of nobody known, or one person under two names, is a problem."""
@@ -141,6 +147,44 @@ class Loader:
             ways = {"webhook": said.webhook or "", "secret": said.secret or "", "apprise": said.apprise or ""}
             found.append(Target(name, frozenset(said.on), **ways, attempts=said.attempts))
         return tuple(found)
+
+    def _alerts(self, file: BundleFile) -> tuple[AlertRule, ...]:
+        """The rules of alerts in force; each one's thresholds are those of its kind."""
+        said = {name: self._alert(("alerts", "rules", name), name, item) for name, item in file.alerts.rules.items()}
+        for name, rule in said.items():
+            for channel in rule.channels if rule is not None else ():
+                if channel not in file.notify:
+                    path = ("alerts", "rules", name, "channels")
+                    hint = nearest(channel, file.notify) or "name it under `notify:`"
+                    self._note(path, f"'{channel}' is nobody who is told", hint)
+        return in_force(file.alerts, said)
+
+    def _alert(self, path: Path, name: str, item: Any) -> AlertRule | None:
+        """One rule; None where it is switched off or wrong."""
+        if not isinstance(item, dict):
+            self._note(path, f"'{name}' is no rule of alerts", "write a map: {kind: loop}, or {enabled: false}")
+            return None
+        for key in [key for key, value in item.items() if value is None]:
+            self._note((*path, key), f"`{key}` is empty", "write a value, or leave the key out")
+        entry, found = validate(RuleEntry, item, self.document, lambda rest: (*path, *rest))
+        self._problems += found
+        if entry is None:
+            return None
+        kind = entry.kind or DEFAULTS.get(name)
+        known = KINDS.get(kind or "")
+        if known is None and kind is None:
+            meant = nearest(name, DEFAULTS)
+            close = meant if meant.startswith("did") else f"add `kind:`; known: {', '.join(KINDS)}"
+            self._note_key(path, "`kind` is missing", close)
+            return None
+        if known is None:
+            self._note((*path, "kind"), f"`kind` is '{kind}'", nearest(str(kind), KINDS))
+            return None
+        when, wrong = validate(known.when, entry.when, self.document, lambda rest: (*path, "when", *rest))
+        self._problems += wrong
+        if entry.by is not None and entry.by not in known.by:
+            self._note((*path, "by"), f"'{kind}' is not told apart by {entry.by}", f"known: {', '.join(known.by)}")
+        return made(name, str(kind), entry, when) if when is not None and entry.enabled else None
 
     def _part(self, place: int, item: Any) -> Part | None:
         path: Path = ("policies", place)

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from jackline.alert_rules import AlertsSection
 from jackline.answers import public_key
 from jackline.decision import Mode  # noqa: TC001 - pydantic reads it
 from jackline.engine import OnError  # noqa: TC001 - pydantic reads it
@@ -160,5 +161,7 @@ class BundleFile(Options):
     """Tools and retrievers, by name or glob, whose results (`tool#field`: part of them) outsiders cannot write."""
     notify: dict[Name, NotifyEntry] = Field(default={})
     """Who is told of approvals, by name: see [Telling people](approvals.md)."""
+    alerts: AlertsSection = AlertsSection()
+    """What is looked for, and who is told: see [Alerts](alerts.md)."""
     capture: Capture = "redacted"
     """What is kept of arguments and results: nothing, their structure, or all."""

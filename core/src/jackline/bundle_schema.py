@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jackline.alert_rules import DEFAULTS, KINDS, RuleEntry
 from jackline.bundle_model import INLINE, BundleFile, PolicyEntry
 from jackline.errors import PluginError
 
@@ -31,6 +32,9 @@ def bundle_schema(plugins: Plugins) -> dict[str, Any]:
     whole = _model_schema(BundleFile, "bundle", definitions)
     whole["properties"] = {key: _not_null(value) for key, value in whole["properties"].items()}
     known = [key for key in definitions if key.startswith("policy_")]
+    rules = definitions["bundle_AlertsSection"]["properties"]["rules"]
+    (pattern,) = rules.pop("patternProperties")
+    rules |= {"propertyNames": {"pattern": pattern}, **_alert_rules(definitions)}
     whole["properties"]["policies"] = {"type": "array", "items": {"oneOf": [_ref(key) for key in known]}}
     named = {"title": "Jackline bundle", "description": "Policies for agents, as `jackline check` reads them."}
     schema = {"$schema": DIALECT, **whole, **named, "$defs": definitions}
@@ -57,6 +61,22 @@ def _entry_schema(name: str, policy_class: Any, definitions: dict[str, Any]) -> 
     entry["title"] = f"use: {name}"
     entry["description"] = (policy_class.__doc__ or "").strip().partition("\n")[0]
     return entry
+
+
+def _alert_rules(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Rules by name: one alternative for each kind; one that has the name of a default need not say its kind."""
+    for name, kind in KINDS.items():
+        rule = _model_schema(RuleEntry, "alert", definitions)
+        when = _model_schema(kind.when, f"alert_{name}", definitions)
+        when["properties"] = {key: _not_null(value) for key, value in when.get("properties", {}).items()}
+        rule["properties"] = {key: _not_null(value) for key, value in rule["properties"].items()}
+        rule["properties"] |= {"kind": {"const": name}, "when": when}
+        rule["properties"]["by"] |= {"enum": list(kind.by)}
+        definitions[f"alert_{name}"] = rule | {"title": f"kind: {name}", "description": f"Fires where {kind.about}."}
+    named = [{"allOf": [_ref(f"alert_{kind}"), {"required": ["kind"]}]} for kind in KINDS]
+    definitions["alert_rule"] = {"anyOf": named}
+    defaults = {name: {"anyOf": [_ref(f"alert_{kind}"), _ref("alert_rule")]} for name, kind in DEFAULTS.items()}
+    return {"properties": defaults, "additionalProperties": _ref("alert_rule")}
 
 
 def _model_schema(model: Any, prefix: str, definitions: dict[str, Any]) -> dict[str, Any]:
