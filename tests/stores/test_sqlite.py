@@ -154,6 +154,7 @@ def test_the_migrations_make_the_tables_that_the_code_knows(store):
 
 AS_0002 = [
     "DROP TABLE approvals",
+    "DROP TABLE alerts",
     *(f"DROP INDEX {name}" for name in ("sessions_last_at", "session_agents_agent", "spans_open")),
     *(f"DROP TABLE {name}" for name in ("agent_hourly", "histograms", "audits")),
     *(f"ALTER TABLE sessions DROP COLUMN {name}" for name in ("root_by", "ceiling_by", "ceiling")),

@@ -11,6 +11,7 @@ from jackline.stores.rollups import RULES, Batch
 from jackline.stores.rows import (
     AgentRow,
     AgentUsageRow,
+    AlertRow,
     ApprovalRow,
     AuditRow,
     CeilingRow,
@@ -35,6 +36,7 @@ __all__ = [
     "RULES",
     "AgentRow",
     "AgentUsageRow",
+    "AlertRow",
     "ApprovalRow",
     "AuditRow",
     "Batch",
@@ -161,6 +163,16 @@ class Watching(Protocol):
 
     def approval_waits(self, bounds: Sequence[float]) -> Sequence[WaitRow]:
         """How long people took, of all approvals that are over, by how they ended; `bounds` in seconds."""
+
+    def alerts(
+        self,
+        *,
+        open_only: bool = False,
+        since: float | None = None,
+        after: tuple[float, str] | None = None,
+        limit: int = 1000,
+    ) -> Sequence[AlertRow]:
+        """Alerts, the latest first, behind one by its start and id; `since`: those that were not over then."""
 
     def audits(self, kinds: Sequence[str], limit: int = 1000) -> Sequence[AuditRow]:
         """The latest lines of rare kinds, the latest first."""

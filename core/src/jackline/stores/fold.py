@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import msgspec
 
 from jackline import events
+from jackline.stores.fold_alerts import fold_alert
 from jackline.stores.fold_approvals import fold_approval, is_approval
 from jackline.stores.rollups import HOUR, PERMITTED, ROOT, SILENT, Batch, sized
 from jackline.stores.rows import CeilingRow
@@ -30,6 +31,8 @@ _AUDITED = (
     events.LoginFailed,
     events.LoggedOut,
     events.AccessAmended,
+    events.AlertSilenced,
+    events.AlertSilenceLifted,
 )
 """Rare kinds that people look through by themselves."""
 _EFFECT_COLUMNS = {"modify": "modified", "escalate": "escalated", "deny": "denied", "halt": "halts"}
@@ -288,6 +291,8 @@ _FOLDS: dict[type, Callable[[Batch, Any, str], None]] = {
     events.Decided: _decided,
     events.Completed: _completed,
     events.Failed: _failed,
+    events.AlertFired: fold_alert,
+    events.AlertResolved: fold_alert,
     events.AgentSeen: _agent_seen,
     events.ToolSeen: _tool_seen,
     events.ModelSeen: _model_seen,

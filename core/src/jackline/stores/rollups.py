@@ -141,6 +141,15 @@ RULES: dict[str, Rules] = {
             "refused_by": {"refused_why": ""},
         },
     ),
+    "alerts": Rules(
+        "alert",
+        least=("since",),
+        text=("rule", "signal", "severity", "agent", "session", "tool"),
+        latest={
+            "fired_by": {"state": "", "value": None, "threshold": None, "unit": "", "message": "", "fired_at": 0.0},
+            "resolved_by": {"resolved_at": 0.0, "resolved_message": ""},
+        },
+    ),
     "registry_events": Rules("journal", "seq", text=("stamp", "kind", "body")),
 }
 

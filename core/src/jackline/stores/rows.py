@@ -21,6 +21,9 @@ ApprovalState = Literal["pending", "denied", "expired", "consumed"]
 """As the journals tell it: one that nobody looked at stays `pending` after it has lapsed."""
 
 
+AlertState = Literal["warning", "firing", "no_data", "resolved"]
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """What every answer has."""
 
@@ -177,6 +180,27 @@ class ApprovalRow(Row, frozen=True, kw_only=True):
     """Answers that a guard found not to count."""
     refused_why: str
     """The last of the reasons."""
+
+
+class AlertRow(Row, frozen=True, kw_only=True):
+    """One alert, from its first moment to its end. Times are Unix seconds."""
+
+    alert: str
+    rule: str
+    signal: str
+    severity: str
+    state: AlertState
+    group: dict[str, str]
+    """`agent`, `session`, `tool`, as far as its rule tells them apart."""
+    value: float | None
+    threshold: float | None
+    unit: str
+    message: str
+    since: float
+    last: float
+    """When its state changed last."""
+    resolved: float | None
+    resolved_message: str
 
 
 class ToolRow(Row, frozen=True, kw_only=True):

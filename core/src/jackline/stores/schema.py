@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration: an index at this revision is ready without loading Alembic."""
 
 OPEN = text("outcome_by = '' AND decided_by <> ''")
@@ -113,6 +113,17 @@ approvals = Table(
     *_text("used_by_line", "used_by", "used_span", "refused_by", "refused_why"),
     Index("approvals_session", "session"),
     Index("approvals_asked", "asked_at"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    *_key("alert"),
+    *_text("rule", "signal", "severity", "agent", "session", "tool", "fired_by", "state", "unit", "message"),
+    *_text("resolved_by", "resolved_message"),
+    *_time("value", "threshold", "since"),
+    *_time("fired_at", "resolved_at", nullable=False),
+    Index("alerts_since", "since"),
 )
 
 session_agents = Table(

@@ -10,11 +10,13 @@ import sqlalchemy as sa
 from jackline.errors import StoreError
 from jackline.journal.liveness import writer_lives
 from jackline.stores import schema
+from jackline.stores.alert_rows import alert_rows, count_open
 from jackline.stores.approval_waits import approval_waits
 from jackline.stores.histograms import DAY, distribution
 from jackline.stores.rollups import ONLOOKERS
 from jackline.stores.rows import (
     AgentUsageRow,
+    AlertRow,
     AuditRow,
     CeilingRow,
     DistributionRow,
@@ -220,6 +222,21 @@ class Telemetry:
         """How long people took, of all approvals that are over, by how they ended; `bounds` in seconds, ascending."""
         with self._reading() as connection:
             return approval_waits(connection, bounds)
+
+    def alerts(
+        self,
+        *,
+        open_only: bool = False,
+        since: float | None = None,
+        after: tuple[float, str] | None = None,
+        limit: int = 1000,
+    ) -> list[AlertRow]:
+        """Alerts, the latest first, behind one by its start and id; `since`: those that were not over then."""
+        return alert_rows(self._reading, open_only=open_only, since=since, after=after, limit=limit)
+
+    def open_alerts(self) -> dict[tuple[str, str], int]:
+        """How many alerts are not over, by rule and severity."""
+        return count_open(self._reading)
 
     def audits(self, kinds: Sequence[str], limit: int = 1000) -> list[AuditRow]:
         """The latest lines of rare kinds (what became of bundles, access, budgets), the latest first."""

@@ -112,5 +112,6 @@ def dump(store: Store) -> list[Any]:
         for row in rows
     ]
     approvals = [row.plain() for session in sessions for row in store.approvals(session.session)]
-    rest = [[agent.plain() for agent in store.agents()], approvals, sorted(store.heads().items())]
+    alerts = [row.plain() for row in store.alerts()]
+    rest = [[agent.plain() for agent in store.agents()], approvals, alerts, sorted(store.heads().items())]
     return [[row.plain() for row in sessions], events, spans, totals, *rest]

@@ -11,6 +11,8 @@ from jackline.errors import StoreError
 from jackline.events import (
     AgentAmended,
     AgentSeen,
+    AlertFired,
+    AlertResolved,
     ApprovalAnswerRefused,
     ApprovalApproved,
     ApprovalConsumed,
@@ -356,6 +358,31 @@ class StoreSuite:
         ingest(home, store)
         again = next(row for row in store.approvals() if row.approval == "a" * 64)
         assert (again.state, again.by, again.used_span) == ("pending", (), "")
+        before = dump(store)
+        rebuild(home, store)
+        assert dump(store) == before
+
+    def test_alerts_are_told_from_first_to_last(self, home: Path, store: Store) -> None:
+        """What fired, how badly, and whether it is over; whatever the order in which journals come in."""
+        told: dict[str, Any] = {"rule": "session-cost", "signal": "session_cost", "severity": "warning", "since": AT}
+        one: dict[str, Any] = {**told, "alert": "1" * 32, "group": {"session": ONE}}
+        two: dict[str, Any] = {**told, "alert": "2" * 32, "since": AT + 2, "group": {"agent": "a", "tool": "t"}}
+        write(
+            home, [AlertFired(at=AT + place, state="firing", value=0.8 + place, message="x", **one) for place in (0, 1)]
+        )
+        ingest(home, store)
+        (row,) = store.alerts(open_only=True)
+        assert (row.state, row.value, row.since, row.last, row.group) == ("firing", 1.8, AT, AT + 1, {"session": ONE})
+        write(
+            home,
+            [AlertResolved(at=AT + 5, message="over", **one), AlertFired(at=AT, state="firing", message="y", **two)],
+        )
+        ingest(home, store)
+        assert [row.alert[0] for row in store.alerts()] == ["2", "1"]
+        assert [row.alert[0] for row in store.alerts(open_only=True)] == ["2"]
+        ended = store.alerts(after=(AT + 2, "2" * 32))[0]
+        assert (ended.state, ended.resolved, ended.resolved_message) == ("resolved", AT + 5, "over")
+        assert [row.alert[0] for row in store.alerts(since=AT + 6)] == ["2"]
         before = dump(store)
         rebuild(home, store)
         assert dump(store) == before
