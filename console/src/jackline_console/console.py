@@ -20,6 +20,7 @@ from jackline_console.access.logins import Login, Logins
 from jackline_console.access.users import PREFIX, Users
 from jackline_console.bundles import Bundles
 from jackline_console.live import Live
+from jackline_console.metrics import Metrics
 from jackline_console.problems import unknown
 from jackline_console.questions import Questions
 from jackline_console.tail import Tail
@@ -54,6 +55,7 @@ class Console:
         self.live = Live(self.home, self.store, self.questions, clock)
         self.tail = Tail(self.home, self.store, self.live, ingesting=settings.ingest, clock=clock)
         self.streams: set[Stream] = set()
+        self.metrics = Metrics(self)
         self.secret = ""
         """What a process of the same user proves itself with, to ask for a link; empty: nobody can."""
         self._closed = False

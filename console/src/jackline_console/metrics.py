@@ -2,36 +2,61 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from jackline.approvals import ApprovalError
+from jackline_console.metric_labels import Bounded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from prometheus_client.core import Metric
 
+    from jackline.stores import DistributionRow, WaitRow
     from jackline_console.console import Console
 
-_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
-"""The semantic conventions' bounds of durations."""
+    _Sums = dict[tuple[str, ...], tuple[float, ...]]
+
+ACTS_S = tuple(0.01 * 2**n for n in range(14))
+"""The semantic conventions' bounds of durations: 10 ms to 82 s."""
+DECISIONS_S = tuple(0.00001 * 2**n for n in range(16))
+"""10 us to 0.33 s."""
+WAITS_S = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 4 * 3600.0, 24 * 3600.0)
+SERIES = 500
+"""Series of one family that are told apart."""
+HISTOGRAMS = 200
+"""The same of a histogram, whose series are 17 each."""
+_USAGE = "gen_ai_client_inference_usage"
+_TOKENS = {
+    "input_tokens": ("input_tokens", "Tokens sent, cached ones included"),
+    "output_tokens": ("output_tokens", "Tokens received, reasoning included"),
+    "cache_read_input_tokens": ("cache_read_tokens", "Tokens sent that a cache had"),
+    "cache_write_input_tokens": ("cache_write_tokens", "Tokens sent that were written to a cache"),
+    "reasoning_output_tokens": ("reasoning_tokens", "Tokens received that were spent on reasoning"),
+}
+_DURATIONS = (
+    ("model", "gen_ai_client_inference_duration_seconds", "gen_ai_request_model", "How long a model took to answer"),
+    ("tool", "gen_ai_execute_tool_duration_seconds", "gen_ai_tool_name", "How long a tool took"),
+)
 
 
-def registry(here: Console) -> CollectorRegistry:
-    """A registry that asks the index once."""
-    found = CollectorRegistry(auto_describe=False)
-    found.register(_Collected(here))
-    return found
-
-
-class _Collected:
+class Metrics:
     """Everything at one moment. Numbers are since the index's beginning, so that they only grow."""
 
     def __init__(self, here: Console) -> None:
         self._here = here
+        self._bounds: dict[str, Bounded] = defaultdict(lambda: Bounded(SERIES))
+        self._bounds |= {name: Bounded(HISTOGRAMS) for _, name, _, _ in _DURATIONS}
+
+    def registry(self) -> CollectorRegistry:
+        """A registry that asks the index once."""
+        found = CollectorRegistry(auto_describe=False)
+        found.register(self)
+        return found
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is known before it is asked for."""
@@ -41,69 +66,61 @@ class _Collected:
         """Every family."""
         yield from self._models()
         yield from self._durations()
+        yield from self._tools()
         yield from self._decisions()
+        yield from self._approvals()
         yield from self._standing()
 
     def _models(self) -> Iterator[Metric]:
-        prefix, labels = "gen_ai_client_inference_usage", ["gen_ai_agent_name", "gen_ai_request_model"]
-        names = {"input_tokens": "sent", "output_tokens": "received"}
-        names |= {"cache_read_input_tokens": "read from a cache", "cache_write_input_tokens": "written to a cache"}
-        tokens = {
-            name: CounterMetricFamily(f"{prefix}_{name}", f"Tokens {said}, by agent and model", labels=labels)
-            for name, said in names.items()
-        }
-        cost = CounterMetricFamily("jackline_session_cost_usd", "Dollars that were settled, by agent", labels=["agent"])
-        unpriced = CounterMetricFamily(
-            "jackline_llm_calls_unpriced", "Model calls whose price nobody knows", labels=["agent"]
+        rows = self._here.store.usage(("agent", "model"))
+        labels = ("gen_ai_agent_name", "gen_ai_request_model")
+        sums = self._bounds[_USAGE].sums(
+            ((row.agent, row.model), (row.calls, *(getattr(row, column) for column, _ in _TOKENS.values())))
+            for row in rows
         )
-        dollars: dict[str, tuple[int, int]] = {}
-        for row in self._here.store.usage(("agent", "model")):
-            key = [row.agent, row.model]
-            tokens["input_tokens"].add_metric(key, row.input_tokens)
-            tokens["output_tokens"].add_metric(key, row.output_tokens)
-            tokens["cache_read_input_tokens"].add_metric(key, row.cache_read_tokens)
-            tokens["cache_write_input_tokens"].add_metric(key, row.cache_write_tokens)
-            spent, unknown = dollars.get(row.agent, (0, 0))
-            dollars[row.agent] = (spent + row.cost_micro_usd, unknown + row.unpriced)
-        for agent, (spent, unknown) in dollars.items():
-            cost.add_metric([agent], spent / 1e6)
-            unpriced.add_metric([agent], unknown)
-        yield from (*tokens.values(), cost, unpriced)
+        for place, (name, (_, said)) in enumerate(_TOKENS.items(), 1):
+            values = {key: found[place] for key, found in sums.items()}
+            yield _counter(f"{_USAGE}_{name}", f"{said}, by agent and model", labels, values)
+        money = self._bounds["money"].sums(((row.agent,), (row.cost_micro_usd, row.unpriced)) for row in rows)
+        spent = {key: micro / 1e6 for key, (micro, _) in money.items()}
+        yield _counter("jackline_session_cost_usd", "Dollars that were settled, by agent", ("agent",), spent)
+        unpriced = {key: count for key, (_, count) in money.items()}
+        yield _counter("jackline_llm_calls_unpriced", "Model calls whose price nobody knows", ("agent",), unpriced)
 
     def _durations(self) -> Iterator[Metric]:
-        store = self._here.store
-        for what, name, label in (
-            ("model", "gen_ai_client_inference_duration_seconds", "gen_ai_request_model"),
-            ("tool", "gen_ai_execute_tool_duration_seconds", "gen_ai_tool_name"),
-        ):
-            family = HistogramMetricFamily(name, f"How long a {what} took", labels=["gen_ai_agent_name", label])
-            for row in store.distributions(what, ("agent", "name")):
-                counts = [(bucket.to / 1e6, bucket.count) for bucket in row.buckets]
-                buckets = [(f"{bound}", sum(n for to, n in counts if to <= bound)) for bound in _SECONDS]
-                family.add_metric([row.agent, row.name], [*buckets, ("+Inf", row.count)], row.total / 1e6)
-            yield family
-        tools = CounterMetricFamily(
-            "jackline_tool_calls", "Tool calls, by how they ended", labels=["agent", "tool", "outcome"]
+        for what, name, label, said in _DURATIONS:
+            rows = self._here.store.distributions(what, ("agent", "name"))
+            sums = self._bounds[name].sums(((row.agent, row.name), _cumulative(row, ACTS_S)) for row in rows)
+            yield _histogram(name, said, ("gen_ai_agent_name", label), sums, ACTS_S)
+
+    def _tools(self) -> Iterator[Metric]:
+        rows = self._here.store.tool_usage(("agent", "tool"))
+        sums = self._bounds["tools"].sums(
+            ((row.agent, row.tool), (row.calls, row.failures, row.denials)) for row in rows
         )
-        for used in store.tool_usage(("agent", "tool")):
-            tools.add_metric([used.agent, used.tool, "completed"], used.calls - used.failures)
-            tools.add_metric([used.agent, used.tool, "failed"], used.failures)
-            tools.add_metric([used.agent, used.tool, "denied"], used.denials)
-        yield tools
+        told: dict[tuple[str, ...], float] = {}
+        for key, (calls, failures, denials) in sums.items():
+            told |= {(*key, "completed"): calls - failures, (*key, "failed"): failures, (*key, "denied"): denials}
+        yield _counter("jackline_tool_calls", "Tool calls, by how they ended", ("agent", "tool", "outcome"), told)
 
     def _decisions(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(
-            "jackline_policy_decisions", "Decisions, by the policy that decided", labels=["policy", "verdict", "mode"]
+        store = self._here.store
+        rows = store.policy_usage(("policy", "effect", "mode"))
+        sums = self._bounds["policies"].sums(((row.policy, row.effect, row.mode), (row.decisions,)) for row in rows)
+        told = {key: count for key, (count,) in sums.items()}
+        labels = ("policy", "verdict", "mode")
+        yield _counter("jackline_policy_decisions", "Decisions, by the policy that decided", labels, told)
+        took = self._bounds["took"].sums(
+            ((row.name,), _cumulative(row, DECISIONS_S)) for row in store.distributions("decision", ("name",))
         )
-        for row in self._here.store.policy_usage(("policy", "effect", "mode")):
-            family.add_metric([row.policy, row.effect, row.mode], row.decisions)
-        yield family
+        said = "How long deciding took, the ledger's hold among it, by the action that was asked for"
+        yield _histogram("jackline_policy_decision_duration_seconds", said, ("action",), took, DECISIONS_S)
 
-    def _standing(self) -> Iterator[Metric]:
+    def _approvals(self) -> Iterator[Metric]:
         here = self._here
-        live = here.store.live(here.clock() - 300, 100_000)
-        running = sum(row.state == "running" for row in live)
-        yield GaugeMetricFamily("jackline_sessions_active", "Sessions whose processes run", value=running)
+        waits: _Sums = {(row.state,): _waited(row) for row in here.store.approval_waits(WAITS_S)}
+        said = "From a question to people's answer, or to its end without one"
+        yield _histogram("jackline_approval_wait_seconds", said, ("outcome",), waits, WAITS_S)
         try:
             pending = here.questions.pending()
         except ApprovalError:
@@ -111,8 +128,46 @@ class _Collected:
         yield GaugeMetricFamily("jackline_approvals_pending", "Questions that wait for people", value=len(pending))
         oldest = max((here.clock() - one.asked for one in pending), default=0.0)
         yield GaugeMetricFamily("jackline_approval_oldest_seconds", "How long the oldest one waits", value=oldest)
+
+    def _standing(self) -> Iterator[Metric]:
+        here = self._here
+        live = here.store.live(here.clock() - 300, 100_000)
+        running = sum(row.state == "running" for row in live)
+        yield GaugeMetricFamily("jackline_sessions_active", "Sessions whose processes run", value=running)
         yield GaugeMetricFamily("jackline_console_streams", "Streams that are served", value=len(here.streams))
         lag = here.tail.lag()
         yield GaugeMetricFamily("jackline_ingest_lag_events", "Lines that are not in the index yet", value=lag.events)
         yield GaugeMetricFamily("jackline_ingest_lag_bytes", "Bytes of those lines", value=lag.bytes)
         yield CounterMetricFamily("jackline_events_dropped", "Observations that were lost", value=here.lost_events())
+
+
+def _counter(name: str, said: str, labels: Sequence[str], values: dict[tuple[str, ...], float]) -> Metric:
+    family = CounterMetricFamily(name, said, labels=labels)
+    for key, value in values.items():
+        family.add_metric(key, value)
+    return family
+
+
+def _histogram(name: str, said: str, labels: Sequence[str], sums: _Sums, bounds: Sequence[float]) -> Metric:
+    """From (count, sum, how many up to each bound) of each series."""
+    family = HistogramMetricFamily(name, said, labels=labels)
+    for key, (count, total, *upto) in sums.items():
+        buckets = [(_le(bound), n) for bound, n in zip(bounds, upto, strict=True)]
+        family.add_metric(key, [*buckets, ("+Inf", count)], total)
+    return family
+
+
+def _le(bound: float) -> str:
+    """A bound as Go writes it, which is the form that the format asks for: `0.00016`, `1e-05`, `86400.0`."""
+    return repr(float(bound))
+
+
+def _cumulative(row: DistributionRow, bounds: Sequence[float]) -> tuple[float, ...]:
+    """Count, seconds, and how many were not above each bound; the row's are microseconds."""
+    upto = (sum(one.count for one in row.buckets if one.to <= bound * 1e6) for bound in bounds)
+    return (row.count, row.total / 1e6, *upto)
+
+
+def _waited(row: WaitRow) -> tuple[float, ...]:
+    upto = (sum(one.count for one in row.buckets if one.to <= bound) for bound in WAITS_S)
+    return (row.count, row.seconds, *upto)

@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request, Response
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from jackline_console._version import __version__
 from jackline_console.access.gate import Viewer
-from jackline_console.metrics import registry
 from jackline_console.models.status import BundleFacts, Health, Status, Summary
 from jackline_console.routes.asking import Here
 from jackline_console.stream import Cursor, behind_of
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 router = APIRouter(tags=["status"])
 plain = APIRouter()
 _DAY = 86400
+_PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+_OPENMETRICS = "application/openmetrics-text"
 
 
 @router.get("/status")
@@ -82,9 +84,13 @@ def health(here: Here) -> Health:
 
 
 @plain.get("/metrics", include_in_schema=False)
-def metrics(here: Here, _who: Viewer) -> Response:
-    """The metrics, as Prometheus reads them."""
-    return Response(generate_latest(registry(here)), media_type=CONTENT_TYPE_LATEST)
+def metrics(here: Here, _who: Viewer, request: Request) -> Response:
+    """The metrics, as Prometheus reads them: in OpenMetrics where it asks for that."""
+    registry = here.metrics.registry()
+    if _OPENMETRICS in request.headers.get("accept", ""):
+        told: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call,unused-ignore]
+        return Response(told, media_type=openmetrics.CONTENT_TYPE_LATEST)
+    return Response(generate_latest(registry), media_type=_PLAIN)
 
 
 def self_approval_possible(here: Console) -> bool:
