@@ -52,7 +52,7 @@ class Console:
         self.attempts = Attempts()
         self.bundles = Bundles(self.home, settings.bundle)
         self.questions = Questions(self.home, self.bundles)
-        self.live = Live(self.home, self.store, self.questions, clock)
+        self.live = Live(self.home, self.store, self.questions.pending, clock)
         self.tail = Tail(self.home, self.store, self.live, ingesting=settings.ingest, clock=clock)
         self.streams: set[Stream] = set()
         self.metrics = Metrics(self)

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from jackline.approvals import ApprovalError, Approvals
-from jackline.person import standing
+from jackline.approvals import Approvals
+from jackline.cli.live import pending
 
 if TYPE_CHECKING:
     from jackline.answers import Approver
     from jackline.approvals import Asked, Standing
+    from jackline.cli.live import Pending
     from jackline.home import Home
     from jackline_console.bundles import Bundles
 
 _FRESH_S = 0.5
-
-
-class Pending(NamedTuple):
-    """A question that nobody has ended yet."""
-
-    approval: str
-    session: str
-    asked: float
 
 
 class Questions:
@@ -41,7 +34,7 @@ class Questions:
         with self._lock:
             now = time.monotonic()
             if now - self._read >= _FRESH_S:
-                self._pending = tuple(sorted(self._open(), key=lambda one: one.asked))
+                self._pending = pending(self.approvals, time.time())
                 self._read = now
             return self._pending
 
@@ -53,14 +46,3 @@ class Questions:
     def standing(self, asked: Asked, now: float) -> Standing:
         """How a question stands by the answers that count."""
         return asked.standing(self.approvers(asked), asked.question.needed, now)
-
-    def _open(self) -> list[Pending]:
-        now, found = time.time(), []
-        for asked in self.approvals.all():
-            try:
-                question = asked.question
-                if standing(asked, now) == "pending":
-                    found.append(Pending(question.id, question.session, question.asked))
-            except ApprovalError:
-                continue
-        return found

@@ -36,6 +36,11 @@ def answer(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2))
 
 
+def line(value: Any) -> None:
+    """Print JSON on a line of its own: one of many answers."""
+    typer.echo(json.dumps(value))
+
+
 def asked_for_json(ctx: typer.Context) -> bool:
     """Whether `--json` stands in the command."""
     return bool(ctx.find_root().meta.get(_JSON))

@@ -41,12 +41,20 @@ def sessions(
     since: Annotated[str, typer.Option(help="Only sessions active since: 30m, 24h, 7d, or 2026-05-09T08:00.")] = "",
     halted: Annotated[bool, typer.Option("--halted", help="Only sessions that a policy or a person ended.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the latest first.")] = 50,
+    live: Annotated[bool, typer.Option("--live", help="Those that run now, told anew as events come in.")] = False,
     as_json: output.Json = False,
 ) -> None:
     """List sessions: who acted, what it cost, how much was decided and denied, and how it ended.
 
-    For example: jackline sessions --since 24h --halted
+    For example: jackline sessions --since 24h --halted, or: jackline sessions --live
     """
+    if live:
+        if since or halted:
+            raise typer.BadParameter("--live shows what runs now: leave --since and --halted out")
+        from jackline.cli import sessions_live  # noqa: PLC0415 - approvals and control only where sessions run
+
+        sessions_live.watch(ctx.obj, agent=agent, limit=limit, as_json=as_json)
+        return
     start = _moment(since) if since else None
     with state.index(ctx.obj) as found:
         rows = found.store.sessions(limit=_ALL if halted else limit, agent=agent, since=start)

@@ -41,12 +41,14 @@ __all__ = [
     "AuditRow",
     "Batch",
     "CeilingRow",
+    "Details",
     "DistributionRow",
     "EventRow",
     "Ingesting",
     "Inventory",
     "PolicyUsageRow",
     "Position",
+    "Record",
     "SessionRow",
     "Sessions",
     "SpanRow",
@@ -112,6 +114,12 @@ class Inventory(Protocol):
     def heads(self) -> Mapping[str, Head]:
         """The last line of each journal that was ingested: what `verify` holds journals to."""
 
+    def sessions_of(self, since: float) -> Mapping[str, int]:
+        """In how many sessions each agent acted since then (Unix seconds)."""
+
+    def living(self) -> Mapping[str, tuple[int, str]]:
+        """The journals whose processes are there: process id and host of each."""
+
 
 class Totals(Protocol):
     """Sums that are kept as lines come in. `by` names the columns to group by; times are Unix seconds."""
@@ -135,15 +143,28 @@ class Totals(Protocol):
     ) -> Sequence[PolicyUsageRow]:
         """Verdicts and decisions, by `hour`, `policy`, `rule`, `effect`, `mode`."""
 
+    def agent_usage(
+        self, by: Sequence[str] = ("agent",), *, since: float | None = None, until: float | None = None
+    ) -> Sequence[AgentUsageRow]:
+        """Decisions on agents' acts, by `hour`, `agent`."""
+
+    def distributions(
+        self, what: str, by: Sequence[str] = (), *, since: float | None = None, until: float | None = None
+    ) -> Sequence[DistributionRow]:
+        """How values lie, by `agent`, `name`. `what`: session_cost, session_duration, tool, model, decision."""
+
 
 class Watching(Protocol):
-    """What those who watch ask: what runs now, where streams end, how values lie. Times are Unix seconds."""
+    """What those who watch ask: where streams end, what runs now, what it may still spend."""
 
     def head(self) -> tuple[str, int]:
         """The epoch as it is now, and the position of the last line that came in."""
 
     def live(self, since: float, limit: int = 500) -> Sequence[SessionRow]:
-        """Sessions that were active since then, and those of living processes that did not end."""
+        """Sessions that were active since then, and those of living processes that did not end; latest active first."""
+
+    def named(self, sessions: Iterable[str]) -> Sequence[SessionRow]:
+        """These sessions, by their whole ids, in no order; without those that nobody knows."""
 
     def running(self, sessions: Iterable[str]) -> Mapping[str, Sequence[SpanRow]]:
         """The acts of these sessions that are under way, by session."""
@@ -151,18 +172,42 @@ class Watching(Protocol):
     def ceilings(self, sessions: Iterable[str]) -> Mapping[str, CeilingRow]:
         """The tightest ceiling of each of these sessions, as their last reservation found it."""
 
-    def distributions(
-        self, what: str, by: Sequence[str] = (), *, since: float | None = None, until: float | None = None
-    ) -> Sequence[DistributionRow]:
-        """How values lie, by `agent`, `name`. `what`: session_cost, session_duration, tool, model, decision."""
 
-    def agent_usage(
-        self, by: Sequence[str] = ("agent",), *, since: float | None = None, until: float | None = None
-    ) -> Sequence[AgentUsageRow]:
-        """Decisions on agents' acts, by `hour`, `agent`."""
+class Details(Protocol):
+    """Parts of what happened, so that no answer holds more than is shown. Times are Unix seconds."""
 
-    def approval_waits(self, bounds: Sequence[float]) -> Sequence[WaitRow]:
-        """How long people took, of all approvals that are over, by how they ended; `bounds` in seconds."""
+    def page(
+        self,
+        *,
+        limit: int,
+        after: tuple[float, str] | None = None,
+        agent: str = "",
+        user: str = "",
+        since: float | None = None,
+        until: float | None = None,
+    ) -> Sequence[SessionRow]:
+        """Sessions that started in a time, the latest first, after one that is named by its start and id."""
+
+    def span(self, session: str, span: str) -> SpanRow | None:
+        """One step of a session."""
+
+    def lines(
+        self, session: str, *, kinds: Sequence[str] = (), text: str = "", until: float | None = None, last: int = 0
+    ) -> Sequence[EventRow]:
+        """A session's lines in their order: of these kinds, with this text in them, not later; the `last` of those."""
+
+    def counts(self, session: str) -> tuple[int, int]:
+        """How many events and how many steps a session has."""
+
+    def event(self, position: int) -> EventRow | None:
+        """The line at a position."""
+
+
+class Record(Protocol):
+    """What is asked of the record as a whole. Times are Unix seconds."""
+
+    def position_at(self, at: float) -> int:
+        """The position before the first of the latest 100,000 lines that is not older than `at`."""
 
     def alerts(
         self,
@@ -177,7 +222,10 @@ class Watching(Protocol):
     def audits(self, kinds: Sequence[str], limit: int = 1000) -> Sequence[AuditRow]:
         """The latest lines of rare kinds, the latest first."""
 
+    def approval_waits(self, bounds: Sequence[float]) -> Sequence[WaitRow]:
+        """How long people took, of all approvals that are over, by how they ended; `bounds` in seconds."""
+
 
 @runtime_checkable
-class Store(Ingesting, Sessions, Inventory, Totals, Watching, Protocol):
+class Store(Ingesting, Sessions, Details, Inventory, Totals, Watching, Record, Protocol):
     """The whole of it; `jackline.testing.StoreSuite` proves an implementation."""
