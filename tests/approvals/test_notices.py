@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import signal
 import sqlite3
@@ -423,3 +424,27 @@ def test_the_real_apprise_posts_to_loopback(worker, ask, receiver):
 def test_a_notice_is_read_back_as_it_was_kept(ask, people):
     (notice,) = told_of(ask()[0], Approvers(people.approvers()), NOW)
     assert msgspec.json.decode(msgspec.json.encode(notice), type=type(notice)) == notice
+
+
+def test_what_came_later_waits_for_what_came_before(worker, receiver, ask, people):
+    """An answer before its question would be of nothing that the receiver knows."""
+    asked, _ = ask()
+    receiver.answers = [500]
+    worker.round()
+    asked.answer(people.says("ana", "approve", asked, why="known"), "approve", NOW)
+    assert worker.round() == Round(new=1, waiting=2)
+    worker.now += 5
+    assert worker.round() == Round(sent=2)
+    assert told(receiver) == [("approval.asked", ""), ("approval.asked", ""), ("approval.answered", "approve")]
+
+
+def test_an_outbox_of_an_older_version_is_used_on(worker, receiver, ask):
+    ask()
+    worker.round()
+    with contextlib.closing(sqlite3.connect(worker.home.outbox)) as database:
+        database.execute("ALTER TABLE deliveries DROP COLUMN tried")
+        database.execute("DROP INDEX notices_about")
+    assert worker.round() == Round()
+    outbox = Outbox(worker.home.outbox, NOW)
+    assert outbox.told_last() == {}, "nobody knows when"
+    outbox.close()

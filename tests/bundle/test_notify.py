@@ -22,7 +22,7 @@ def test_targets_are_as_they_are_named():
     bundle = load_bundle(TEXT.format(said=f"{{{HOOK}}}").replace("policies", more + "policies", 1))
     ops, chat, near = bundle.notify
     assert (ops.name, ops.webhook, ops.secret, ops.apprise) == ("ops", "https://ops.example.com/x", "env:SECRET", "")
-    assert (ops.on, ops.attempts) == ({"asked", "answered", "expired"}, 12)
+    assert (ops.on, ops.attempts) == ({"asked", "answered", "expired", "fired", "resolved"}, 12)
     assert (chat.apprise, chat.on, chat.attempts) == ("env:CHAT", {"used"}, 3)
     assert near.webhook == "http://127.0.0.1:9/x"
     assert load_bundle("jackline: 1\npolicies: []\n").notify == ()
@@ -52,12 +52,22 @@ def test_targets_are_as_they_are_named():
             "3:18: `notify.ops.webhook`: this is no webhook's address; write https://..., without a",
         ),
         ("webhook: env:HOOK", "3:8: what 'ops' gets would not be signed; write `secret: env:NAME`"),
-        ("", "3:8: 'ops' is told by one of two ways; write either `webhook` and `secret`, or `apprise`"),
+        ("", "3:8: 'ops' is told by one of three ways; write either `webhook` and `secret`, or `apprise`"),
         (
             f"{HOOK}, apprise: env:X",
-            "3:8: 'ops' is told by one of two ways; write either `webhook` and `secret`, or `ap",
+            "3:8: 'ops' is told by one of three ways; write either `webhook` and `secret`, or `ap",
         ),
         ("apprise: env:X, secret: env:Y", "3:33: apprise signs nothing; leave it out: it belongs to `webhook`"),
+        (
+            "alertmanager: 'http://am.example.com'",
+            "3:23: `notify.ops.alertmanager`: notices would go over the network in",
+        ),
+        (
+            "alertmanager: 'https://am.example.com', on: fired",
+            "3:53: an Alertmanager is told of alerts, whole; leave it",
+        ),
+        ("alertmanager: env:AM, apprise: env:X", "3:8: 'ops' is told by one of three ways"),
+        ("alertmanager: env:AM, secret: token", "a secret does not stand in a bundle"),
         (f"{HOOK}, on: [asked, answer]", "did you mean 'answered'"),
         (f"{HOOK}, on: []", "the list is empty"),
         (f"{HOOK}, attempts: 0", "attempts"),
@@ -66,3 +76,10 @@ def test_targets_are_as_they_are_named():
 )
 def test_a_mistake_has_its_place(said, told):
     assert told in problems(said)
+
+
+def test_an_alertmanager_is_told_of_alerts_only():
+    (one,) = load_bundle(TEXT.format(said="{alertmanager: 'http://127.0.0.1:9093', secret: env:TOKEN}")).notify
+    assert (one.way, one.alertmanager, one.secret) == ("alertmanager", "http://127.0.0.1:9093", "env:TOKEN")
+    assert one.on == {"fired", "resolved"}
+    assert one.resolved({"TOKEN": "t"}).secret == "t"

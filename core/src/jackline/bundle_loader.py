@@ -10,7 +10,7 @@ from jackline.build_context import BuildContext, Placed, condition_problem, wron
 from jackline.bundle_model import FORMAT, INLINE, BundleFile, PolicyEntry
 from jackline.condition import Condition, ConditionError, Schema, compile_condition
 from jackline.errors import BundleError, PluginError, Problem
-from jackline.notices.target import Target
+from jackline.notices.target import EDGES, Target
 from jackline.policy import PHASES, Granting, Policy, Reach
 from jackline.validation import validate
 from jackline.wording import nearest
@@ -132,20 +132,25 @@ class Loader:
         return Approvers(people, file.groups)
 
     def _targets(self, file: BundleFile) -> tuple[Target, ...]:
-        """Who is told; one that is neither a signed webhook nor apprise is a problem."""
+        """Who is told; one that is not told in exactly one way is a problem."""
         found: list[Target] = []
         for name, said in file.notify.items():
             path: Path = ("notify", name)
-            if (said.webhook is None) == (said.apprise is None):
-                self._note(
-                    path, f"'{name}' is told by one of two ways", "write either `webhook` and `secret`, or `apprise`"
-                )
+            on = frozenset(said.on)
+            if sum(way is not None for way in (said.webhook, said.apprise, said.alertmanager)) != 1:
+                ways = "write either `webhook` and `secret`, or `apprise`, or `alertmanager`"
+                self._note(path, f"'{name}' is told by one of three ways", ways)
             elif said.webhook is not None and said.secret is None:
                 self._note(path, f"what '{name}' gets would not be signed", "write `secret: env:NAME`")
             elif said.apprise is not None and said.secret is not None:
                 self._note((*path, "secret"), "apprise signs nothing", "leave it out: it belongs to `webhook`")
-            ways = {"webhook": said.webhook or "", "secret": said.secret or "", "apprise": said.apprise or ""}
-            found.append(Target(name, frozenset(said.on), **ways, attempts=said.attempts))
+            elif said.alertmanager is not None:
+                if "on" in said.model_fields_set:
+                    self._note((*path, "on"), "an Alertmanager is told of alerts, whole", "leave it out")
+                on = frozenset(EDGES)
+            names = ("webhook", "secret", "apprise", "alertmanager")
+            told = {each: getattr(said, each) or "" for each in names}
+            found.append(Target(name, on, **told, attempts=said.attempts))
         return tuple(found)
 
     def _alerts(self, file: BundleFile) -> tuple[AlertRule, ...]:

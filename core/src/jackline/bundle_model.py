@@ -12,8 +12,7 @@ from jackline.alert_rules import AlertsSection
 from jackline.answers import public_key
 from jackline.decision import Mode  # noqa: TC001 - pydantic reads it
 from jackline.engine import OnError  # noqa: TC001 - pydantic reads it
-from jackline.notices.notice import KINDS, Kind
-from jackline.notices.target import ATTEMPTS, REFERENCE
+from jackline.notices.target import ATTEMPTS, EDGES, KINDS, REFERENCE, Edge, Kind
 from jackline.options import Names, Options, listed, non_empty, wrong
 from jackline.request import ACTIONS, Action
 
@@ -124,22 +123,27 @@ def _address(text: str) -> str:
     return text
 
 
-_KINDS_SCHEMA = {"anyOf": [{"enum": list(KINDS)}, {"type": "array", "items": {"enum": list(KINDS)}, "minItems": 1}]}
+_TOLD = [*KINDS, *EDGES]
+_KINDS_SCHEMA = {"anyOf": [{"enum": _TOLD}, {"type": "array", "items": {"enum": _TOLD}, "minItems": 1}]}
 
 
 class NotifyEntry(Options):
-    """Who is told of approvals: a webhook or a service that apprise knows."""
+    """Who is told of approvals and alerts: a webhook, a service that apprise knows, or an Alertmanager."""
 
     webhook: Annotated[str, AfterValidator(_address)] | None = None
     """The address to which notices are posted, signed; or `env:NAME`."""
     secret: Annotated[str, AfterValidator(_reference)] | None = None
-    """With `webhook`: `env:NAME` of the secret that signs, `whsec_...` (HMAC-SHA256) or `whsk_...` (Ed25519)."""
+    """`env:NAME` of the secret that signs, `whsec_...` (HMAC-SHA256) or `whsk_...` (Ed25519); of an Alertmanager: of a
+    bearer token, where it asks for one."""
     apprise: Annotated[str, AfterValidator(_reference)] | None = None
     """`env:NAME` of an apprise URL: Slack, Teams, e-mail, PagerDuty and others. Needs `jackline[notify]`."""
+    alertmanager: Annotated[str, AfterValidator(_address)] | None = None
+    """The URL of a Prometheus Alertmanager, or `env:NAME` of one: it gets alerts, and tells whom it knows."""
     on: Annotated[
-        tuple[Kind, ...], BeforeValidator(listed), AfterValidator(non_empty), WithJsonSchema(_KINDS_SCHEMA)
-    ] = ("asked", "answered", "expired")
-    """What is told: that something is `asked`, `answered`, `expired` or `used`; all but the last unless said."""
+        tuple[Kind | Edge, ...], BeforeValidator(listed), AfterValidator(non_empty), WithJsonSchema(_KINDS_SCHEMA)
+    ] = ("asked", "answered", "expired", "fired", "resolved")
+    """What is told: that something is `asked`, `answered`, `expired` or `used`, that an alert is `fired` or `resolved`;
+    all but `used` unless said."""
     attempts: Annotated[int, Field(ge=1, le=100)] = ATTEMPTS
     """How often a delivery is tried, with growing pauses, before it is given up."""
 
@@ -160,7 +164,7 @@ class BundleFile(Options):
     trusted_tools: TrustedTools = ()
     """Tools and retrievers, by name or glob, whose results (`tool#field`: part of them) outsiders cannot write."""
     notify: dict[Name, NotifyEntry] = Field(default={})
-    """Who is told of approvals, by name: see [Telling people](approvals.md)."""
+    """Who is told of approvals and alerts, by name: see [Telling people](approvals.md)."""
     alerts: AlertsSection = AlertsSection()
     """What is looked for, and who is told: see [Alerts](alerts.md)."""
     capture: Capture = "redacted"

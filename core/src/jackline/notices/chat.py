@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jackline.notices.target import NoticeError
 
 if TYPE_CHECKING:
-    from jackline.notices.notice import Notice
+    from jackline.notices.outbox import Message
 
 
 def required(target: str) -> Any:
@@ -22,7 +22,7 @@ def required(target: str) -> Any:
         ) from error
 
 
-def send(url: str, notice: Notice, target: str) -> None:
+def send(url: str, notice: Message, target: str) -> None:
     """Tell one service. Raises NoticeError, which never says the URL: it holds the service's token."""
     apprise = required(target)
     service = apprise.Apprise()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from jackline.answers import REFUSING, AnswerError, verified
 from jackline.journal.payloads import redact
+from jackline.notices.target import KINDS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from jackline.answers import Answer, Approvers
     from jackline.approvals import Asked, Question
 
-Kind = Literal["asked", "answered", "expired", "used"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+__all__ = ["KINDS", "Kind", "Notice", "told_of"]
+
 _SHORT = 12
 _ID_DIGITS = 32
 
@@ -57,6 +58,16 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Of an answer: the reason that they gave."""
     refused: str = ""
     """Of an answer that does not count: why."""
+
+    @property
+    def about(self) -> str:
+        """What is told of: the approval."""
+        return self.approval
+
+    @property
+    def body(self) -> bytes:
+        """What a webhook gets."""
+        return msgspec.json.encode({"type": f"approval.{self.kind}", **msgspec.to_builtins(self)})
 
     @property
     def title(self) -> str:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import msgspec
 
-from jackline.notices.notice import Notice
 from jackline.notices.target import NoticeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from jackline.notices.target import Target
@@ -29,15 +28,56 @@ CREATE TABLE IF NOT EXISTS deliveries (
     error TEXT NOT NULL, PRIMARY KEY (notice, target)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS deliveries_due ON deliveries (state, target, due);
+CREATE INDEX IF NOT EXISTS notices_about ON notices (approval, number);
 """
 _KEEP = "INSERT OR IGNORE INTO notices (id, approval, at, body) VALUES (?, ?, ?, ?)"
-_decode = msgspec.json.Decoder(Notice).decode
+_DUE = """
+SELECT body, attempts FROM deliveries AS here JOIN notices AS told ON told.id = here.notice
+WHERE here.state = 'waiting' AND here.target = ? AND here.due <= ? AND NOT EXISTS (
+    SELECT 1 FROM notices AS before JOIN deliveries AS held ON held.notice = before.id
+    WHERE before.approval = told.approval AND before.number < told.number
+    AND held.target = here.target AND held.state = 'waiting'
+) ORDER BY here.due, told.at, told.number LIMIT 1
+"""
+"""What was told first of one approval or alert is told first: what comes after it waits until it was taken."""
+
+
+class Message(Protocol):
+    """What an outbox keeps and sends: a notice of an approval, an alert."""
+
+    @property
+    def id(self) -> str:
+        """The same whenever the same thing is told again."""
+
+    @property
+    def kind(self) -> str:
+        """What happened; targets say of which kinds they are told."""
+
+    @property
+    def about(self) -> str:
+        """The approval or alert."""
+
+    @property
+    def at(self) -> float:
+        """When it happened, Unix seconds."""
+
+    @property
+    def title(self) -> str:
+        """One line for people."""
+
+    @property
+    def text(self) -> str:
+        """The rest for people."""
+
+    @property
+    def body(self) -> bytes:
+        """What a webhook gets: JSON."""
 
 
 class Delivery(NamedTuple):
     """One notice that one target has not taken yet."""
 
-    notice: Notice
+    notice: Any
     target: str
     attempts: int
     """How often it was tried."""
@@ -51,64 +91,97 @@ class Counts(NamedTuple):
     """Given up after as many tries as the bundle allows."""
 
 
-class Outbox:
-    """The outbox of a home: `Outbox(path)`. Raises NoticeError where it cannot be used."""
+class Tried(NamedTuple):
+    """What one target was told, or not, of one thing."""
 
-    def __init__(self, path: Path, now: float) -> None:
-        """What was over before `now` of the first opening is not told."""
+    target: str
+    at: float
+    error: str
+    """Empty where it took it."""
+
+
+class Outbox:
+    """An outbox: `Outbox(path, now)`. Raises NoticeError where it cannot be used."""
+
+    def __init__(self, path: Path, now: float, decode: Callable[[bytes], Message] | None = None) -> None:
+        """What was over before `now` of the first opening is not told; `decode` reads a kept message."""
         self.path = path
+        self._decode: Callable[[bytes], Any] = decode or _notice
         with self._told():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
             self._database = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
             self._database.executescript(_TABLES)
+            if all(row[1] != "tried" for row in self._database.execute("PRAGMA table_info(deliveries)")):
+                self._database.execute("ALTER TABLE deliveries ADD COLUMN tried REAL NOT NULL DEFAULT 0")
             with self._writing():
                 self._database.execute("INSERT INTO begun SELECT ? WHERE NOT EXISTS (SELECT 1 FROM begun)", (now,))
         self.begun: float = self._one("SELECT at FROM begun")[0]
 
-    def take(self, notices: Iterable[Notice], targets: Iterable[Target]) -> int:
+    def take(self, notices: Iterable[Message], targets: Iterable[Target]) -> int:
         """Keep notices that are not in it yet, one delivery for each target that wants them; how many were new."""
         listed = list(targets)
         new = 0
         with self._writing():
             for notice in notices:
-                row = (notice.id, notice.approval, notice.at, msgspec.json.encode(notice))
+                row = (notice.id, notice.about, notice.at, msgspec.json.encode(notice))
                 if not self._run(_KEEP, row).rowcount:
                     continue
                 new += 1
                 for target in listed:
                     if notice.kind in target.on:
                         values = (notice.id, target.name)
-                        self._run("INSERT INTO deliveries VALUES (?, ?, 'waiting', 0, 0, '')", values)
+                        self._run("INSERT INTO deliveries VALUES (?, ?, 'waiting', 0, 0, '', 0)", values)
         return new
 
     def due(self, target: str, now: float) -> Delivery | None:
         """What this target is to be told next; None where nothing is due."""
-        query = (
-            "SELECT body, attempts FROM deliveries JOIN notices ON id = notice "
-            "WHERE state = 'waiting' AND target = ? AND due <= ? ORDER BY due, at, number LIMIT 1"
-        )
-        row = self._one(query, (target, now))
-        return Delivery(_decode(row[0]), target, row[1]) if row is not None else None
+        row = self._one(_DUE, (target, now))
+        return Delivery(self._decode(row[0]), target, row[1]) if row is not None else None
 
-    def sent(self, delivery: Delivery) -> None:
+    def sent(self, delivery: Delivery, now: float) -> None:
         """The target took it."""
-        self._mark(delivery, "sent", 0.0, "")
+        self._mark(delivery, "sent", 0.0, "", now)
 
-    def failed(self, delivery: Delivery, error: str, due: float | None) -> None:
+    def failed(self, delivery: Delivery, error: str, due: float | None, now: float) -> None:
         """The target did not take it: it is tried again when it is due, or given up (None)."""
-        self._mark(delivery, "dead" if due is None else "waiting", due or 0.0, error)
+        self._mark(delivery, "dead" if due is None else "waiting", due or 0.0, error, now)
 
-    def again(self, now: float) -> int:
-        """Try everything anew that was given up; how many there are."""
+    def again(self, now: float, target: str = "") -> int:
+        """Try everything anew that was given up, of one target or of all; how many there are."""
         with self._writing():
-            query = "UPDATE deliveries SET state = 'waiting', attempts = 0, due = ? WHERE state = 'dead'"
-            return self._run(query, (now,)).rowcount
+            query = (
+                "UPDATE deliveries SET state = 'waiting', attempts = 0, due = ? "
+                "WHERE state = 'dead' AND (target = ? OR ? = '')"
+            )
+            return self._run(query, (now, target, target)).rowcount
+
+    def told(self, about: str) -> list[Tried]:
+        """What each target was told last of one approval or alert, or why it was not."""
+        query = (
+            "SELECT target, tried, error FROM deliveries JOIN notices ON id = notice "
+            "WHERE approval = ? AND tried > 0 ORDER BY number"
+        )
+        with self._told():
+            rows = self._run(query, (about,)).fetchall()
+        return list({row[0]: Tried(*row) for row in rows}.values())
+
+    def told_last(self) -> dict[str, Tried]:
+        """What each target was told last of anything."""
+        query = "SELECT target, MAX(tried), error FROM deliveries WHERE tried > 0 GROUP BY target"
+        with self._told():
+            return {row[0]: Tried(*row) for row in self._run(query).fetchall()}
 
     def counts(self) -> Counts:
         """How many deliveries wait, and how many were given up."""
         query = "SELECT COALESCE(SUM(state = 'waiting'), 0), COALESCE(SUM(state = 'dead'), 0) FROM deliveries"
         return Counts(*self._one(query))
+
+    def counts_by_target(self) -> dict[str, Counts]:
+        """The same for each target that was to be told anything."""
+        query = "SELECT target, SUM(state = 'waiting'), SUM(state = 'dead') FROM deliveries GROUP BY target"
+        with self._told():
+            return {row[0]: Counts(row[1], row[2]) for row in self._run(query).fetchall()}
 
     def errors(self) -> list[tuple[str, str, int]]:
         """What targets said last of what they did not take: target, error, how many."""
@@ -146,9 +219,12 @@ class Outbox:
             self._run(f"DELETE FROM deliveries WHERE notice IN ({mine})", (approval,))  # noqa: S608 - as above
             self._run("DELETE FROM notices WHERE approval = ?", (approval,))
 
-    def _mark(self, delivery: Delivery, state: str, due: float, error: str) -> None:
-        query = "UPDATE deliveries SET state = ?, attempts = ?, due = ?, error = ? WHERE notice = ? AND target = ?"
-        values = (state, delivery.attempts + 1, due, error, delivery.notice.id, delivery.target)
+    def _mark(self, delivery: Delivery, state: str, due: float, error: str, now: float) -> None:
+        query = (
+            "UPDATE deliveries SET state = ?, attempts = ?, due = ?, error = ?, tried = ? "
+            "WHERE notice = ? AND target = ?"
+        )
+        values = (state, delivery.attempts + 1, due, error, now, delivery.notice.id, delivery.target)
         with self._writing():
             self._run(query, values)
 
@@ -178,3 +254,9 @@ class Outbox:
         except (sqlite3.Error, OSError) as error:
             told = "what it still had to send is found again from the approvals; move it away where it is broken"
             raise NoticeError(f"the outbox {self.path} cannot be used: {error}; {told}") from error
+
+
+def _notice(body: bytes) -> Any:
+    from jackline.notices.notice import Notice  # noqa: PLC0415 - alerts' outboxes have no notices
+
+    return msgspec.json.decode(body, type=Notice)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import random
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from jackline.approvals import ApprovalError, Approvals
-from jackline.notices import chat, webhook
+from jackline.notices.courier import Courier, only_one
 from jackline.notices.notice import told_of
 from jackline.notices.outbox import Outbox
-from jackline.notices.target import NoticeError
+from jackline.notices.target import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,11 +18,7 @@ if TYPE_CHECKING:
     from jackline.answers import Approvers
     from jackline.home import Home
     from jackline.notices.notice import Notice
-    from jackline.notices.outbox import Delivery
     from jackline.notices.target import Target
-
-_FIRST_S = 5.0
-_LONGEST_S = 3600.0
 
 
 class Round(NamedTuple):
@@ -42,7 +33,7 @@ class Round(NamedTuple):
     """Another process is at it: nothing was done here."""
 
 
-class Sender:
+class Sender(Courier):
     """Tells a bundle's targets of what happens to the approvals of a home."""
 
     def __init__(
@@ -60,19 +51,15 @@ class Sender:
 
         Raises NoticeError where a secret is missing or unfit, or apprise is wanted and not installed.
         """
+        targets = [target for target in targets if not target.on.isdisjoint(KINDS)]
+        super().__init__(targets, environ=environ, clock=clock, chance=chance)
         self._home, self._approvers, self._capture = home, approvers, capture
-        self._clock, self._chance = clock, chance
-        self.targets = {target.name: target.resolved(environ) for target in targets}
-        self._secrets = {name: _secret(target) for name, target in self.targets.items() if target.webhook}
-        for name, target in self.targets.items():
-            if target.apprise:
-                chat.required(name)
         self._over: set[str] = set()
         """Approvals that have ended and of which all is told."""
 
     def round(self) -> Round:
         """Take in what is new, then send what is due; a target that fails is left alone until the next round."""
-        with _only_one(self._home) as alone:
+        with only_one(self._home.outbox) as alone:
             if not alone:
                 return Round(busy=True)
             outbox = Outbox(self._home.outbox, self._clock())
@@ -83,7 +70,7 @@ class Sender:
                 outbox.forget(set(over), self.targets.values())
                 sent, failed = 0, 0
                 for target in self.targets.values():
-                    done, broken = self._send(outbox, target)
+                    done, broken = self.drain(outbox, target)
                     sent, failed = sent + done, failed + broken
                 return Round(new, sent, failed, *outbox.counts())
             finally:
@@ -108,59 +95,3 @@ class Sender:
             except ApprovalError:
                 continue
             over[name] = ended is not None
-
-    def _send(self, outbox: Outbox, target: Target) -> tuple[int, int]:
-        sent = 0
-        while (delivery := outbox.due(target.name, self._clock())) is not None:
-            try:
-                self._deliver(delivery, target)
-            except NoticeError as error:
-                outbox.failed(delivery, str(error), self._due(delivery, target))
-                return sent, 1
-            outbox.sent(delivery)
-            sent += 1
-        return sent, 0
-
-    def _deliver(self, delivery: Delivery, target: Target) -> None:
-        notice = delivery.notice
-        if target.apprise:
-            chat.send(target.apprise, notice, target.name)
-            return
-        body = msgspec.json.encode({"type": f"approval.{notice.kind}", **msgspec.to_builtins(notice)})
-        told = webhook.headers(self._secrets[target.name], notice.id, int(self._clock()), body)
-        webhook.post(target.webhook, body, told)
-
-    def _due(self, delivery: Delivery, target: Target) -> float | None:
-        """When to try again: the pauses double, each by a part that chance shortens; None after the last try."""
-        tried = delivery.attempts + 1
-        if tried >= target.attempts:
-            return None
-        pause = min(_LONGEST_S, _FIRST_S * 2.0 ** min(tried - 1, 20))
-        return self._clock() + pause * (0.5 + 0.5 * self._chance())
-
-
-def _secret(target: Target) -> webhook.Secret:
-    try:
-        return webhook.Secret(target.secret)
-    except NoticeError as error:
-        raise NoticeError(f"notify '{target.name}': {error}") from None
-
-
-@contextmanager
-def _only_one(home: Home) -> Iterator[bool]:
-    """Hold the lock of this home's outbox, or say that another holds it; the system frees it when its holder dies."""
-    path = home.outbox.with_suffix(".lock")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise NoticeError(f"{path} cannot be opened: {error.strerror}; mend its rights") from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)

@@ -1,0 +1,103 @@
+"""Carries what an outbox holds to targets: each in its way, again and again with growing pauses."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from jackline.notices import chat, webhook
+from jackline.notices.target import NoticeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from jackline.notices.outbox import Delivery, Message, Outbox
+    from jackline.notices.target import Target
+
+_FIRST_S = 5.0
+_LONGEST_S = 3600.0
+
+
+class Courier:
+    """Knows the targets' secrets, and how each is told."""
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        *,
+        environ: Mapping[str, str],
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """`environ` has the secrets that targets refer to; `chance` gives numbers from 0 to 1.
+
+        Raises NoticeError where a secret is missing or unfit, or apprise is wanted and not installed.
+        """
+        self._clock, self._chance = clock, chance
+        self.targets = {target.name: target.resolved(environ) for target in targets}
+        self._secrets = {name: _secret(target) for name, target in self.targets.items() if target.webhook}
+        for name, target in self.targets.items():
+            if target.apprise:
+                chat.required(name)
+
+    def drain(self, outbox: Outbox, target: Target) -> tuple[int, int]:
+        """Send what is due to a target, up to the first that it does not take; how many it took, and whether not."""
+        sent = 0
+        while (delivery := outbox.due(target.name, self._clock())) is not None:
+            try:
+                self.deliver(delivery.notice, target)
+            except NoticeError as error:
+                outbox.failed(delivery, str(error), self.due(delivery, target), self._clock())
+                return sent, 1
+            outbox.sent(delivery, self._clock())
+            sent += 1
+        return sent, 0
+
+    def deliver(self, message: Message, target: Target) -> None:
+        """Tell one target of one thing. Raises NoticeError, which never says a secret."""
+        if target.apprise:
+            chat.send(target.apprise, message, target.name)
+            return
+        body = message.body
+        told = webhook.headers(self._secrets[target.name], message.id, int(self._clock()), body)
+        webhook.post(target.webhook, body, told)
+
+    def due(self, delivery: Delivery, target: Target) -> float | None:
+        """When to try again: the pauses double, each by a part that chance shortens; None after the last try."""
+        tried = delivery.attempts + 1
+        if tried >= target.attempts:
+            return None
+        pause = min(_LONGEST_S, _FIRST_S * 2.0 ** min(tried - 1, 20))
+        return self._clock() + pause * (0.5 + 0.5 * self._chance())
+
+
+def _secret(target: Target) -> webhook.Secret:
+    try:
+        return webhook.Secret(target.secret)
+    except NoticeError as error:
+        raise NoticeError(f"notify '{target.name}': {error}") from None
+
+
+@contextmanager
+def only_one(outbox: Path) -> Iterator[bool]:
+    """Hold the lock of an outbox, or say that another holds it; the system frees it when its holder dies."""
+    path = outbox.with_suffix(".lock")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise NoticeError(f"{path} cannot be opened: {error.strerror}; mend its rights") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
