@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from console_harness import PASSWORD, Process, login, program
@@ -11,10 +13,11 @@ from fastapi.routing import APIRoute
 from jackline.events import AccessAmended, LoggedIn, LoggedOut, LoginFailed
 from jackline.home import Home
 from jackline.journal import read, verify
-from jackline_console.access.attempts import Attempts
+from jackline_console.access.attempts import Attempts, network
 from jackline_console.access.gate import NEEDS
 from jackline_console.access.logins import Logins
 from jackline_console.access.passwords import hashed, matches
+from jackline_console.access.refusals import Refusals
 from jackline_console.access.roles import ROLES
 from jackline_console.access.users import AccessError, User, Users
 from jackline_console.app import create_app
@@ -269,31 +272,99 @@ class TestWithoutAServer:
         assert logins.follow(text, 1901.0) is None
         text = logins.link("ana", "admin", 1000.0)
         assert logins.follow("other", 1001.0) is None
-        _, login = logins.follow(text, 1001.0)
-        assert (login.name, login.how) == ("ana", "link")
+        assert logins.follow(text, 1001.0) == ("ana", "admin")
         assert logins.follow(text, 1001.0) is None
 
     def test_failures_wait_longer_each_time_and_are_forgotten(self):
         attempts = Attempts()
-        for _ in range(5):
-            assert attempts.wait("Ana", "10.0.0.1", 0.0) == 0
-            attempts.failed("ana", "10.0.0.1", 0.0)
-        waits = []
-        for _ in range(4):
-            waits.append(attempts.wait("ANA", "10.0.0.2", 0.0))
-            attempts.failed("ana", "10.0.0.2", 0.0)
-        assert waits == [1.0, 2.0, 4.0, 8.0], "whatever the address"
-        assert attempts.wait("ben", "10.0.0.3", 0.0) == 0
+        assert [attempts.attempt("Ana", "10.0.0.1", 0.0) for _ in range(5)] == [0.0] * 5
+        now, waits = 0.0, []
+        for _ in range(12):
+            waits.append(attempts.attempt("ANA", f"10.0.0.{len(waits) + 2}", now))
+            assert attempts.attempt("ana", "10.0.0.99", now) == waits[-1], "whoever waits is not counted"
+            now += waits[-1]
+            assert attempts.attempt("ana", "10.0.0.98", now) == 0
+        assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 900.0, 900.0], "wherever from"
+        assert attempts.attempt("ben", "10.0.0.97", 0.0) == 0
         for number in range(20):
-            attempts.failed(f"user {number}", "10.0.0.4", 0.0)
-        assert attempts.wait("ben", "10.0.0.4", 0.0) == 1.0, "whatever the account"
-        for _ in range(30):
-            attempts.failed("", "10.0.0.5", 0.0)
-        assert attempts.wait("", "10.0.0.6", 0.0) == 0, "a flood of links from one place stops nobody elsewhere"
-        attempts.succeeded("ana", "10.0.0.9")
-        assert attempts.wait("ana", "10.0.0.9", 0.0) == 0
-        attempts.failed("ben", "10.0.0.4", 4000.0)
-        assert attempts.wait("ben", "10.0.0.4", 4000.0) == 0, "an hour later it begins anew"
+            assert attempts.attempt(f"user {number}", "10.0.1.4", 0.0) == 0
+        assert attempts.attempt("ben", "10.0.1.4", 0.0) == 1.0, "whatever the account"
+        assert attempts.attempt("ben", "10.0.1.4", 4000.0) == 0, "an hour later it begins anew"
+
+    def test_parallel_guesses_are_all_counted(self):
+        attempts = Attempts()
+        gate = threading.Barrier(16)
+
+        def guess(_):
+            gate.wait()
+            return attempts.attempt("ana", "10.0.0.1", 0.0)
+
+        with ThreadPoolExecutor(16) as pool:
+            assert sorted(pool.map(guess, range(16))) == [0.0] * 5 + [1.0] * 11
+
+    def test_one_network_of_ipv6_is_one_place(self):
+        attempts = Attempts()
+        for number in range(20):
+            assert attempts.attempt(f"user {number}", f"2001:db8::{number:x}", 0.0) == 0
+        assert attempts.attempt("ana", "2001:db8::ffff:1", 0.0) == 1.0
+        assert attempts.attempt("ana", "2001:db8:0:1::1", 0.0) == 0
+        assert [network(one) for one in ("::ffff:10.0.0.1", "no address")] == ["10.0.0.1", "no address"]
+
+    def test_a_flood_on_a_name_does_not_stop_whoever_was_let_in_before(self):
+        attempts = Attempts()
+        attempts.attempt("ana", "10.0.0.1", 0.0)
+        attempts.succeeded("ana", "10.0.0.1")
+        for _ in range(5):
+            attempts.attempt("ana", "10.6.6.6", 0.0)
+        assert attempts.attempt("ana", "10.6.6.6", 0.0) == 1.0
+        assert attempts.attempt("ana", "10.0.0.1", 0.0) == 0
+
+    def test_links_and_tokens_stop_no_password_and_a_name_of_ones_own_hides_no_guesses(self):
+        attempts = Attempts()
+        assert [attempts.attempt("", "10.0.0.5", 0.0) for _ in range(21)] == [0.0] * 20 + [1.0]
+        assert attempts.attempt("ana", "10.0.0.5", 0.0) == 0
+        for number in range(19):
+            assert attempts.attempt(f"user {number}", "10.0.0.5", 0.0) == 0
+            assert attempts.attempt("eve", "10.0.0.5", 0.0) in (0, 1.0)
+            attempts.succeeded("eve", "10.0.0.5")
+        attempts.attempt("one more", "10.0.0.5", 0.0)
+        assert attempts.attempt("ben", "10.0.0.5", 0.0) > 0, "what eve may, makes no other guess undone"
+
+    def test_what_is_remembered_is_bounded(self):
+        attempts = Attempts()
+        for number in range(11_000):
+            attempts.attempt(f"user {number}", f"10.{number >> 8}.{number & 255}.1", 0.0)
+            attempts.succeeded(f"user {number}", f"10.{number >> 8}.{number & 255}.1")
+            attempts.attempt(f"user {number}", f"10.{number >> 8}.{number & 255}.2", 0.0)
+        assert len(attempts._failed) <= 10_000
+        assert len(attempts._known) <= 10_000
+        logins = Logins(100.0, 40.0)
+        links = [logins.link("ana", "admin", 0.0) for _ in range(150)]
+        assert logins.follow(links[0], 1.0) is None
+        assert logins.follow(links[-1], 1.0) == ("ana", "admin")
+
+    def test_of_two_who_follow_a_link_at_once_one_comes_in(self):
+        logins, gate = Logins(100.0, 40.0), threading.Barrier(16)
+        text = logins.link("ana", "admin", 0.0)
+
+        def follow(_):
+            gate.wait()
+            return logins.follow(text, 1.0)
+
+        with ThreadPoolExecutor(16) as pool:
+            assert sum(found is not None for found in pool.map(follow, range(16))) == 1
+
+    def test_a_flood_of_refusals_is_counted_and_does_not_fill_the_journal(self):
+        kept = []
+        refusals = Refusals(kept.append)
+        for number in range(1000):
+            refusals.tell(LoginFailed(at=1000.0, name="", how="token", reason="x", address=f"10.0.{number}.1"))
+        refusals.count()
+        assert len(kept) == 60
+        refusals.tell(LoginFailed(at=1060.0, name="ana", how="password", reason="x"))
+        assert (kept[-1].name, kept[-1].unrecorded) == ("ana", 941)
+        refusals.tell(LoginFailed(at=1061.0, name="ana", how="password", reason="x"))
+        assert kept[-1].unrecorded == 0
 
     def test_passwords(self):
         known = hashed("a long password")

@@ -17,6 +17,7 @@ from jackline.person import Person
 from jackline.plugins import installed_plugins
 from jackline_console.access.attempts import Attempts
 from jackline_console.access.logins import Login, Logins
+from jackline_console.access.refusals import Refusals
 from jackline_console.access.users import PREFIX, Users
 from jackline_console.bundles import Bundles
 from jackline_console.live import Live
@@ -50,6 +51,7 @@ class Console:
         self.users = Users(self.home.path / "console")
         self.logins = Logins(settings.session_s, settings.idle_s)
         self.attempts = Attempts()
+        self.refusals = Refusals(self.record)
         self.bundles = Bundles(self.home, settings.bundle)
         self.questions = Questions(self.home, self.bundles)
         self.live = Live(self.home, self.store, self.questions.pending, clock)
@@ -99,18 +101,48 @@ class Console:
         return name if _ID.fullmatch(name) else self.session(name).session
 
     def token_login(self, text: str, address: str) -> Login | None:
-        """The login of a script by its token."""
+        """The login of a script by its token. On record it is `token NAME`, which is nobody's name."""
         now = self.clock()
         if self.secret and secrets.compare_digest(text.encode(), self.secret.encode()):
             return Login(name=self.owner, role="admin", how="token")
         token = self.users.token(text, now) if text.startswith(PREFIX) else None
         if token is None:
-            if self.attempts.wait("", address, now) <= 0:  # whoever floods does not fill the journal
-                reason = "unknown, expired or revoked"
-                self.record(LoginFailed(at=now, name="", how="token", reason=reason, address=address))
-            self.attempts.failed("", address, now)
+            reason = "unknown, expired or revoked"
+            self.refused(LoginFailed(at=now, name="", how="token", reason=reason, address=address))
             return None
-        return Login(name=token.name, role=token.role, how="token", expires=token.expires)
+        self.users.used(token, now)
+        name, standing = f"token {token.name}", token.id
+        return Login(name=name, role=token.role, how="token", expires=token.expires, standing=standing)
+
+    def cookie_login(self, text: str) -> Login | None:
+        """The login of a browser by its cookie; None where there is none, it is over, or its user was changed."""
+        login = self.logins.find(text, self.clock())
+        return login if login is not None and self.holds(login) else None
+
+    def holds(self, login: Login) -> bool:
+        """Whether a login still is one, by the users' file as it is now, whoever changed it."""
+        now = self.clock()
+        if login.how == "token":
+            token = self.users.tokens().get(login.standing)
+            return not login.standing or (token is not None and (token.expires is None or now < token.expires))
+        if login.how != "link":
+            user = self.users.users().get(login.name)
+            if user is None or user.standing != login.standing:
+                self.logins.end(login)
+        return self.logins.holds(login, now)
+
+    def refused(self, event: LoginFailed) -> None:
+        """Put on record that somebody was not let in who needs no password; floods are counted only."""
+        if self.attempts.attempt("", event.address, event.at) > 0:
+            self.refusals.count()
+        else:
+            self.refusals.tell(event)
+
+    def end_streams(self) -> None:
+        """End the streams of logins that are over."""
+        for stream in list(self.streams):
+            if not self.holds(stream.login):
+                stream.end("the login has ended")
 
     def lost_events(self) -> int:
         """Observations that could not be written, by every process's own word."""

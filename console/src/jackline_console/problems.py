@@ -14,6 +14,7 @@ from jackline.approvals import ApprovalError
 from jackline.control import ControlError
 from jackline.errors import BundleError, JacklineError, JournalError, StoreError
 from jackline.person import MisfitError, StandingError
+from jackline_console.access.users import AccessError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,6 +111,7 @@ _OWN: tuple[tuple[type[JacklineError], int, str, str], ...] = (
     (StoreError, 503, "store", "the journals hold everything; see: jackline doctor"),
     (JournalError, 503, "journal", "nothing was done, since it could not be recorded; see: jackline doctor"),
     (ControlError, 503, "control", "see: jackline doctor"),
+    (AccessError, 503, "access", "whoever runs the console mends it: the file is console/access.json of the home"),
 )
 
 

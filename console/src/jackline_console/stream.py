@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from jackline_console._version import __version__
+from jackline_console.access.users import AccessError
 from jackline_console.problems import ProblemError
 from jackline_console.tail import LIVE_S, Batch, Item, item
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 PAGE = 500
 """Events in one message."""
+CHECK_S = 5.0
+"""How often a stream looks whether its login still is one, however much or little it sends."""
 _KEPT = 20
 """Batches that are kept for a client that does not read; beyond them it is served from the index again."""
 _CURSOR = re.compile(r"([0-9a-f]{0,32})\.([0-9]{1,18})")
@@ -75,7 +78,8 @@ class Stream:
     """Told by the tail in its thread, read by one client's task."""
 
     def __init__(self, console: Console, login: Login, wanted: Wanted, executor: Executor) -> None:
-        self._console, self._login, self._wanted, self._executor = console, login, wanted, executor
+        self.login = login
+        self._console, self._wanted, self._executor = console, wanted, executor
         self._loop = asyncio.get_running_loop()
         self._batches: deque[Batch] = deque()
         self._woken = asyncio.Event()
@@ -83,6 +87,7 @@ class Stream:
         self._ending = ""
         self._live_seen = console.tail.version
         self._cursor = Cursor("", 0)
+        self._checked = self._loop.time()
 
     def tell(self, batch: Batch) -> None:
         """Take a batch from the tail's thread."""
@@ -92,9 +97,10 @@ class Stream:
             self._overrun = True
 
     def end(self, why: str) -> None:
-        """Say goodbye, and end."""
+        """Say goodbye, and end; from any thread."""
         self._ending = why
-        self._woken.set()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the server ends
+            self._loop.call_soon_threadsafe(self._woken.set)
 
     async def messages(self, after: Cursor | None) -> AsyncIterator[str]:
         """Everything that is sent, message by message, until the client goes or may not read any more."""
@@ -131,7 +137,7 @@ class Stream:
 
     async def _catch_up(self) -> AsyncIterator[str]:
         """From the index, page by page, until the tail's batches can take over."""
-        while not self._ending:
+        while await self._goes_on():
             self._overrun, cursor = False, self._cursor
             end = self._console.tail.position
             if cursor.position >= end or cursor.epoch != self._console.tail.epoch:
@@ -149,7 +155,7 @@ class Stream:
         """What the tail tells, as long as this client keeps up."""
         heartbeat = self._console.settings.heartbeat_s
         quiet_since = self._loop.time()
-        while not self._ending:
+        while await self._goes_on():
             if self._batches:
                 message = self._message_of(self._batches.popleft())
                 if message:
@@ -162,15 +168,26 @@ class Stream:
                 yield message
             left = quiet_since + heartbeat - self._loop.time()
             if left <= 0:
-                if not self._console.logins.holds(self._login, self._console.clock()):
-                    self._ending = "the login has ended"
-                    return
                 quiet_since = self._loop.time()
                 yield await self._heartbeat(self._cursor)
                 continue
             self._woken.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), min(left, LIVE_S) if self._wanted.live else left)
+                await asyncio.wait_for(self._woken.wait(), min(left, LIVE_S if self._wanted.live else CHECK_S))
+
+    async def _goes_on(self) -> bool:
+        """Whether nobody ended it; every few seconds also whether its login holds, whoever changed the users."""
+        if not self._ending and self._loop.time() - self._checked >= min(CHECK_S, self._console.settings.heartbeat_s):
+            self._checked = self._loop.time()
+            if not await self._loop.run_in_executor(self._executor, self._holds):
+                self._ending = "the login has ended"
+        return not self._ending
+
+    def _holds(self) -> bool:
+        try:
+            return self._console.holds(self.login)
+        except AccessError:  # what cannot be looked at is answered when it connects again
+            return False
 
     def _message_of(self, batch: Batch) -> str:
         """What a batch gives this client; empty where nothing of it is asked for. The cursor moves on."""

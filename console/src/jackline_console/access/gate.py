@@ -40,7 +40,7 @@ async def login_of(request: Request) -> Login:
                 return login
         raise _not_logged_in("the token in `Authorization` is unknown, expired or revoked", "token")
     cookie = request.cookies.get(console.settings.cookie)
-    login = console.logins.find(cookie, console.clock()) if cookie else None
+    login = await run_in_threadpool(console.cookie_login, cookie) if cookie else None
     if login is None:
         raise _not_logged_in("nobody is logged in, or the login has expired", "login")
     if request.method not in _SAFE:

@@ -11,6 +11,7 @@ from jackline_console.access.users import digest
 
 _LINK_S = 900.0
 _MOST = 10_000
+_LINKS = 100
 
 
 @dataclass(kw_only=True)
@@ -26,6 +27,8 @@ class Login:
     used: float = 0.0
     key: str = field(default="", repr=False)
     """What the session is kept under; empty for scripts."""
+    standing: str = field(default="", repr=False)
+    """What the user's file said when they came in (`User.standing`), or the script's token by its id."""
 
 
 class Logins:
@@ -42,21 +45,23 @@ class Logins:
         text = secrets.token_urlsafe(32)
         with self._lock:
             self._links = {key: link for key, link in self._links.items() if now < link[0]}
+            while len(self._links) >= _LINKS:
+                del self._links[next(iter(self._links))]
             self._links[digest(text)] = (now + _LINK_S, name, role)
         return text
 
-    def follow(self, text: str, now: float) -> tuple[str, Login] | None:
-        """Use up a link: the cookie and the session that it gives; None where it is not known or over."""
+    def follow(self, text: str, now: float) -> tuple[str, Role] | None:
+        """Use up a link: who comes in, and as what; None where it is not known or over."""
         with self._lock:
             until, name, role = self._links.pop(digest(text), (0.0, "", "viewer"))
-        return self.begin(name, role, "link", now) if now < until else None
+        return (name, role) if now < until else None
 
-    def begin(self, name: str, role: Role, how: How, now: float) -> tuple[str, Login]:
+    def begin(self, name: str, role: Role, how: How, now: float, standing: str = "") -> tuple[str, Login]:
         """Begin a session; gives the cookie's text and the session."""
         text = secrets.token_urlsafe(32)
         expires = now + self._session_s
         login = Login(name=name, role=role, how=how, csrf=secrets.token_urlsafe(24), expires=expires, used=now)
-        login.key = digest(text)
+        login.key, login.standing = digest(text), standing
         with self._lock:
             if len(self._sessions) >= _MOST:
                 self._drop(now)

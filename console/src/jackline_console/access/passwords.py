@@ -13,6 +13,12 @@ from jackline_console.access.users import LONGEST, SHORTEST, AccessError
 _hasher = PasswordHasher()
 _turn = threading.BoundedSemaphore(2)
 """Each hash takes 64 MiB: two at a time, whoever asks."""
+_waiting = threading.BoundedSemaphore(4)
+"""Whoever floods the login takes no more than half of the threads in which everything else is answered."""
+
+
+class BusyError(AccessError):
+    """Too many passwords are being looked at."""
 
 
 def hashed(password: str) -> str:
@@ -26,12 +32,17 @@ def hashed(password: str) -> str:
 
 
 def matches(known: str, password: str) -> bool:
-    """Whether a password is the one of a hash; takes as long where there is no hash."""
-    with _turn:
-        try:
-            return _hasher.verify(known or _nobody(), password[:LONGEST].encode(errors="surrogatepass")) and bool(known)
-        except (VerificationError, InvalidHashError):
-            return False
+    """Whether a password is the one of a hash; takes as long where there is no hash. Raises BusyError."""
+    if not _waiting.acquire(blocking=False):
+        raise BusyError("too many passwords are being looked at")
+    try:
+        with _turn:
+            given = password[:LONGEST].encode(errors="surrogatepass")
+            return _hasher.verify(known or _nobody(), given) and bool(known)
+    except (VerificationError, InvalidHashError):
+        return False
+    finally:
+        _waiting.release()
 
 
 @lru_cache(maxsize=1)

@@ -24,6 +24,8 @@ SHORTEST = 10
 """Characters of a password."""
 LONGEST = 1024
 PREFIX = "jkl_"
+_NOTED_S = 3600.0
+_OTHERS_WRITE = 0o022
 
 
 class AccessError(JacklineError):
@@ -40,6 +42,11 @@ class User(msgspec.Struct, kw_only=True, omit_defaults=True):
     """argon2id of the password; empty for those who come by OIDC only."""
     disabled: bool = False
     last_login: float | None = None
+
+    @property
+    def standing(self) -> str:
+        """Another text after every change of what this user may, and of how they log in."""
+        return digest(f"{self.role} {self.disabled} {self.created} {self.hash}")
 
 
 class Token(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -65,8 +72,8 @@ class Users:
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "access.json"
-        self._seen: tuple[int, int] | None = None
-        self._file = _File()
+        self._seen: tuple[tuple[int, ...], _File] = ((), _File())
+        """The file's signature, and what it holds: one object, so that threads see both or neither."""
 
     def users(self) -> dict[str, User]:
         """Every user by name."""
@@ -85,8 +92,16 @@ class Users:
         with self._changing() as file:
             file.users[user.name] = user
 
-    def change(self, name: str, change: Callable[[User], None]) -> User:
-        """Change one user in place."""
+    def add(self, user: User, told: Callable[[], None]) -> None:
+        """Add a user whom there is not yet; `told` puts it on record before it holds."""
+        with self._changing() as file:
+            if user.name in file.users:
+                raise AccessError(f"there is a user '{user.name}' already")
+            told()
+            file.users[user.name] = user
+
+    def change(self, name: str, change: Callable[[User], None], told: Callable[[], None] = lambda: None) -> User:
+        """Change one user; `told` puts it on record before it holds, and where that fails nothing is changed."""
         with self._changing() as file:
             user = file.users.get(name)
             if user is None:
@@ -95,25 +110,37 @@ class Users:
             change(user)
             if before and not _admins(file):
                 raise AccessError(f"'{name}' is the last admin: nobody could change users any more")
+            told()
             return user
 
-    def issue(self, name: str, role: Role, created: float, expires: float | None) -> tuple[Token, str]:
+    def issue(
+        self, name: str, role: Role, created: float, expires: float | None, told: Callable[[], None] = lambda: None
+    ) -> tuple[Token, str]:
         """Make a token; its text is told this once."""
         text = PREFIX + secrets.token_urlsafe(32)
         token = Token(
             id=secrets.token_hex(8), name=name, role=role, created=created, digest=digest(text), expires=expires
         )
         with self._changing() as file:
+            told()
             file.tokens[token.id] = token
         return token, text
 
-    def revoke(self, identity: str) -> Token:
+    def revoke(self, identity: str, told: Callable[[Token], None] = lambda _: None) -> Token:
         """Take a token away."""
         with self._changing() as file:
             token = file.tokens.pop(identity, None)
-        if token is None:
-            raise AccessError(f"there is no token '{identity[:32]}'; GET /api/v1/tokens lists them")
+            if token is None:
+                raise AccessError(f"there is no token '{identity[:32]}'; GET /api/v1/tokens lists them")
+            told(token)
         return token
+
+    def used(self, token: Token, now: float) -> None:
+        """Note that a token was used: once an hour is enough to see which ones nobody needs."""
+        if token.last_used is None or now - token.last_used >= _NOTED_S:
+            with contextlib.suppress(AccessError), self._changing() as file:
+                if token.id in file.tokens:
+                    file.tokens[token.id].last_used = now
 
     def token(self, text: str, now: float) -> Token | None:
         """The token with this text; None where there is none, or it has expired."""
@@ -128,20 +155,24 @@ class Users:
             found = self._path.stat()
         except FileNotFoundError:
             return _File()
-        seen = (found.st_mtime_ns, found.st_ino)
-        if seen != self._seen:
-            try:
-                self._file = msgspec.json.decode(self._path.read_bytes(), type=_File)
-            except (OSError, msgspec.MsgspecError) as error:
-                raise AccessError(
-                    f"{self._path} cannot be read: {error}; nobody can log in until it is mended"
-                ) from error
-            self._seen = seen
-        return self._file
+        if found.st_mode & _OTHERS_WRITE:
+            raise AccessError(f"others can write {self._path}, and so log in as anybody: chmod 600 {self._path}")
+        seen = (found.st_mtime_ns, found.st_ino, found.st_size, found.st_mode)
+        if seen != self._seen[0]:
+            self._seen = (seen, self._loaded())
+        return self._seen[1]
+
+    def _loaded(self) -> _File:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_File)
+        except FileNotFoundError:
+            return _File()
+        except (OSError, msgspec.MsgspecError) as error:
+            raise AccessError(f"{self._path} cannot be read: {error}; nobody can log in until it is mended") from error
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[_File]:
-        """The file under its lock; what is changed is written aside and given its name."""
+        """The file under its lock, for nobody else to see; what is changed is written aside and given its name."""
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -149,23 +180,24 @@ class Users:
             raise AccessError(f"{self._path.parent} cannot be written: {error.strerror}") from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            self._seen = None
-            file = self._read()
-            try:
-                yield file
-            except BaseException:
-                self._seen = None  # what was changed in memory does not hold
-                raise
-            part = self._path.with_suffix(f".{os.getpid()}")
+            self._read()  # refuses a file that others can write
+            file = self._loaded()
+            yield file
+            self._write(file)
+        finally:
+            os.close(lock)
+
+    def _write(self, file: _File) -> None:
+        part = self._path.with_suffix(f".{os.getpid()}")
+        try:
             descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb") as out:
                 out.write(msgspec.json.format(msgspec.json.encode(file)))
                 out.flush()
                 os.fsync(out.fileno())
             part.replace(self._path)
-            self._seen = None
-        finally:
-            os.close(lock)
+        except OSError as error:
+            raise AccessError(f"{self._path} cannot be written: {error.strerror}; nothing was changed") from error
 
 
 def _admins(file: _File) -> int:

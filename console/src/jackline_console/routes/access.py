@@ -31,7 +31,7 @@ from jackline_console.routes.asking import Here
 
 if TYPE_CHECKING:
     from jackline_console.access.logins import Login
-    from jackline_console.access.roles import How
+    from jackline_console.access.roles import Role
     from jackline_console.access.users import Token
     from jackline_console.console import Console
 
@@ -61,8 +61,9 @@ def login(here: Here, request: Request, response: Response, given: Credentials) 
             hint="open the link that `jackline console` printed; `jackline console --link` prints another",
         )
     now, source = here.clock(), address(request)
-    wait = here.attempts.wait(given.name, source, now)
+    wait = here.attempts.attempt(given.name, source, now)
     if wait > 0:
+        here.refusals.count()
         raise ProblemError(
             429,
             "too-many",
@@ -71,26 +72,27 @@ def login(here: Here, request: Request, response: Response, given: Credentials) 
             headers={"Retry-After": str(int(wait) + 1)},
         )
     user = here.users.users().get(given.name)
-    if not passwords.matches(user.hash if user is not None else "", given.password) or user is None or user.disabled:
-        here.attempts.failed(given.name, source, now)
+    if not _right(here, given, user, source) or user is None or user.disabled:
         reason = "wrong name or password" if user is None or not user.disabled else "disabled"
         name = given.name if user is not None else ""  # a password typed into the wrong field is not written
-        here.record(LoginFailed(at=now, name=name, how="password", reason=reason, address=source))
+        here.refusals.tell(LoginFailed(at=now, name=name, how="password", reason=reason, address=source))
         raise ProblemError(
             401, "login-refused", "wrong name or password", what="login", hint="an admin can set a new one"
         )
     here.attempts.succeeded(given.name, source)
-    here.users.change(user.name, lambda one: setattr(one, "last_login", now))
-    found = begun(here, response, *here.logins.begin(user.name, user.role, "password", now), source)
-    return _me(here, found)
+    came = LoggedIn(at=now, who=user.name, role=user.role, how="password", address=source)
+    return _me(here, begun(here, request, response, came, user))
 
 
 @router.post("/logout")
 def logout(here: Here, who: Viewer, response: Response) -> Done:
     """Go: the cookie ends."""
     now = here.clock()
-    here.logins.end(who)
-    here.record(LoggedOut(at=now, who=who.name))
+    try:
+        here.record(LoggedOut(at=now, who=who.name))
+    finally:  # whoever goes is gone, also where nobody can write it down
+        here.logins.end(who)
+        here.end_streams()
     response.delete_cookie(
         here.settings.cookie, path="/", httponly=True, samesite="strict", secure=here.settings.secure
     )
@@ -120,12 +122,12 @@ def users(here: Here, _who: Admin) -> Page[UserView]:
 @router.post("/users", status_code=201)
 def add_user(here: Here, who: Admin, given: NewUser) -> UserView:
     """Let somebody log in."""
-    if given.name in here.users.users():
-        raise ProblemError(409, "state", f"there is a user '{given.name}' already", what="name", value=given.name)
-    now = here.clock()
-    user = User(name=given.name, role=given.role, created=now, hash=passwords.hashed(given.password))
-    _amended(here, who, given.name, given.why, {"created": True, "role": given.role})
-    here.users.put(user)
+    user = User(name=given.name, role=given.role, created=here.clock(), hash=passwords.hashed(given.password))
+    changes: dict[str, object] = {"created": True, "role": given.role}
+    try:
+        here.users.add(user, lambda: _amended(here, who, given.name, given.why, changes))
+    except AccessError as error:
+        raise ProblemError(409, "state", str(error), what="name", value=given.name) from error
     prepared(user.name, user.role)
     return _user(user)
 
@@ -150,11 +152,11 @@ def change_user(here: Here, who: Admin, name: str, given: UserChange) -> UserVie
         user.hash = secret if secret is not None else user.hash
 
     try:
-        changed = here.users.change(name, change)
+        changed = here.users.change(name, change, lambda: _amended(here, who, name, given.why, told))
     except AccessError as error:
         raise ProblemError(409, "state", str(error), what="user", value=name) from error
-    _amended(here, who, name, given.why, told)
     here.logins.end_all(name)
+    here.end_streams()
     prepared(changed.name, changed.role)
     return _user(changed)
 
@@ -169,32 +171,34 @@ def tokens(here: Here, _who: Admin) -> Page[TokenView]:
 def add_token(here: Here, who: Admin, given: NewToken) -> MadeToken:
     """Make a token; its text is in this answer only."""
     now = here.clock()
-    _amended(here, who, f"token {given.name}", given.why, {"created": True, "role": given.role})
     expires = None if given.expires_s is None else now + given.expires_s
-    token, text = here.users.issue(given.name, given.role, now, expires)
+    changes: dict[str, object] = {"created": True, "role": given.role}
+    token, text = here.users.issue(
+        given.name,
+        given.role,
+        now,
+        expires,
+        lambda: _amended(here, who, f"token {given.name}", given.why, changes),
+    )
     return MadeToken(**_token(token).model_dump(), token=text)
 
 
 @router.post("/tokens/{identity}/revoke")
 def revoke_token(here: Here, who: Admin, identity: str, given: Because) -> Done:
     """Take a token away; the next request with it is refused."""
-    try:
-        token = here.users.revoke(identity)
-    except AccessError:
+    if identity not in here.users.tokens():
         unknown("token", identity, "a token's id", "GET /api/v1/tokens lists them")
-    _amended(here, who, f"token {token.name}", given.why, {"revoked": True})
+    here.users.revoke(identity, lambda token: _amended(here, who, f"token {token.name}", given.why, {"revoked": True}))
+    here.end_streams()
     return Done(done="revoked", who=who.name, why=given.why, at=here.clock())
 
 
 def follow_link(here: Console, request: Request, token: Annotated[str, Query(max_length=200)] = "") -> Response:
     """Use up a link: the cookie, and the page."""
     now, source = here.clock(), address(request)
-    wait = here.attempts.wait("", source, now)
-    followed = here.logins.follow(token, now) if here.settings.loopback and wait <= 0 else None
+    followed = here.logins.follow(token, now) if here.settings.loopback else None
     if followed is None:
-        here.attempts.failed("", source, now)
-        if wait <= 0:
-            here.record(LoginFailed(at=now, name="", how="link", reason="used, expired or unknown", address=source))
+        here.refused(LoginFailed(at=now, name="", how="link", reason="used, expired or unknown", address=source))
         raise ProblemError(
             401,
             "login-refused",
@@ -203,7 +207,8 @@ def follow_link(here: Console, request: Request, token: Annotated[str, Query(max
             hint="`jackline console --link` prints another",
         )
     response = RedirectResponse("/", status_code=303)
-    begun(here, response, *followed, source)
+    name, role = followed
+    begun(here, request, response, LoggedIn(at=now, who=name, role=role, how="link", address=source))
     return response
 
 
@@ -214,11 +219,18 @@ def login_link(here: Console) -> str:
     return f"http://{host}:{here.settings.port}/login?token={token}"
 
 
-def begun(here: Console, response: Response, text: str, login: Login, source: str) -> Login:
-    """Put a login on record, and its cookie on the answer."""
-    how: How = login.how
-    event = LoggedIn(at=here.clock(), who=login.name, role=login.role, how=how, address=source)  # type: ignore[arg-type]
+def begun(here: Console, request: Request, response: Response, event: LoggedIn, user: User | None = None) -> Login:
+    """Put a login on record, then begin its session; the one that this browser had before ends."""
     here.record(event)
+    before = request.cookies.get(here.settings.cookie)
+    replaced = here.logins.find(before, event.at) if before else None
+    if replaced is not None:
+        here.logins.end(replaced)
+    if user is not None:
+        here.users.change(user.name, lambda one: setattr(one, "last_login", event.at))
+    standing = user.standing if user is not None else ""  # as it was when they were let in: what changed since, ends it
+    role: Role = event.role  # type: ignore[assignment]
+    text, login = here.logins.begin(event.who, role, event.how, event.at, standing)
     response.set_cookie(
         here.settings.cookie,
         text,
@@ -236,6 +248,18 @@ def _me(here: Console, who: Login) -> Me:
     names = sorted(here.signing_keys(who))
     facts = {"name": who.name, "role": who.role, "how": who.how, "csrf": who.csrf or None, "expires": who.expires}
     return Me(**facts, mode=mode, answers_as=names)  # type: ignore[arg-type]
+
+
+def _right(here: Console, given: Credentials, user: User | None, source: str) -> bool:
+    """Whether a password is a user's. Raises ProblemError where too many are being looked at."""
+    try:
+        return passwords.matches(user.hash if user is not None else "", given.password)
+    except passwords.BusyError as error:
+        here.attempts.withdrawn(given.name, source)
+        detail = "too many are logging in just now"
+        raise ProblemError(
+            429, "too-many", detail, hint="try again in a moment", headers={"Retry-After": "2"}
+        ) from error
 
 
 def _amended(here: Console, who: Login, subject: str, why: str, changes: dict[str, object]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from jackline.events import LoginFailed
+from jackline.events import LoggedIn, LoginFailed
 from jackline_console.access.gate import address
 from jackline_console.access.oidc import OIDCError, Provider
 from jackline_console.console import Console
@@ -49,9 +49,8 @@ def callback(here: Here, request: Request, state: Text = "", code: Text = "", er
     user = here.users.users().get(name)
     if user is None or user.disabled:
         raise _refused(here, name[:64], "no such user" if user is None else "disabled", source)
-    here.users.change(user.name, lambda one: setattr(one, "last_login", now))
     response = RedirectResponse("/", status_code=303)
-    begun(here, response, *here.logins.begin(user.name, user.role, "oidc", now), source)
+    begun(here, request, response, LoggedIn(at=now, who=user.name, role=user.role, how="oidc", address=source), user)
     response.delete_cookie(_STATE, path=_PATH, httponly=True, samesite="lax", secure=here.settings.secure)
     return response
 
@@ -74,10 +73,7 @@ def _redirect(here: Console, request: Request) -> str:
 
 
 def _refused(here: Console, name: str, reason: str, source: str) -> ProblemError:
-    now = here.clock()
-    if here.attempts.wait("", source, now) <= 0:
-        here.record(LoginFailed(at=now, name=name, how="oidc", reason=reason[:500], address=source))
-    here.attempts.failed("", source, now)
+    here.refused(LoginFailed(at=here.clock(), name=name, how="oidc", reason=reason[:500], address=source))
     return ProblemError(
         401,
         "login-refused",

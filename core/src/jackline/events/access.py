@@ -27,6 +27,8 @@ class LoginFailed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="log
     reason: str
     address: str = ""
     """From where: the peer's address."""
+    unrecorded: int = 0
+    """How many were refused besides, since the one before on record: whoever floods does not fill the disk."""
 
 
 class LoggedOut(Event, frozen=True, kw_only=True, omit_defaults=True, tag="logged_out"):
