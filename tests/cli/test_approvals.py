@@ -11,7 +11,8 @@ from jackline import ApprovalPending, Denied, Guard
 from jackline.approvals import Question
 from jackline.bundle import load_bundle
 from jackline.cli import keys
-from jackline.cli.entitlement import entitlement
+from jackline.cli.status import found
+from jackline.entitlement import entitlement
 from jackline.events import ApprovalAnswerRefused
 from jackline.home import Home
 from jackline.journal import read
@@ -59,7 +60,7 @@ def test_a_key_is_made_once_and_kept_from_others(desk, run, tmp_path):
     assert again.stderr == f"found {path}; keep it to yourself. Under `approvers:` of the bundle:\n"
     assert again.stdout.startswith('  ana: {key: "ed25519:')
     told = run("approvals", "key", "../ana", code=1).stderr
-    assert told == "'../ana' is no approver's name: letters, digits, '_', '.' and '-' were expected\n"
+    assert told == "'../ana' is no approver's name: letters, digits, '_', '.', '@' and '-' were expected\n"
 
 
 def test_what_waits_is_listed_and_shown(desk, run):
@@ -216,7 +217,8 @@ def test_who_is_asked_for_himself_or_was_not_asked_is_refused_and_a_changed_bund
     revision = load_bundle(path).revision
 
     def of(who, under=path, **changes):
-        return entitlement(question(**changes), who, keys.load(who)[1], under, Home(tmp_path))
+        bundle = found(under, Home(tmp_path))
+        return entitlement(question(**changes), who, keys.load(who)[1], bundle, str(under))
 
     assert of("ana") == ("", "")
     assert of("ben", to=()) == ("", "")

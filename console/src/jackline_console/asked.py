@@ -79,8 +79,8 @@ def cannot(here: Console, who: Login, asked: Asked, own: list[str], state: str) 
     if not people:
         return "the bundle names no approvers: see `approvers:` in docs/policies.md"
     everybody = people.named(question.to)
-    mine = [name for name, one in everybody.items() if who.name in (name, one.user)]
-    if mine and question.user:
+    able = people.named(question.to, user=question.user)
+    if any(name not in able and who.name in (name, one.user) for name, one in everybody.items()):
         return f"the agent acts for '{question.user}', who may not approve it"
     if who.name in everybody:
         return f"the bundle pins another key for '{who.name}': answer where that key is, or pin this console's"

@@ -12,6 +12,7 @@ from jackline.answers import Approvers
 from jackline.bundle import load_bundle, read_bundle
 from jackline.errors import BundleError
 from jackline.opening import known_schemas
+from jackline.person import Under
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,6 +65,11 @@ class Bundles:
         """Who may answer, by the bundle as it is now; nobody where there is none."""
         found = self.found()
         return found.bundle.approvers if found is not None and found.bundle is not None else Approvers()
+
+    def under(self) -> Under:
+        """The bundle by which it is looked at who may answer."""
+        found = self.found()
+        return Under((found.bundle or found.error) if found is not None else None, self.path.name)
 
     def keep(self, data: bytes) -> str:
         """Keep a revision's text, for comparing and for going back; gives the revision."""

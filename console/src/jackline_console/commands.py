@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from jackline.cli import output, state
+from jackline.cli import keys, output, state
 from jackline.errors import JacklineError
 from jackline_console.access.roles import ROLES
 from jackline_console.settings import PORT, is_loopback
@@ -137,7 +137,7 @@ def add_user(
     output.say(f"{name} may log in as {role}")
     if public:
         output.note("for their answers to count, under `approvers:` of the bundle:")
-        output.say(f'  {name}: {{key: "{public}"}}')
+        output.say(keys.pinned(name, public))
 
 
 def list_users(ctx: typer.Context, as_json: output.Json = False) -> None:

@@ -152,16 +152,18 @@ class Console:
     def signing_keys(self, login: Login) -> dict[str, Ed25519PrivateKey]:
         """With which keys this login can answer, by the approver's name: those that the bundle pins.
 
-        A user who logged in answers with the key that this console keeps for them. On loopback, where the console runs
+        A user who logged in answers with the key that this console keeps for them, as the approver of that name, or
+        whose `user` they are (who come from a provider are called by an address). On loopback, where the console runs
         for one person, all keys of that person answer.
         """
         people = self.bundles.approvers().people
         owner = self.settings.loopback and login.how == "link"
         found: dict[str, Ed25519PrivateKey] = {}
         for name, one in people.items():
-            if owner or (name == login.name and login.how != "token"):
+            own = login.how != "token" and login.name in (name, one.user)
+            for file in dict.fromkeys([name, login.name] if own else [name] if owner else []):
                 with contextlib.suppress(JacklineError, OSError):
-                    key = keys.load(name)[1]
+                    key = keys.load(file)[1]
                     if public_text(key) == one.key:
                         found[name] = key
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from jackline.approvals import Approvals
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from jackline_console.bundles import Bundles
 
 _FRESH_S = 0.5
+_MOST = 10_000
+"""Refused attempts that are remembered."""
 
 
 class Questions:
@@ -28,6 +31,7 @@ class Questions:
         self._lock = threading.Lock()
         self._pending: tuple[Pending, ...] = ()
         self._read = -_FRESH_S
+        self._refused: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def pending(self) -> tuple[Pending, ...]:
         """What waits, the oldest first; as it was half a second ago at most."""
@@ -46,3 +50,12 @@ class Questions:
     def standing(self, asked: Asked, now: float) -> Standing:
         """How a question stands by the answers that count."""
         return asked.standing(self.approvers(asked), asked.question.needed, now)
+
+    def first_refused(self, approval: str, who: str) -> bool:
+        """Whether a user's attempt at a question is the first that is refused: one is on record, and no flood."""
+        with self._lock:
+            first = (approval, who) not in self._refused
+            self._refused[approval, who] = None
+            while len(self._refused) > _MOST:
+                self._refused.popitem(last=False)
+            return first

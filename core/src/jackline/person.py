@@ -6,18 +6,21 @@ The command line and the console do the same through this module; only the journ
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from jackline.answers import REFUSING, Answer, sign
 from jackline.control import Control
+from jackline.entitlement import entitlement
 from jackline.errors import BundleError, JacklineError
 from jackline.events import (
     AgentAmended,
+    ApprovalAnswerRefused,
     ApprovalApproved,
     ApprovalDenied,
     BundleChanged,
@@ -44,6 +47,28 @@ class StandingError(JacklineError):
 
 class MisfitError(JacklineError):
     """Arguments that a person gave in place of an agent's are none that the tool takes."""
+
+
+class StrangerError(JacklineError):
+    """Somebody who may not answer tried to: nothing was signed, and the attempt is on record."""
+
+
+class Under(NamedTuple):
+    """The bundle by which it is looked at who may answer."""
+
+    bundle: Bundle | BundleError | None
+    """Why it does not load, where it does not; None where there is none."""
+    path: str
+    """Its file, as the person knows it."""
+
+
+class Answered(NamedTuple):
+    """An answer that was given."""
+
+    at: float
+    """Unix seconds."""
+    doubt: str
+    """Why nobody could tell here whether it counts; empty where somebody could."""
 
 
 class Changed(NamedTuple):
@@ -100,30 +125,49 @@ class Person:
         return at
 
     def answer(
-        self, asked: Asked, say: Say, why: str, key: tuple[str, Ed25519PrivateKey], args: dict[str, Any] | None = None
-    ) -> float:
-        """Answer a question as the approver whose name and key are given; gives when.
+        self,
+        asked: Asked,
+        say: Say,
+        why: str,
+        key: tuple[str, Ed25519PrivateKey],
+        under: Under,
+        args: dict[str, Any] | None = None,
+    ) -> Answered:
+        """Answer a question as the approver whose name and key are given.
 
-        Raises StandingError where it is too late, JacklineError where `args` do not fit the tool. Whether the answer
-        counts, the guard decides.
+        Raises StandingError where it is too late, StrangerError where no guard would count it, MisfitError where `args`
+        do not fit the tool. Whether the answer counts, the guard decides.
         """
         if say in REFUSING and not why.strip():
             raise JacklineError("say why: the agent is told it, and it stands in the record")
         now, question = self._clock(), asked.question
         refuse_late(asked, standing(asked, now))
+        who, private = key
+        refusal, doubt = entitlement(question, who, private, under.bundle, under.path)
+        if refusal:
+            self.refuse(question, refusal)
         if args is not None:
             self._refuse_misfit(question, args)
-        who, private = key
         given = Answer(approval=question.id, question=asked.fingerprint, say=say, who=who, at=now, why=why, args=args)
-        before = asked.answer(sign(given, private), say, now)
-        if before is not None:
-            refuse_late(asked, before)
         told: dict[str, Any] = {"at": now, "approval": question.id, "session": question.session, "who": who, "why": why}
         if say in REFUSING:
             self._record(ApprovalDenied(**told, responded=say == "respond"))
         else:
             self._record(ApprovalApproved(**told, edited=say == "edit"))
-        return now
+        before = asked.answer(sign(given, private), say, now)
+        if before is not None:  # somebody was faster, between the look at it and this
+            self._note_refused(question, f"the answer of '{who}' came too late: it was {before} already")
+            refuse_late(asked, before)
+        return Answered(now, doubt)
+
+    def refuse(self, question: Question, why: str) -> NoReturn:
+        """Put on record that somebody tried who may not answer. Raises StrangerError."""
+        self._note_refused(question, why)
+        raise StrangerError(f"{why}; nothing was signed, and the attempt is on record")
+
+    def _note_refused(self, question: Question, why: str) -> None:
+        at, session = self._clock(), question.session
+        self._record(ApprovalAnswerRefused(at=at, approval=question.id, session=session, why=why, who=self.who))
 
     def activate(self, path: Path, data: bytes, why: str, *, previous: str) -> Changed:
         """Put another bundle in the place of the one in `path`; running processes follow within a second.
@@ -136,32 +180,42 @@ class Person:
         at, why = self._clock(), _said(why)
         schemas = known_schemas(self.home)
         bundle = load_bundle(data, file=str(path), tool_schemas=schemas)
-        try:
-            before: bytes | None = path.read_bytes()
-        except FileNotFoundError:
-            before = None
-        except OSError as error:
-            raise JacklineError(f"the bundle {path} cannot be read: {error.strerror}") from error
-        found = hashlib.sha256(before).hexdigest() if before is not None else ""
-        if found != previous:
-            now = f"it is revision {found[:12]}" if found else "it is gone"
-            raise StandingError(f"{path} was changed by somebody else: {now}, not {previous[:12] or 'missing'}")
-        widened = _widened(before, bundle, schemas)
-        self._record(
-            BundleChanged(
-                at=at,
-                revision=bundle.revision,
-                source=str(path),
-                who=self.who,
-                why=why,
-                previous=previous,
-                widened=widened,
+        with self._alone():
+            before = _bytes_of(path)
+            found = hashlib.sha256(before).hexdigest() if before is not None else ""
+            if found != previous:
+                now = f"it is revision {found[:12]}" if found else "it is gone"
+                raise StandingError(f"{path} was changed by somebody else: {now}, not {previous[:12] or 'missing'}")
+            widened = _widened(before, bundle, schemas)
+            self._record(
+                BundleChanged(
+                    at=at,
+                    revision=bundle.revision,
+                    source=str(path),
+                    who=self.who,
+                    why=why,
+                    previous=previous,
+                    widened=widened,
+                )
             )
-        )
-        _replace(path, data)
+            _replace(path, data)
         with self._control() as control:
             control.reload()
         return Changed(bundle, previous, widened)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Of two who put a bundle in place at once, the second sees what the first did."""
+        path = self.home.make().path / "bundle.lock"
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise JacklineError(f"{path} cannot be made: {error.strerror}; nothing was changed") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
     def _refuse_misfit(self, question: Question, args: dict[str, Any]) -> None:
         """Arguments that the tool cannot take are not signed; the guard looks again when they are used."""
@@ -200,6 +254,15 @@ def refuse_late(asked: Asked, how: str) -> None:
 def alone(asked: Asked) -> bool:
     """Whether the agent that asked runs as this process's user: then it could answer in this process's name."""
     return (asked.folder / "question.json").stat().st_uid == os.getuid() if hasattr(os, "getuid") else True
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise JacklineError(f"the bundle {path} cannot be read: {error.strerror}") from error
 
 
 def _said(why: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import msgspec
 from fastapi import APIRouter, Query
 
+from jackline.person import StrangerError
 from jackline.plain import canonical
 from jackline_console.access.gate import Approver, Viewer
 from jackline_console.asked import cannot, context, readable, view
@@ -106,26 +107,18 @@ def _answer(
             value=told.approval,
             expected="one that is pending",
         )
-    own = told.as_
-    if given.as_ is not None and given.as_ not in own:
-        own = []
+    own = told.as_ if given.as_ is None or given.as_ in told.as_ else []
     if not own:
-        reason = cannot(here, who, asked, own, told.state) or f"'{given.as_}' cannot be answered as here"
-        raise ProblemError(
-            403,
-            "not-an-approver",
-            reason,
-            what="approver",
-            value=given.as_ or who.name,
-            expected=", ".join(told.may_answer),
-            hint="the bundle's `approvers:` say who may answer, and with which key",
-        )
+        _refuse(here, who, asked, given, told)
     if given.as_ is None and len(own) > 1 and who.name not in own:
         raise ProblemError(
             422, "invalid", "say as whom", what="as", expected=f"one of {', '.join(own)}", hint='send "as"'
         )
     name = given.as_ or (who.name if who.name in own else own[0])
-    at = here.person(who).answer(asked, say, why, (name, names[name]), args)
+    try:
+        at = here.person(who).answer(asked, say, why, (name, names[name]), here.bundles.under(), args).at
+    except StrangerError as error:  # the bundle was changed meanwhile
+        raise _stranger(str(error), name, told) from error
     now = here.questions.standing(asked, here.clock())
     return ApprovalDone(
         approval=told.approval,
@@ -138,6 +131,23 @@ def _answer(
         needed=told.needed,
         self_approval_possible=told.self_approval_possible,
     )
+
+
+def _refuse(here: Console, who: Login, asked: Asked, given: Given, told: Approval) -> NoReturn:
+    """Say why a user may not answer; the first attempt of each is on record, however often they try."""
+    reason = cannot(here, who, asked, told.as_, told.state) or f"'{given.as_}' cannot be answered as here"
+    if here.questions.first_refused(told.approval, who.name):
+        try:
+            here.person(who).refuse(asked.question, reason)
+        except StrangerError as error:
+            reason = str(error)
+    raise _stranger(reason, given.as_ or who.name, told)
+
+
+def _stranger(reason: str, name: str, told: Approval) -> ProblemError:
+    expected = ", ".join(told.may_answer)
+    hint = "the bundle's `approvers:` say who may answer, and with which key"
+    return ProblemError(403, "not-an-approver", reason, what="approver", value=name, expected=expected, hint=hint)
 
 
 def _require_plain(args: dict[str, Any]) -> None:

@@ -16,10 +16,8 @@ from jackline.errors import JacklineError
 from jackline.wording import counted
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
     from jackline.answers import Say
-    from jackline.approvals import Approvals, Asked, Question
+    from jackline.approvals import Approvals, Asked
     from jackline.home import Home
     from jackline.stores import ApprovalRow
 
@@ -171,7 +169,7 @@ def key(
         output.answer({"name": name, "key": public, "file": str(path), "new": new})
         return
     output.note(f"{'made' if new else 'found'} {path}; keep it to yourself. Under `approvers:` of the bundle:")
-    output.say(f'  {name}: {{key: "{public}"}}')
+    output.say(keys.pinned(name, public))
 
 
 def _answer(
@@ -188,15 +186,17 @@ def _answer(
     from jackline import person  # noqa: PLC0415 - only where somebody answers
     from jackline.answers import REFUSING  # noqa: PLC0415
     from jackline.cli import keys  # noqa: PLC0415
+    from jackline.cli.status import found  # noqa: PLC0415
 
     if say in REFUSING and not why.strip():
         raise JacklineError("say why: the agent is told it, and it stands in the record")
     one = _approvals(home).named(approval)
     question = one.question
     person.refuse_late(one, person.standing(one, time.time()))
-    key = keys.load(as_)
-    doubt = _refuse_stranger(home, question, key[0], key[1], bundle)
-    state.somebody(home).answer(one, say, why, key, args)
+    if bundle != _BUNDLE and not bundle.exists():
+        raise JacklineError(f"there is no bundle {bundle}; nothing was signed")
+    key, under = keys.load(as_), person.Under(found(bundle, home), str(bundle))
+    doubt = state.somebody(home).answer(one, say, why, key, under, args).doubt
     who, alone = key[0], person.alone(one)
     if as_json:
         told = {"approval": question.id, "done": say, "who": who, "why": why}
@@ -223,21 +223,6 @@ def _readable(home: Home) -> list[Asked]:
         else:
             found.append(one)
     return found
-
-
-def _refuse_stranger(home: Home, question: Question, who: str, key: Ed25519PrivateKey, bundle: Path) -> str:
-    """What no guard would count is not signed, and the attempt is on record; why that is not known, where it is not."""
-    from jackline.cli.entitlement import entitlement  # noqa: PLC0415 - only where somebody answers
-    from jackline.events import ApprovalAnswerRefused  # noqa: PLC0415
-
-    if bundle != _BUNDLE and not bundle.exists():
-        raise JacklineError(f"there is no bundle {bundle}; nothing was signed")
-    refusal, doubt = entitlement(question, who, key, bundle, home)
-    if refusal:
-        now, session = time.time(), question.session
-        state.record(home, ApprovalAnswerRefused(at=now, approval=question.id, session=session, why=refusal))
-        raise JacklineError(f"{refusal}; nothing was signed, and the attempt is on record")
-    return doubt
 
 
 def _approvals(home: Home) -> Approvals:

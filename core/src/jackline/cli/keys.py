@@ -14,7 +14,7 @@ from jackline.errors import JacklineError
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _OTHERS = 0o077
 
 
@@ -34,7 +34,7 @@ def made(name: str) -> tuple[Path, str, bool]:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
 
     if not _NAME.fullmatch(name):
-        raise JacklineError(f"{name!r} is no approver's name: letters, digits, '_', '.' and '-' were expected")
+        raise JacklineError(f"{name!r} is no approver's name: letters, digits, '_', '.', '@' and '-' were expected")
     path = folder() / f"{name}.pem"
     if path.exists():
         return path, public_text(load(name)[1]), False
@@ -50,6 +50,12 @@ def made(name: str) -> tuple[Path, str, bool]:
     except OSError as error:
         raise JacklineError(f"the key {path} cannot be written: {error.strerror}; set JACKLINE_CONFIG") from error
     return path, public_text(key), True
+
+
+def pinned(name: str, public: str) -> str:
+    """The line under `approvers:` that pins a key. Who is called by an address has another name there."""
+    short, mark, _ = name.partition("@")
+    return f'  {short}: {{{f"user: {name}, " if mark else ""}key: "{public}"}}'
 
 
 def load(name: str = "") -> tuple[str, Ed25519PrivateKey]:

@@ -73,3 +73,5 @@ class ApprovalAnswerRefused(Event, frozen=True, kw_only=True, omit_defaults=True
     approval: str
     session: str
     why: str
+    who: str = ""
+    """Who tried, at the console or on the command line, before anything was signed; empty where a guard found it."""

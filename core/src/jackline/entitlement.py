@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from jackline.answers import folded, public_text
-from jackline.cli import status
 from jackline.errors import BundleError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from jackline.approvals import Question
     from jackline.bundle import Bundle
-    from jackline.home import Home
 
 
 class Entitlement(NamedTuple):
@@ -27,25 +23,26 @@ class Entitlement(NamedTuple):
     """Why that could not be looked at here."""
 
 
-def entitlement(question: Question, who: str, key: Ed25519PrivateKey, path: Path, home: Home) -> Entitlement:
-    """Whether `who`, with this key, may answer a question under the bundle in a file.
+def entitlement(
+    question: Question, who: str, key: Ed25519PrivateKey, bundle: Bundle | BundleError | None, path: str
+) -> Entitlement:
+    """Whether `who`, with this key, may answer a question under the bundle in a file (None: there is no such file).
 
     What counts is the bundle in force where the act goes on. Without it at hand an answer is taken and said to be
     unverified; only the person for whom the agent acts is refused under any bundle.
     """
     if question.user and folded(who) == folded(question.user):
         return Entitlement(refusal=f"'{who}' may not answer this: it is done for '{question.user}'")
-    found = status.found(path, home)
-    if found is None:
+    if bundle is None:
         return Entitlement(doubt=f"there is no {path} here")
-    if isinstance(found, BundleError):
+    if isinstance(bundle, BundleError):
         return Entitlement(doubt=f"{path} does not load (see: jackline check {path})")
-    if question.policy not in found.policies:
+    if question.policy not in bundle.policies:
         return Entitlement(doubt=f"{path} has no policy '{question.policy}', which asks")
-    return _under(found, question, who, public_text(key), path)
+    return _under(bundle, question, who, public_text(key), path)
 
 
-def _under(bundle: Bundle, question: Question, who: str, public: str, path: Path) -> Entitlement:
+def _under(bundle: Bundle, question: Question, who: str, public: str, path: str) -> Entitlement:
     named = bundle.approvers.named(question.to, user=question.user)
     able = ", ".join(named) or "nobody"
     mend = f"{path} says that these may answer: {able}"
