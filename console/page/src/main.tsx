@@ -9,6 +9,8 @@ import "./styles/pages.css";
 import "./theme";
 import { render } from "preact";
 import { App } from "./app";
+import { showHidden } from "./parts/visible";
 
+showHidden();
 const root = document.getElementById("page");
 if (root) render(<App />, root);

@@ -47,7 +47,13 @@ export function AgentsPage() {
           <Table items={loaded.data.items} />
         ) : (
           <Empty title={where ? "No agent fits" : "No agents yet"} icon="agent">
-            {where ? "Take the query away to see them all." : "An agent is listed as soon as it runs under Jackline, or when `jackline agents apply` names it."}
+            {where ? (
+              "Take the query away to see them all."
+            ) : (
+              <>
+                An agent is listed as soon as it runs under Jackline, or when <code>jackline agents apply</code> names it.
+              </>
+            )}
           </Empty>
         )
       ) : loaded.problem ? null : (
@@ -113,7 +119,7 @@ function QueryBox({ where, wrong }: { where: string; wrong: Problem | null }) {
 function Table({ items }: { items: AgentView[] }) {
   return (
     <div class="table-scroll">
-      <table class="table">
+      <table class="table dense">
         <thead>
           <tr>
             <th>Agent</th>
@@ -144,11 +150,11 @@ function Line({ agent }: { agent: AgentView }) {
   const strange = agent.tools.filter((tool) => !tool.permitted).length;
   return (
     <tr class={agent.status === "seen" ? "attention" : ""}>
-      <td>
+      <td class="named">
         <a class="strong" href={agentPath(agent.name)}>
           {agent.name}
         </a>
-        {version?.version ? <small> {version.version}</small> : null}
+        {version?.version ? <small> {version.version}</small> : null}{" "}
         {Object.entries(agent.labels).map(([key, value]) => (
           <span class="label">
             {key}={value}

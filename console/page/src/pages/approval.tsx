@@ -7,11 +7,11 @@ import type { Approval } from "../api/types_pages";
 import { Button, Facts, Loading, Pill, StatePill, Trouble, When } from "../parts/basics";
 import { Json } from "../parts/json";
 import { doing } from "../parts/notices";
+import { visible } from "../parts/visible";
 import { bytes, money, plural, short } from "../format";
 import { agentPath, sessionPath } from "../router";
 import { useLoad } from "../state/load";
 import { EventLine } from "../trace/details";
-import { summary } from "../trace/replay";
 import { Countdown } from "./approvals";
 
 type Way = "approve" | "deny" | "edit" | "respond";
@@ -60,7 +60,6 @@ export function ApprovalCard({ id }: { id: string }) {
       <section>
         <h3>Before that</h3>
         {item.context?.length ? item.context.map((event) => <EventLine event={event} />) : <p class="muted">Nothing is on record.</p>}
-        {item.context?.length ? <p class="muted small-text">Last: {summary(item.context[item.context.length - 1]!)}</p> : null}
       </section>
     </article>
   );
@@ -110,7 +109,7 @@ const NOUNS: Record<Way, string> = { approve: "Approve", deny: "Deny", edit: "Ed
 function Answer({ item }: { item: Approval }) {
   const [way, setWay] = useState<Way>("approve");
   const [text, setText] = useState("");
-  const [args, setArgs] = useState(() => JSON.stringify(item.args, null, 2));
+  const [args, setArgs] = useState(() => visible(JSON.stringify(item.args, null, 2)));
   const [as, setAs] = useState(item.as[0] ?? "");
   const [busy, setBusy] = useState(false);
   if (item.cannot || !may("approver")) {
@@ -172,7 +171,7 @@ function Answer({ item }: { item: Approval }) {
         {item.needed > 1 ? <span class="muted">{plural(item.needed, "person", "people")} must agree</span> : null}
       </div>
       {item.self_approval_possible ? (
-        <p class="muted small-text">The agent runs as the same user of this machine as its approvers: it could answer itself. See `jackline doctor`.</p>
+        <p class="muted small-text">The agent runs as the same user of this machine as its approvers: it could answer itself. See <code>jackline doctor</code>.</p>
       ) : null}
     </form>
   );

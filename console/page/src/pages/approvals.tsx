@@ -37,7 +37,7 @@ export function ApprovalsPage({ chosen }: { chosen: string }) {
         )
       ) : !items.length && !at ? (
         <Empty title={state === "pending" ? "Nothing waits for people" : "Nobody was asked yet"} icon="approval">
-          {state === "pending" ? "When a policy escalates an act, it appears here and the agent waits." : "A policy with `effect: escalate` asks people before an act."}
+          {state === "pending" ? "When a policy escalates an act, it appears here and the agent waits." : "A policy whose effect is to escalate asks people before an act."}
         </Empty>
       ) : (
         <div class="inbox">
@@ -63,7 +63,9 @@ function Line({ item, at }: { item: Approval; at: string }) {
         {item.state === "pending" ? <Countdown until={item.expires} /> : <StatePill state={item.state} />}
       </span>
       <span class="inbox-who">
-        {item.agent} · {item.policy}
+        <span class="ellipsis">
+          {item.agent} · {item.policy}
+        </span>
       </span>
       <span class="inbox-who">
         <When at={item.asked} relative />

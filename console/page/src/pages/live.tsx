@@ -79,11 +79,11 @@ function Totals({ store }: { store: LiveStore }) {
         <dd>{count(running)}</dd>
       </div>
       <div>
-        <dt>Spent by these</dt>
+        <dt>Spent in all</dt>
         <dd>{money(micro_usd)}</dd>
       </div>
       <div>
-        <dt>Now, a minute</dt>
+        <dt>In the last minute</dt>
         <dd>{money(Math.round(micro_usd_per_min))}</dd>
       </div>
       <div>

@@ -10,6 +10,7 @@ import { Title } from "../frame/title";
 import { amend, place } from "../router";
 import { useCell } from "../state/cell";
 import { type Loaded, useLoad } from "../state/load";
+import { present } from "../state/now";
 import { Edit } from "./bundle_edit";
 import { Revisions } from "./revisions";
 
@@ -142,9 +143,9 @@ function Overview({ bundle, chosen }: { bundle: Loaded<BundleView>; chosen: stri
           <h3>The bundle says</h3>
           <Facts
             items={[
-              ["agents that nobody registered", view.unregistered],
-              ["agents that only report", view.unmanaged],
-              ["kept of payloads", view.capture],
+              ["unregistered", view.unregistered],
+              ["unmanaged", view.unmanaged],
+              ["payloads kept", view.capture],
               ["not verified", view.unverified.length ? plural(view.unverified.length, "condition") : "nothing"],
             ]}
           />
@@ -218,7 +219,7 @@ function Usage({ items, chosen }: { items: PolicyUsage[]; chosen: string }) {
               <td class="right">{count(item.verdicts)}</td>
               <td class="right">{count(item.decisions)}</td>
               <td>
-                <Sparkline values={item.series.map((one) => one.verdicts)} label={`${item.verdicts} verdicts`} />
+                <Sparkline values={byDay(item.series)} label={`${item.verdicts} verdicts`} />
               </td>
             </tr>
           ))}
@@ -226,4 +227,17 @@ function Usage({ items, chosen }: { items: PolicyUsage[]; chosen: string }) {
       </table>
     </div>
   );
+}
+
+const DAY_S = 86_400;
+
+/** One number for each of the last days, 0 where nothing was answered. */
+export function byDay(series: { at: number; verdicts: number }[], days = 7, now = present()): number[] {
+  const today = Math.floor(now / DAY_S);
+  const found = new Array<number>(days).fill(0);
+  for (const one of series) {
+    const at = days - 1 - (today - Math.floor(one.at / DAY_S));
+    if (at >= 0 && at < days) found[at] = (found[at] ?? 0) + one.verdicts;
+  }
+  return found;
 }

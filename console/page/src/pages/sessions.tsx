@@ -44,7 +44,15 @@ export function SessionsPage() {
         items.length ? (
           <Table items={items} />
         ) : (
-          <Empty title="No sessions">{filter.agent || filter.user || filter.state ? "None fits what you asked for." : "Run a governed agent, or `jackline demo`."}</Empty>
+          <Empty title="No sessions">
+            {filter.agent || filter.user || filter.state ? (
+              "None fits what you asked for."
+            ) : (
+              <>
+                Run a governed agent, or <code>jackline demo</code>.
+              </>
+            )}
+          </Empty>
         )
       ) : loaded.problem ? null : (
         <Loading rows={12} />

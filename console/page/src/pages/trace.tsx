@@ -4,7 +4,7 @@ import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import { may, segment } from "../api/client";
 import type { SessionDetail } from "../api/types";
 import { Button, Empty, Loading, Meter, StatePill, Tabs, Trouble } from "../parts/basics";
-import { duration, inUnit, moneyWith, plural, sessionName, short, time } from "../format";
+import { count, duration, inUnit, moneyWith, plural, sessionName, short, time } from "../format";
 import { amend, agentPath, place } from "../router";
 import { Title } from "../frame/title";
 import { useCell } from "../state/cell";
@@ -103,12 +103,12 @@ function Head({ detail }: { detail: SessionDetail }) {
             />
           ) : null}
         </Figure>
-        <Figure name="Tokens" value={detail.tokens.toLocaleString("en-US")} />
-        <Figure name="Model calls" value={detail.model_calls} />
-        <Figure name="Tool runs" value={detail.tool_runs} />
-        <Figure name="Decisions" value={detail.decisions} />
-        <Figure name="Denied" value={detail.denied} bad={detail.denied > 0} />
-        <Figure name="Failed" value={detail.failures} bad={detail.failures > 0} />
+        <Figure name="Tokens" value={count(detail.tokens)} />
+        <Figure name="Model calls" value={count(detail.model_calls)} />
+        <Figure name="Tool runs" value={count(detail.tool_runs)} />
+        <Figure name="Decisions" value={count(detail.decisions)} />
+        <Figure name="Denied" value={count(detail.denied)} bad={detail.denied > 0} />
+        <Figure name="Failed" value={count(detail.failures)} bad={detail.failures > 0} />
       </dl>
     </>
   );

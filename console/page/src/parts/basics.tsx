@@ -118,14 +118,19 @@ export function Empty({ title, children, icon = "session" }: { title: string; ch
   );
 }
 
+/** Without what only scripts can do: `; GET /api/... lists them`. */
+function forPeople(text: string): string {
+  return text.replace(/(^|; )(?:see )?GET \/api\/[^;]*/g, "");
+}
+
 /** What failed, and what to do about it. */
 export function Trouble({ problem, again }: { problem: Problem; again?: () => void }) {
   return (
     <div class="trouble" role="alert">
       <Icon name="warning" />
       <div>
-        <p>{problem.message}</p>
-        {problem.hint && !problem.message.includes(problem.hint) ? <p class="hint">{problem.hint}</p> : null}
+        <p>{forPeople(problem.message)}</p>
+        {problem.hint && !problem.message.includes(problem.hint) ? <p class="hint">{forPeople(problem.hint)}</p> : null}
         {problem.errors.length ? (
           <ul>
             {problem.errors.map((fault) => (

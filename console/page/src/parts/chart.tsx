@@ -26,6 +26,12 @@ export function moment(at: number, step: number): string {
   return date.toTimeString().slice(0, 5);
 }
 
+/** The room between an element's paddings, in pixels. */
+function inside(element: HTMLElement): number {
+  const { paddingLeft, paddingRight } = getComputedStyle(element);
+  return Math.max(200, element.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight));
+}
+
 interface Props {
   times: number[];
   lines: Line[];
@@ -60,12 +66,12 @@ export function Chart({ times, lines, read, height = 220, label, stacked = false
     };
     const plot = new uPlot(
       {
-        width: Math.max(200, at.clientWidth),
+        width: inside(at),
         height,
         legend: { show: false },
         cursor: { y: false, points: { size: 6 } },
         scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.08 : 1] } },
-        axes: [{ ...axis, space: 72, values: (_plot, splits, _axis, _space, step) => splits.map((at) => moment(at, step)) }, { ...axis, size: 62, values: (_plot, splits) => splits.map((value) => read(value)) }],
+        axes: [{ ...axis, size: 30, space: 72, values: (_plot, splits, _axis, _space, step) => splits.map((at) => moment(at, step)) }, { ...axis, size: 62, values: (_plot, splits) => splits.map((value) => read(value)) }],
         series: [
           {},
           ...drawn.map((line) => ({
@@ -80,7 +86,7 @@ export function Chart({ times, lines, read, height = 220, label, stacked = false
       [times, ...drawn.map((line) => line.values)],
       at,
     );
-    const size = new ResizeObserver(() => plot.setSize({ width: Math.max(200, at.clientWidth), height }));
+    const size = new ResizeObserver(() => plot.setSize({ width: inside(at), height }));
     size.observe(at);
     return () => {
       size.disconnect();

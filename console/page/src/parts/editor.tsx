@@ -7,7 +7,7 @@ import { HighlightStyle, indentOnInput, indentUnit, syntaxHighlighting } from "@
 import { forceLinting, linter, lintGutter, type Diagnostic } from "@codemirror/lint";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
 import { EditorState, type Text } from "@codemirror/state";
-import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers } from "@codemirror/view";
+import { drawSelection, EditorView, highlightActiveLine, highlightSpecialChars, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
 import { useEffect, useRef } from "preact/hooks";
 import type { Fault } from "../api/types";
@@ -86,6 +86,7 @@ function state(now: { current: Props }): EditorState {
     doc: text,
     extensions: [
       lineNumbers(),
+      highlightSpecialChars(),
       history(),
       drawSelection(),
       indentOnInput(),

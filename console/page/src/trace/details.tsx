@@ -9,6 +9,7 @@ import { Json } from "../parts/json";
 import { bytes, count, duration, money, offset, short, time } from "../format";
 import { agentPath } from "../router";
 import { useLoad } from "../state/load";
+import { summary } from "./replay";
 import { refused } from "./spans";
 
 interface Props {
@@ -112,7 +113,7 @@ function PayloadPart({ title, digest }: { title: string; digest: string }) {
       </h3>
       {loaded.problem && asked === digest ? (
         loaded.problem.status === 404 ? (
-          <p class="muted">Nothing is kept of it: the bundle's `capture` decides what is.</p>
+          <p class="muted">Nothing is kept of it: the bundle's <code>capture</code> decides what is.</p>
         ) : (
           <Trouble problem={loaded.problem} again={loaded.again} />
         )
@@ -184,7 +185,7 @@ export function EventLine({ event }: { event: StreamEvent }) {
   return (
     <details class="event">
       <summary>
-        <time>{time(event.at)}</time> <code>{event.kind}</code>
+        <time>{time(event.at)}</time> <span>{summary(event)}</span>
       </summary>
       {event.event ? <Json value={event.event} /> : <p class="muted">It is large: GET /api/v1/events/{event.position} has it.</p>}
     </details>

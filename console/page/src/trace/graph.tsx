@@ -85,6 +85,7 @@ function Node({ node, x, y, chosen, choose }: { node: GraphNode; x: number; y: n
     node.kind === "agent" ? "agent" : `${count(node.calls)} call${node.calls === 1 ? "" : "s"}`,
     node.cost_micro_usd ? money(node.cost_micro_usd) : "",
     node.denied ? `${count(node.denied)} denied` : "",
+    node.failures ? `${count(node.failures)} failed` : "",
   ];
   const sub = about.filter(Boolean).join(" · ");
   const name = node.name.length > 21 ? `${node.name.slice(0, 20)}…` : node.name;
