@@ -1,13 +1,16 @@
 """Governed agents of a small company: a week on record, then sessions that run until standard input closes.
 
-`company.py BUNDLE PART [N]`: `week` writes seven days with a clock of its own; `now` works on; `long` makes one session of N
-spans; `many` keeps N sessions open with an act of each every second; `waits` asks a person and prints what came of it.
+`company.py BUNDLE PART [N] [AGENT]`: `week` writes seven days with a clock of its own; `now` works on in N sessions; `long` makes one
+session of N spans; `many` keeps N sessions open with an act of each every second; `busy` acts every few milliseconds as AGENT;
+`waits` asks a person and prints what came of it.
+What tools did is written to `effects.jsonl` by the tools themselves, as they begin: Jackline has no part in it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import sys
 import threading
@@ -20,6 +23,15 @@ from jackline.request import Model
 WEEK_S = 7 * 86_400
 MODELS = {"support": "house-small", "research": "house-large", "billing": "house-small", "scraper": "nobody-knows"}
 ended = threading.Event()
+
+
+EFFECTS = os.open("effects.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+
+def happened(tool, **what):
+    """The body of a tool runs, in the session that its thread is named after."""
+    line = {"tool": tool, "at": time.time(), "by": threading.current_thread().name, **what}
+    os.write(EFFECTS, json.dumps(line).encode() + b"\n")
 
 
 def say(**told):
@@ -55,11 +67,13 @@ class Company:
 
         @tool(name="crm.get", read_only=True)
         def crm_get(customer: str) -> str:
+            happened("crm.get", customer=customer)
             self.clock.wait(self.random.uniform(0.05, 0.4))
             return f"{customer}@example.com"
 
         @tool(name="web.search", read_only=True)
         def web_search(query: str) -> str:
+            happened("web.search", query=query)
             self.clock.wait(self.random.uniform(0.3, 1.6))
             if self.random.random() < 0.12:
                 raise TimeoutError(query)
@@ -67,25 +81,27 @@ class Company:
 
         @tool
         def refund(order: str, amount: float, customer: str = "") -> str:
+            happened("refund", order=order, amount=amount)
             self.clock.wait(0.3)
             return f"paid {amount} for {order} {customer}".strip()
 
         @tool(name="mail.send")
         def mail_send(to: str, subject: str) -> str:
+            happened("mail.send", to=to)
             self.clock.wait(0.2)
             return f"{subject} to {to}"
 
         @tool(name="crm.export")
         def crm_export(table: str) -> str:
+            happened("crm.export", table=table)
             return table
 
-        self.crm_get, self.web_search, self.refund, self.mail_send, self.crm_export = (
-            crm_get,
-            web_search,
-            refund,
-            mail_send,
-            crm_export,
-        )
+        @tool(name="desk.tick")
+        def tick() -> None:
+            happened("desk.tick")
+
+        self.crm_get, self.web_search, self.refund, self.mail_send = crm_get, web_search, refund, mail_send
+        self.crm_export, self.tick = crm_export, tick
 
     def think(self, agent, tokens=1200):
         """One model call."""
@@ -149,6 +165,7 @@ class Company:
 
     def waits(self, number):
         """A refund that a person must permit: asked again until there is an answer."""
+        threading.current_thread().name = f"waits-{number}"
         agent = self.guard.agent("support", team="care", labels={"customer-data": "yes"}, version="1.4")
         with self.guard.session(id=f"waits-{number}", user="u-9", agent=agent) as session:
             say(session=session.id)
@@ -188,16 +205,25 @@ class Company:
                     say(denied=denied.decision.reason, at=time.time())
                     ended.wait(0.3)
 
-    def now(self):
-        """Three live sessions at once."""
+    def now(self, sessions):
+        """Live sessions at once, of three agents in turn."""
         threads = [
-            threading.Thread(target=self.works, args=(n, name))
-            for n, name in enumerate(["support", "research", "billing"])
+            threading.Thread(target=self.works, args=(n, ["support", "research", "billing"][n % 3]))
+            for n in range(sessions or 3)
         ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
+
+    def busy(self, number, agent):
+        """One live session that acts all the time: stopped or not, it tries again."""
+        threading.current_thread().name = f"busy-{number}"
+        with self.guard.session(id=f"busy-{number}", user="u-3", agent=self.guard.agent(agent)) as session:
+            say(session=session.id)
+            while not ended.wait(0.02):
+                with contextlib.suppress(jackline.Denied, jackline.Halted):
+                    self.tick()
 
     def long(self, spans):
         """One session of so many spans, at once."""
@@ -247,7 +273,7 @@ def watch():
     ended.set()
 
 
-def main(bundle, part, number="0"):
+def main(bundle, part, number="0", agent="support"):
     threading.Thread(target=watch, daemon=True).start()
     company = Company(bundle)
     if part == "week":
@@ -255,7 +281,9 @@ def main(bundle, part, number="0"):
     elif part == "waits":
         company.waits(int(number))
     elif part == "now":
-        company.now()
+        company.now(int(number))
+    elif part == "busy":
+        company.busy(int(number), agent)
     elif part == "long":
         company.long(int(number))
     elif part == "many":

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,18 +76,23 @@ def state(browser, console):
 
 @pytest.fixture
 def open_page(browser, console, state):
-    """Open a page at a path; afterwards nothing may have been refused by the CSP, thrown, or have opened a dialog."""
+    """Open a page at a path; afterwards nothing may have been thrown, complained of, opened, refused by the CSP, or asked of others.
+
+    `but` is a pattern of complaints that a test brings about itself.
+    """
     contexts, faults = [], []
 
-    def opened(path="/", *, script="", **more):
-        context = browser.new_context(storage_state=state, base_url=console.base, **more)
+    def opened(path="/", *, script="", but="^$", known=True, **more):
+        context = browser.new_context(storage_state=state if known else None, base_url=console.base, **more)
         contexts.append(context)
+        context.add_init_script(REFUSED + script)
         page = context.new_page()
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("dialog", lambda dialog: (faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("console", lambda message: "Content Security Policy" in message.text and faults.append(message.text))
-        if script:
-            page.add_init_script(script)
+        told = partial(complain, faults, re.compile(but))
+        page.on("pageerror", lambda error: told(f"thrown: {error}"))
+        page.on("dialog", lambda dialog: (told(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("console", lambda message: message.type == "error" and told(message.text))
+        page.on("popup", lambda other: told(f"a window was opened: {other.url}"))
+        page.on("request", lambda request: request.url.startswith(console.base) or told(f"asked: {request.url}"))
         page.goto(path)
         return page
 
@@ -95,14 +102,22 @@ def open_page(browser, console, state):
     assert faults == []
 
 
+REFUSED = "addEventListener('securitypolicyviolation', (one) => console.error('CSP refused', one.violatedDirective, one.blockedURI));"
+
+
+def complain(faults, but, text):
+    if not but.search(text):
+        faults.append(text)
+
+
 @pytest.fixture
 def company(world):
     """Start agents: `company("waits", 1)`."""
     home, folder, _ = world
     started = []
 
-    def start(part, number=0):
-        process = e2e_world.company(home, folder, part, number)
+    def start(part, *more):
+        process = e2e_world.company(home, folder, part, *more)
         started.append(process)
         return process
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "console"))
@@ -59,6 +62,19 @@ FLAGS = [
 ]
 
 
+HIDDEN = re.compile(
+    "[\0-\x08\v-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str) -> str:
+    """As the page shows a text: what nobody sees, and what turns text around, as JSON's escapes."""
+    return HIDDEN.sub(
+        lambda found: json.dumps(found[0])[1:-1] if found[0] > "\x7f" else f"\\u{ord(found[0]):04x}", text
+    )
+
+
 def furnish(root: Path) -> tuple[Path, Path, Path]:
     """Make home, folder with the bundle, and the person's key: (home, folder, config)."""
     home, folder, config = root / "home", root / "desk", root / "config"
@@ -71,8 +87,13 @@ def furnish(root: Path) -> tuple[Path, Path, Path]:
     return home, folder, config
 
 
-def company(home: Path, folder: Path, part: str, number: int = 0) -> Process:
+def company(home: Path, folder: Path, part: str, *more: object) -> Process:
     """Agents in a process of their own."""
-    return Process(
-        sys.executable, str(HERE / "company.py"), "jackline.yaml", part, str(number), home=home, folder=folder
-    )
+    words = [sys.executable, str(HERE / "company.py"), "jackline.yaml", part, *map(str, more)]
+    return Process(*words, home=home, folder=folder)
+
+
+def effects(folder: Path, by: str) -> list[dict[str, Any]]:
+    """What the tools of one session did in the world, by their own account."""
+    lines = (folder / "effects.jsonl").read_bytes().splitlines()
+    return [line for line in map(json.loads, lines) if line["by"] == by]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 
 import pytest
+from console_harness import program
+from e2e_world import visible
 from playwright.sync_api import expect
 
 PAGES = {
@@ -122,18 +126,27 @@ def test_the_graph_has_every_node_of_the_api(open_page, client):
 @pytest.mark.parametrize(
     "where", ["agent.team == 'care'", "'customer-data' in agent.labels && agent.status == 'seen'", ""]
 )
-def test_the_query_box_and_the_api_give_the_same_agents(where, open_page, client):
+def test_the_query_box_the_api_and_the_command_give_the_same_agents(where, open_page, client, world):
     page = open_page("/agents")
     box = page.get_by_role("combobox", name="Only agents for which this condition holds")
     box.fill(where)
     box.press("Enter")
     names = [one["name"] for one in client.get("/agents", params={"where": where} if where else {}).json()["items"]]
     expect(page.locator("table.table tbody tr")).to_have_count(len(names))
-    assert [text.strip() for text in page.locator("tbody td:first-child a.strong").all_text_contents()] == names
+    shown = [text.strip() for text in page.locator("tbody td:first-child a.strong").all_text_contents()]
+    assert shown == [visible(name) for name in names]
+    assert sorted(names) == sorted(listed(world, where))
+
+
+def listed(world, where):
+    """The same question to the command line."""
+    words = [program(), "--home", str(world[0]), "agents", "list", "--json", *(["--where", where] if where else [])]
+    answer = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60, cwd=world[1])
+    return [one["name"] for one in json.loads(answer.stdout)["agents"]]
 
 
 def test_a_wrong_query_is_shown_at_its_column(open_page):
-    page = open_page("/agents?where=agent.teem == 'care'")
+    page = open_page("/agents?where=agent.teem == 'care'", but="status of 400")
     fault = page.get_by_role("alert")
     expect(fault).to_contain_text("column 7")
     expect(fault).to_contain_text("agent has no field 'teem'")

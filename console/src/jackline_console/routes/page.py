@@ -30,6 +30,13 @@ def page(path: str) -> Response:
     found = STATIC / path if "\0" not in path else STATIC
     if path and found.resolve().is_relative_to(STATIC) and found.is_file():
         return FileResponse(found, headers={"Cache-Control": _WEEK if path.startswith("assets/") else "no-cache"})
+    if path.startswith("assets/"):
+        unknown(
+            "file",
+            f"/{path}",
+            "a file of the page",
+            "another version of the console is served by now: load the page again",
+        )
     return _index()
 
 
