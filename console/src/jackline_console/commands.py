@@ -76,7 +76,8 @@ def console(  # noqa: PLR0917 - each is an option
         output.say(running.link(home))
         return
     oidc = _oidc(oidc_issuer, oidc_client, oidc_claim)
-    _serve(home, host, port, bundle, no_open, not no_ingest, name, tls_cert, tls_key, behind_https, oidc)
+    ingest = not no_ingest
+    _serve(home, host, port, bundle, no_open, ingest, name, tls_cert, tls_key, behind_https, oidc, alerts=False)
 
 
 def up(
@@ -93,12 +94,12 @@ def up(
     oidc_client: Client = "",
     oidc_claim: Claim = "email",
 ) -> None:
-    """Run all that Jackline runs by itself: the index is filled as agents write, and the console is served.
+    """Run all that Jackline runs by itself: fill the index as agents write, look for alerts, serve the console.
 
     For example: jackline up
     """
     oidc = _oidc(oidc_issuer, oidc_client, oidc_claim)
-    _serve(ctx.obj, host, port, bundle, no_open, True, name, tls_cert, tls_key, behind_https, oidc)  # noqa: FBT003
+    _serve(ctx.obj, host, port, bundle, no_open, True, name, tls_cert, tls_key, behind_https, oidc, alerts=True)  # noqa: FBT003
 
 
 def add_user(
@@ -169,6 +170,8 @@ def _serve(
     key: Path | None,
     behind_https: bool,
     oidc: OIDC | None,
+    *,
+    alerts: bool,
 ) -> None:
     from jackline_console.serving import serve  # noqa: PLC0415 - FastAPI and uvicorn only where something is served
     from jackline_console.settings import Settings  # noqa: PLC0415
@@ -182,6 +185,7 @@ def _serve(
         names=tuple(names or ()),
         secure=secure,
         ingest=ingest,
+        alerts=alerts,
         oidc=oidc,
     )
     if not is_loopback(host):

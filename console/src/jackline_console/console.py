@@ -8,6 +8,7 @@ import secrets
 import time
 from typing import TYPE_CHECKING
 
+from jackline.alert_rules import default_rules
 from jackline.answers import public_text
 from jackline.cli import keys, state
 from jackline.errors import JacklineError
@@ -19,6 +20,8 @@ from jackline_console.access.attempts import Attempts
 from jackline_console.access.logins import Login, Logins
 from jackline_console.access.refusals import Refusals
 from jackline_console.access.users import PREFIX, Users
+from jackline_console.alerts.alerter import Alerts
+from jackline_console.alerts.silences import Silences
 from jackline_console.bundles import Bundles
 from jackline_console.live import Live
 from jackline_console.metrics import Metrics
@@ -27,10 +30,11 @@ from jackline_console.questions import Questions
 from jackline_console.tail import Tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+    from jackline.alert_rules import AlertRule
     from jackline.stores import SessionRow
     from jackline_console.access.oidc import Provider
     from jackline_console.settings import Settings
@@ -55,7 +59,12 @@ class Console:
         self.bundles = Bundles(self.home, settings.bundle)
         self.questions = Questions(self.home, self.bundles)
         self.live = Live(self.home, self.store, self.questions.pending, clock)
+        self.silences = Silences(self.store)
+        self.alerts = Alerts(self.home, self.store, self.silences, rules=self._rules_now, clock=clock)
+        self.live.alerts = self.alerts
         self.tail = Tail(self.home, self.store, self.live, ingesting=settings.ingest, clock=clock)
+        self.tail.silences = self.silences
+        self.tail.alerts = self.alerts if settings.alerts else None
         self.streams: set[Stream] = set()
         self.metrics = Metrics(self)
         self.secret = ""
@@ -71,6 +80,7 @@ class Console:
             return
         self._closed = True
         self.tail.stop()
+        self.alerts.close()
         self.journal.close()
         self.live.close()
         self.store.close()
@@ -148,6 +158,16 @@ class Console:
         """Observations that could not be written, by every process's own word."""
         events = (row.event for row in self.store.audits(["events_lost"], 5000))
         return sum(event.count for event in events if isinstance(event, EventsLost))
+
+    def alert_rules(self) -> Sequence[AlertRule]:
+        """The rules of alerts in force: those at work, or where none are run here, those of the bundle."""
+        return self.alerts.rules if self.alerts.running else self._rules_now() or tuple(default_rules().values())
+
+    def _rules_now(self) -> Sequence[AlertRule] | None:
+        found = self.bundles.found()
+        if found is None:
+            return tuple(default_rules().values())
+        return found.bundle.alerts if found.bundle is not None else None
 
     def signing_keys(self, login: Login) -> dict[str, Ed25519PrivateKey]:
         """With which keys this login can answer, by the approver's name: those that the bundle pins.

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jackline.stores import SessionRow
+    from jackline_console.alerts.alerter import Alerts
 
 __all__ = ["Live", "session_facts"]
 
@@ -17,10 +18,17 @@ __all__ = ["Live", "session_facts"]
 class Live(LiveSessions):
     """Builds what the page shows. Thread-safe."""
 
+    alerts: Alerts
+    """The alerter of this console, running or not."""
+
     def changed(self, sessions: Sequence[str]) -> list[dict[str, Any]]:
         """These sessions as they are now."""
         return self.told(self.store.named(sessions))
 
     def told(self, rows: Sequence[SessionRow]) -> list[dict[str, Any]]:
         """Sessions as `LiveSession` has them."""
-        return [facts | {"alerts": []} for facts in super().told(rows)]
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self.store.alerts(open_only=True) if self.alerts.running else ():
+            told = {"alert": row.alert, "rule": row.rule, "severity": row.severity, "state": row.state}
+            found.setdefault(row.group.get("session", ""), []).append(told)
+        return [facts | {"alerts": found.get(facts["session"], [])} for facts in super().told(rows)]

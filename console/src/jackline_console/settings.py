@@ -48,6 +48,8 @@ class Settings:
     """Browsers reach it by https: here, or at what stands before it."""
     ingest: bool = True
     """Whether this console brings journals into the index; another process may do it as well."""
+    alerts: bool = False
+    """Whether this console looks for alerts, as `jackline up` does."""
     heartbeat_s: float = 15.0
     session_s: float = 12 * 3600.0
     """How long a login lasts."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from jackline.home import Home
     from jackline.ingest import IngestReport
     from jackline.stores import EventRow
+    from jackline_console.alerts.alerter import Alerts
+    from jackline_console.alerts.silences import Silences
     from jackline_console.live import Live
 
 LOOK_S = 0.02
@@ -94,6 +96,9 @@ class Tail:
         self.version = 0
         self.live_wanted = 0
         """Streams that want rows of *Live*."""
+        self.alerts: Alerts | None = None
+        """Who looks for alerts in what comes in."""
+        self.silences: Silences | None = None
         self.report: IngestReport | None = None
         self.ingested: float | None = None
         self.problem = ""
@@ -150,6 +155,7 @@ class Tail:
                 if grown or nudged or self._more:
                     self._step()
                     due = now if self._more else now + INGEST_S
+                self._look_for_alerts()
                 self._tell_live(now)
                 self.problem = ""
             except JacklineError as error:
@@ -160,6 +166,11 @@ class Tail:
             except Exception:  # noqa: BLE001 - whatever went wrong, streams are served again a second later
                 _log.exception("the tail goes on")
                 due = now + 1.0
+
+    def _look_for_alerts(self) -> None:
+        if self.alerts is not None and not self._more:
+            whole = not self._ingesting or (self.report is not None and not self.report.busy)
+            self.alerts.turn(self.epoch, self.position, whole=whole)
 
     def _grown(self, now: float) -> bool:
         """Whether a journal grew since it was looked at.
@@ -218,7 +229,19 @@ class Tail:
                 self._live.pulse.feed(row)
                 if row.session:
                     self._changed.add(row.session)
+                elif row.kind.startswith("alert_"):
+                    self._alert(row)
             self._tell(Batch(epoch, rows[-1].position, tuple(map(item, rows))))
+            if self.alerts is not None:
+                self.alerts.feed(epoch, rows)
+
+    def _alert(self, row: EventRow) -> None:
+        """A silence, or an alert that a session's row on *Live* shows."""
+        if self.silences is not None:
+            self.silences.feed(row)
+        session = getattr(row.event, "group", {}).get("session")
+        if session:
+            self._changed.add(session)
 
     def _tell(self, batch: Batch) -> None:
         with self._lock:

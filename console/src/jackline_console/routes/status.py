@@ -61,7 +61,7 @@ def summary(here: Here, _who: Viewer) -> Summary:
     return Summary(
         running=sum(row.state == "running" for row in rows),
         pending_approvals=len(here.questions.pending()),
-        firing_alerts=0,
+        firing_alerts=sum(here.store.open_alerts().values()) if here.alerts.running else 0,
         unregistered_agents=len({row.name for row in here.store.agents() if row.status == "seen"}),
         cost_today_micro_usd=sum(row.cost_micro_usd for row in spent),
         unpriced_today=sum(row.unpriced for row in spent),
