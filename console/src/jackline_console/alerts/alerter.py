@@ -100,7 +100,7 @@ class Alerts:
         and not in the index would fire again.
         """
         now = self._clock()
-        due = not 0 <= self._due - now <= TICK_S
+        due = not 0 < self._due - now <= TICK_S
         if not self.running and (not due or not whole or not self._begin(epoch, last, now)):
             self._due = now + TICK_S if due else self._due
             return
