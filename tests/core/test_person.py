@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from jackline import Guard
 from jackline.answers import public_text
 from jackline.approvals import Asked, Question, digest
 from jackline.bundle import load_bundle
@@ -20,7 +21,9 @@ from jackline.errors import BundleError, JacklineError
 from jackline.events import ApprovalAnswerRefused, BundleChanged, SessionStopped
 from jackline.home import Home
 from jackline.journal import read, verify
+from jackline.opening import open_registry
 from jackline.person import Person, StandingError, StrangerError, Under
+from jackline.request import Agent, Tool
 
 ONE = "jackline: 1\npolicies: []\n"
 TWO = "jackline: 1\npolicies: []\nmode: observe\n"
@@ -254,3 +257,27 @@ def test_a_kill_in_the_middle_leaves_a_whole_bundle_a_sound_journal_and_no_lock(
         path, f"{TWO}# mended\n".encode(), "again", previous=revision(left)
     )
     assert [event.who for event in record] == ["ben"]
+
+
+def test_the_last_word_on_record_is_what_holds(tmp_path):
+    """Of several who suspend and resume at once, whoever comes last into the journal comes last into force."""
+    home, record = Home(tmp_path / "home").make(), []
+    with Guard(home=home.path) as guard, guard.session(), guard.run(Agent(name="desk")):
+        guard.check(guard.request("tool.call", "look", {}, tool=Tool(name="look")))
+    gate = threading.Barrier(8)
+
+    def put(event):
+        record.append(event)
+        gone_on.wait(0.02)  # whoever is faster than the one before it would be found out
+
+    def amend(number):
+        gate.wait()
+        status = ("suspended", "active")[number % 2]
+        Person(home, f"n{number}", put).amend("desk", {"status": status, "team": f"team {number}"}, "x")
+
+    gone_on = threading.Event()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(amend, range(8)))
+    facts = open_registry(home).entries["desk"].facts("")
+    assert (facts.status, facts.team) == (record[-1].changes["status"], record[-1].changes["team"])
+    assert [event.at for event in record] == sorted(event.at for event in record)

@@ -94,16 +94,18 @@ class Person:
 
     def stop(self, session: str, why: str, *, pause: bool = False) -> float:
         """End a session (its whole id), or hold it, until somebody reopens it; gives when (Unix seconds)."""
-        at, why = self._clock(), _said(why)
-        with self._control() as control:
+        why = _said(why)
+        with self._alone(), self._control() as control:
+            at = self._clock()
             self._record(SessionStopped(at=at, session=session, who=self.who, why=why, pause=pause))
             control.stop(session, self.who, why, pause=pause)
         return at
 
     def reopen(self, session: str, why: str) -> float:
         """Lift the end of a session, whether a policy or a person ended it. Raises StandingError."""
-        at, why = self._clock(), _said(why)
-        with self._control() as control:
+        why = _said(why)
+        with self._alone(), self._control() as control:
+            at = self._clock()
             if control.halted(session) is None and session not in control.stops():
                 raise StandingError(f"session {session} was not halted, stopped or paused: there is nothing to lift")
             self._record(SessionReopened(at=at, session=session, who=self.who, why=why))
@@ -112,15 +114,15 @@ class Person:
 
     def amend(self, agent: str, changes: dict[str, Any], why: str = "") -> float:
         """Change what the registry says of an agent (`changes` as in AgentAmended); every process follows."""
-        at = self._clock()
-        self._record(AgentAmended(at=at, agent=agent, who=self.who, why=why, changes=changes))
-        registry = open_registry(self.home, at)
-        registry.amend(agent, self.who, changes, why)
-        if registry.lost:
-            raise JacklineError(
-                f"{registry.path} cannot be written; the change is on record and in force once it is mended"
-            )
-        with self._control() as control:
+        with self._alone(), self._control() as control:
+            at = self._clock()
+            self._record(AgentAmended(at=at, agent=agent, who=self.who, why=why, changes=changes))
+            registry = open_registry(self.home, at)
+            registry.amend(agent, self.who, changes, why)
+            if registry.lost:
+                raise JacklineError(
+                    f"{registry.path} cannot be written; the change is on record and in force once it is mended"
+                )
             control.bump()
         return at
 
@@ -205,8 +207,8 @@ class Person:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Of two who put a bundle in place at once, the second sees what the first did."""
-        path = self.home.make().path / "bundle.lock"
+        """Of two who do something at once, the second sees what the first did, and the record's last word holds."""
+        path = self.home.make().path / "people.lock"
         try:
             lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
