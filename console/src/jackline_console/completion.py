@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _KEY = re.compile(r"(?P<indent> *)(?P<dash>(?:- +)*)(?P<key>[A-Za-z_][\w.-]*) *:(?P<value>.*)$")
-_WORD = re.compile(r"[A-Za-z_][\w.]*$")
+_PART = re.compile(r"[\w.]")
+_BEGINNING = re.compile(r"[A-Za-z_].*", re.DOTALL)
 _CONDITIONS = ("when", "agents", "only_where")
 _MOST = 200
 
@@ -54,8 +55,7 @@ def complete(text: str, line: int, column: int, schema: Mapping[str, Any]) -> Fo
     current = lines[line - 1] if line <= len(lines) else ""
     before = current[: column - 1]
     place = _place(lines, line - 1, before)
-    word = _WORD.search(place.typed)
-    typed = word[0] if word is not None else ""
+    typed = _word(place.typed)
     start = column - len(typed)
     if place.key in _CONDITIONS:
         items = list(_condition(typed, agents_only=place.key == "agents"))
@@ -64,6 +64,15 @@ def complete(text: str, line: int, column: int, schema: Mapping[str, Any]) -> Fo
     else:
         items = list(_keys(_schema(schema, place), place.siblings, typed))
     return Found(items[:_MOST], start, max(start, min(column, len(current) + 1)))
+
+
+def _word(text: str) -> str:
+    """The name that a text ends with, as far as it is written; looked for from its end, once over."""
+    start = len(text)
+    while start and _PART.match(text[start - 1]):
+        start -= 1
+    found = _BEGINNING.search(text, start)
+    return found[0] if found is not None else ""
 
 
 def _place(lines: list[str], number: int, before: str) -> _Place:

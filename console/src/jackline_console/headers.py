@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from typing import TYPE_CHECKING
 
@@ -26,11 +28,12 @@ _ALWAYS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+_log = logging.getLogger(__name__)
 _PORT = re.compile(r":[0-9]{1,5}$")
 
 
-class _TooLargeError(Exception):
-    """A body goes on beyond what is read."""
+class _RefusedError(Exception):
+    """A body is not read any further."""
 
 
 class Headers:
@@ -40,41 +43,27 @@ class Headers:
         self._app = app
         self._hosts = settings.hosts
         self._secure = settings.secure
+        self._body_s = settings.body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
-
-        async def guarded(message: Message) -> None:
-            nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                message = {**message, "headers": self._told(scope, message)}
-            await send(message)
-
-        refused = self._refused(dict(scope["headers"]))
-        if refused is not None:
-            await _refuse(refused, scope, receive, guarded)
-            return
-        read = 0
-
-        async def bounded() -> Message:
-            nonlocal read
-            message = await receive()
-            if message["type"] == "http.request":
-                read += len(message.get("body", b""))
-                if read > MOST_BYTES:
-                    raise _TooLargeError
-            return message
-
+        exchange = _Exchange(receive, send, self._told(scope), self._body_s)
+        exchange.refused = self._refused(dict(scope["headers"]))
         try:
-            await self._app(scope, bounded, guarded)
-        except _TooLargeError:
-            if not started:
-                await _refuse(_too_large(), scope, receive, guarded)
+            if exchange.refused is None:
+                await self._app(scope, exchange.receive, exchange.send)
+        except _RefusedError:
+            pass
+        except Exception:
+            _log.exception("%s %s was not answered", scope["method"], scope["path"][:200])
+            if exchange.started:
+                raise
+            exchange.refused = _internal()
+        if exchange.refused is not None and not exchange.started:
+            await rendered(exchange.refused)(scope, receive, exchange.tell)
 
     def _refused(self, headers: dict[bytes, bytes]) -> ProblemError | None:
         """Why a request is not looked at, by its headers alone."""
@@ -84,8 +73,8 @@ class Headers:
         length = headers.get(b"content-length", b"0")
         return None if length.isdigit() and int(length) <= MOST_BYTES else _too_large()
 
-    def _told(self, scope: Scope, message: Message) -> list[tuple[bytes, bytes]]:
-        headers = [*message.get("headers", ()), *_ALWAYS]
+    def _told(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        headers = list(_ALWAYS)
         if scope["path"].startswith("/api/") or scope["path"] in ("/metrics", "/login"):
             headers.append((b"cache-control", b"no-store"))
         if self._secure:
@@ -93,8 +82,47 @@ class Headers:
         return headers
 
 
-async def _refuse(error: ProblemError, scope: Scope, receive: Receive, send: Send) -> None:
-    await rendered(error)(scope, receive, send)
+class _Exchange:
+    """A request's body, no longer than it may be and in time; and its answer, with what every answer carries."""
+
+    def __init__(self, receive: Receive, send: Send, told: list[tuple[bytes, bytes]], patience_s: float) -> None:
+        self._receive, self._send, self._told = receive, send, told
+        self._until = asyncio.get_running_loop().time() + patience_s
+        self._read = 0
+        self._whole = False
+        self.started = False
+        self.refused: ProblemError | None = None
+        """Why it is not read any further."""
+
+    async def receive(self) -> Message:
+        """The next message. Raises _RefusedError."""
+        if self._whole:
+            return await self._receive()  # whether the client is still there: that may take as long as it likes
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            self.refused = _too_slow()
+            raise _RefusedError from None
+        if message["type"] == "http.request":
+            self._whole = not message.get("more_body", False)
+            self._read += len(message.get("body", b""))
+            if self._read > MOST_BYTES:
+                self.refused = _too_large()
+                raise _RefusedError
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send what the application answers, but not what it says of a body that was kept from it."""
+        if self.refused is None or self.started:
+            await self.tell(message)
+
+    async def tell(self, message: Message) -> None:
+        """Send a part of the answer."""
+        if message["type"] == "http.response.start":
+            self.started = True
+            message = {**message, "headers": [*message.get("headers", ()), *self._told]}
+        await self._send(message)
 
 
 def _unknown_host(host: str) -> ProblemError:
@@ -107,6 +135,15 @@ def _unknown_host(host: str) -> ProblemError:
         expected="the name or address that it was started with",
         hint="start it with --name NAME to serve another one",
     )
+
+
+def _too_slow() -> ProblemError:
+    detail = "the body did not come in time"
+    return ProblemError(408, "too-slow", detail, what="body", headers={"Connection": "close"})
+
+
+def _internal() -> ProblemError:
+    return ProblemError(500, "internal", "this could not be answered", hint="the console's log says why")
 
 
 def _too_large() -> ProblemError:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
 _SHOWN = 200
+_FAULTS = 500
 _SECRETS = ("password", "token")
 
 
@@ -128,7 +129,7 @@ def invalid_bundle(error: BundleError) -> ProblemError:
     """A bundle that cannot be loaded, each problem with its place."""
     faults = [
         Fault(place="bundle", line=one.line, column=one.column, message=one.message, hint=one.hint)
-        for one in error.problems
+        for one in error.problems[:_FAULTS]
     ]
     return ProblemError(
         422,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from jackline.events import BundleActivated, BundleChanged
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from jackline.stores import AuditRow
     from jackline_console.console import Console
 
+_SEARCHED = 4_000_000
+"""Pairs of lines among which those are looked for that are alike; of larger differences all is taken for new."""
 _LOOKED = 5000
 """The latest activations that are looked at: each process writes one for each revision."""
 
@@ -89,7 +92,25 @@ def _facts(entry: Any) -> tuple[Any, ...]:
 
 
 def _lines(old: list[str], new: list[str]) -> Iterable[Line]:
-    for tag, a, b, c, d in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    """Every line of both. What begins and ends alike is left out of the search, whose time grows with the product."""
+    head = _alike(old, new)
+    tail = _alike(old[head:][::-1], new[head:][::-1])
+    yield from (Line(op="same", from_=n + 1, to=n + 1, text=old[n]) for n in range(head))
+    yield from _between(old, new, head, len(old) - tail, len(new) - tail)
+    ends = zip(range(len(old) - tail, len(old)), range(len(new) - tail, len(new)), strict=True)
+    yield from (Line(op="same", from_=a + 1, to=c + 1, text=old[a]) for a, c in ends)
+
+
+def _alike(old: list[str], new: list[str]) -> int:
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+
+
+def _between(old: list[str], new: list[str], start: int, old_end: int, new_end: int) -> Iterable[Line]:
+    search = (old_end - start) * (new_end - start) <= _SEARCHED
+    found = difflib.SequenceMatcher(None, old[start:old_end], new[start:new_end], autojunk=False) if search else None
+    whole = [("replace", 0, old_end - start, 0, new_end - start)]
+    for tag, *ends in found.get_opcodes() if found is not None else whole:
+        a, b, c, d = (start + end for end in ends)
         if tag == "equal":
             yield from (Line(op="same", from_=a + n + 1, to=c + n + 1, text=old[a + n]) for n in range(b - a))
         else:

@@ -17,6 +17,7 @@ import uvicorn
 from jackline.cli import output
 from jackline.errors import JacklineError
 from jackline_console.app import create_app
+from jackline_console.connections import MOST, Connection
 from jackline_console.routes.access import login_link
 from jackline_console.running import announced
 
@@ -62,11 +63,13 @@ def serve(settings: Settings, *, browser: bool, cert: Path | None = None, key: P
     console: Console = app.state.console
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        log_level="error",  # who sends what is no HTTP does not fill the log
         access_log=False,
         server_header=False,
         date_header=False,
         ws="none",
+        http=Connection,
+        limit_concurrency=MOST,
         timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=cert,
         ssl_keyfile=key,

@@ -58,6 +58,10 @@ class Settings:
     oidc: OIDC | None = None
     streams: int = 200
     """Streams that are served at once."""
+    streams_each: int = 50
+    """Of those, for one user or token: each page that is open has one."""
+    body_s: float = 30.0
+    """How long a request's body may take."""
 
     @property
     def loopback(self) -> bool:

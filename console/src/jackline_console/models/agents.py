@@ -98,8 +98,8 @@ class AgentChange(Because):
     status: AgentStatus | None = None
     team: Text | None = None
     environment: Text | None = None
-    labels: dict[Text, Text | None] | None = None
-    permit: dict[Text, Fingerprint] | None = None
+    labels: Annotated[dict[Text, Text | None], Field(max_length=100)] | None = None
+    permit: Annotated[dict[Text, Fingerprint], Field(max_length=1000)] | None = None
     forbid: Annotated[list[Text], Field(max_length=1000)] | None = None
 
 

@@ -27,8 +27,8 @@ def page(path: str) -> Response:
     """A file of the page; any other path is one of its views."""
     if path.startswith("api/"):
         unknown("route", f"/{path}", "a route of /api/v1", "GET /api/v1/openapi.json lists them")
-    found = STATIC / path if "\0" not in path else STATIC
-    if path and found.resolve().is_relative_to(STATIC) and found.is_file():
+    found = _file(path)
+    if found is not None:
         return FileResponse(found, headers={"Cache-Control": _WEEK if path.startswith("assets/") else "no-cache"})
     if path.startswith("assets/"):
         unknown(
@@ -38,6 +38,15 @@ def page(path: str) -> Response:
             "another version of the console is served by now: load the page again",
         )
     return _index()
+
+
+def _file(path: str) -> Path | None:
+    """The page's file of a path; None where there is none, or it is none of the page's."""
+    try:
+        found = (STATIC / path).resolve()
+        return found if found.is_relative_to(STATIC) and found.is_file() else None
+    except (OSError, ValueError):  # longer than a name can be, or no name
+        return None
 
 
 def _index() -> Response:

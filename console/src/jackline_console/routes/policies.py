@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(tags=["policies"])
 DAY = 86400
+_SHOWN = 500
 _SHORTEST = 8
 """Digits by which a revision may be named."""
 
@@ -233,7 +235,9 @@ def _loaded(here: Console, data: bytes) -> Bundle | None:
 
 
 def _places(problems: Iterable[Problem]) -> list[Place]:
-    return [Place(line=one.line, column=one.column, message=one.message, hint=one.hint) for one in problems]
+    """The first of them: whoever mends those asks again."""
+    some = islice(problems, _SHOWN)
+    return [Place(line=one.line, column=one.column, message=one.message, hint=one.hint) for one in some]
 
 
 def _policies(here: Console, loaded: Bundle | None, data: bytes) -> list[PolicyView]:

@@ -41,11 +41,10 @@ async def stream(  # it waits for messages; what it reads, it reads in threads
     here: Console = request.app.state.console
     text = last_event_id or after
     cursor = Cursor.read(text) if text else None
-    if len(here.streams) >= here.settings.streams:
-        most = here.settings.streams
-        raise ProblemError(
-            429, "too-many", f"{most} streams are open", hint="close a page", headers={"Retry-After": "10"}
-        )
+    own = sum(one.login.name == who.name for one in here.streams)
+    if len(here.streams) >= here.settings.streams or own >= here.settings.streams_each:
+        detail = f"{len(here.streams)} streams are open, {own} of them for '{who.name}'"
+        raise ProblemError(429, "too-many", detail, hint="close a page", headers={"Retry-After": "10"})
     wanted = Wanted(session, agent, frozenset(filter(None, kinds.split(","))), live)
     made = Stream(here, who, wanted, _reading)
     return _Events(_sent(here, made, cursor), headers={"X-Accel-Buffering": "no"})
