@@ -155,8 +155,9 @@ def test_the_migrations_make_the_tables_that_the_code_knows(store):
 AS_0002 = [
     "DROP TABLE approvals",
     "DROP TABLE alerts",
-    *(f"DROP INDEX {name}" for name in ("sessions_last_at", "session_agents_agent", "spans_open")),
-    *(f"DROP TABLE {name}" for name in ("agent_hourly", "histograms", "audits")),
+    *(f"DROP INDEX {name}" for name in ("sessions_last_at", "sessions_halted", "session_agents_agent", "spans_open")),
+    *(f"DROP TABLE {name}_daily" for name in ("agent", "usage", "tool", "policy")),
+    *(f"DROP TABLE {name}" for name in ("agent_hourly", "histograms", "histograms_named", "histograms_ever", "audits")),
     *(f"ALTER TABLE sessions DROP COLUMN {name}" for name in ("root_by", "ceiling_by", "ceiling")),
     "UPDATE alembic_version SET version_num = '0002'",
 ]
@@ -170,6 +171,8 @@ def test_what_was_ingested_before_there_were_rows_of_approvals_is_in_them(home, 
     journal.close()
     ingest(home, store)
     before = store.approvals()
+    sums = [store.usage(("day", "agent", "model")), store.tool_usage(), store.policy_usage(("hour", "effect"))]
+    assert all(sums)
     with store._writing() as connection:
         for statement in AS_0002:
             connection.execute(sa.text(statement))
@@ -177,6 +180,8 @@ def test_what_was_ingested_before_there_were_rows_of_approvals_is_in_them(home, 
     again = SQLiteStore(store.path)
     assert [row.state for row in again.approvals(ONE)] == ["consumed", "pending"]
     assert again.approvals() == before
+    now = [again.usage(("day", "agent", "model")), again.tool_usage(), again.policy_usage(("hour", "effect"))]
+    assert now == sums, "hours are kept, days are made of them"
     with again._writing() as connection:
         for name, table in schema.metadata.tables.items():
             found = sa.inspect(connection)

@@ -185,8 +185,12 @@ class Details(Protocol):
         user: str = "",
         since: float | None = None,
         until: float | None = None,
+        state: str = "",
     ) -> Sequence[SessionRow]:
-        """Sessions that started in a time, the latest first, after one that is named by its start and id."""
+        """Sessions that started in a time, the latest first, after one that is named by its start and id.
+
+        With a state those that may have it.
+        """
 
     def span(self, session: str, span: str) -> SpanRow | None:
         """One step of a session."""

@@ -36,6 +36,7 @@ _AUDITED = (
 )
 """Rare kinds that people look through by themselves."""
 _EFFECT_COLUMNS = {"modify": "modified", "escalate": "escalated", "deny": "denied", "halt": "halts"}
+_LASTED = ("started", "last_at")
 _FOREVER = 1e11
 _MOST = 2**48
 
@@ -71,8 +72,8 @@ def fold(batch: Batch, line: Line, journal: str, clock: float) -> float:
     row = {"journal": journal, "seq": line.seq, "at": at, "clock": clock, "kind": line.kind}
     batch.events.append(row | {"session": session, "agent": agent, "body": body})
     if session:
-        batch.add("sessions", (session,), {"started": at, "last_at": at})
-        batch.add("session_journals", (session, journal), {"first_seen": at, "last_seen": at})
+        batch.saw("sessions", (session,), at, _LASTED)
+        batch.saw("session_journals", (session, journal), at)
     if event is not None:
         _FOLDS.get(type(event), _nothing)(batch, event, stamp)
         if is_approval(event):
@@ -189,7 +190,7 @@ def _decided(batch: Batch, event: events.Decided, stamp: str) -> None:
     _agent(batch, event.session, event.agent, event.at)
     what = {"tool.call": "tool", "model.call": "model"}.get(event.action)
     if what:
-        batch.add("seen", (event.agent, what, event.resource), {"first_seen": event.at, "last_seen": event.at})
+        batch.saw("seen", (event.agent, what, event.resource), event.at)
     if event.latency_us > 0:
         batch.add(*sized(event.at, "decision", "", event.action, event.latency_us))
     _verdicts(batch, event)
@@ -229,26 +230,25 @@ def _outcome(batch: Batch, event: events.Completed | events.Failed, stamp: str, 
 
 
 def _agent_seen(batch: Batch, event: events.AgentSeen, _stamp: str) -> None:
-    key, when = event.agent.key, {"first_seen": event.at, "last_seen": event.at}
-    batch.add("seen", (key, "agent", ""), when)
+    key = event.agent.key
+    batch.saw("seen", (key, "agent", ""), event.at)
     for model in event.models:
-        batch.add("seen", (key, "model", model), when)
+        batch.saw("seen", (key, "model", model), event.at)
     for tool in event.tools:
-        batch.add("seen", (key, "tool", tool.name), when)
+        batch.saw("seen", (key, "tool", tool.name), event.at)
 
 
 def _tool_seen(batch: Batch, event: events.ToolSeen, _stamp: str) -> None:
-    batch.add("seen", (event.agent, "tool", event.tool.name), {"first_seen": event.at, "last_seen": event.at})
+    batch.saw("seen", (event.agent, "tool", event.tool.name), event.at)
 
 
 def _model_seen(batch: Batch, event: events.ModelSeen, _stamp: str) -> None:
-    batch.add("seen", (event.agent, "model", event.model), {"first_seen": event.at, "last_seen": event.at})
+    batch.saw("seen", (event.agent, "model", event.model), event.at)
 
 
 def _agent(batch: Batch, session: str, agent: str, at: float) -> None:
-    when = {"first_seen": at, "last_seen": at}
-    batch.add("session_agents", (session, agent), when)
-    batch.add("seen", (agent, "agent", ""), when)
+    batch.saw("session_agents", (session, agent), at)
+    batch.saw("seen", (agent, "agent", ""), at)
 
 
 def _held(reservation: Reservation | None) -> int:

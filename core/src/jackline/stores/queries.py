@@ -12,8 +12,9 @@ from jackline.journal.liveness import writer_lives
 from jackline.stores import schema
 from jackline.stores.approval_rows import approval_row
 from jackline.stores.fold import stamp_place
+from jackline.stores.histograms import DAY
 from jackline.stores.inventory import agent_keys, agent_row, roster
-from jackline.stores.rollups import ONLOOKERS, is_open
+from jackline.stores.rollups import HOUR, ONLOOKERS, is_open
 from jackline.stores.rows import (
     AgentRow,
     ApprovalRow,
@@ -161,22 +162,19 @@ class Queries:
     def _totals(
         self, table: sa.Table, row: type[_Sum], by: Sequence[str], since: float | None, until: float | None
     ) -> list[_Sum]:
-        keys = [column.name for column in table.primary_key]
+        keys = ["day", *(column.name for column in table.primary_key)]
         unknown = [name for name in by if name not in keys]
         if unknown:
             raise StoreError(f"Cannot group by '{unknown[0]}': {table.name} has {', '.join(keys)}")
-        sums = [sa.func.sum(column).label(column.name) for column in table.c if not column.primary_key]
-        groups = [table.c[name] for name in by]
-        query = sa.select(*groups, *sums).group_by(*groups).order_by(*groups)
-        if since is not None:
-            query = query.where(table.c.hour >= int(since) // 3600 * 3600)
-        if until is not None:
-            query = query.where(table.c.hour < until)
-        blank = {name: None if name == "hour" else "" for name in keys}
+        counts = [column.name for column in table.c if not column.primary_key]
+        summed = _spanned(table, [name for name in by if name not in ("hour", "day")], counts, by, since, until)
+        groups = [summed.c[name] for name in by]
+        query = sa.select(*groups, *(sa.func.sum(summed.c[name]).label(name) for name in counts))
         with self._reading() as connection:
-            rows = _rows(connection, query)
+            rows = _rows(connection, query.group_by(*groups).order_by(*groups))
+        blank = {name: None if name == "hour" else "" for name in keys if name != "day"}
         # A sum is a Decimal in some databases, and None where there is no row at all.
-        return [row(**blank | {name: _whole(value) for name, value in found.items()}) for found in rows if _said(found)]
+        return [row(**blank | _whole_row(found)) for found in rows if _said(found)]
 
     def _session_rows(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> list[SessionRow]:
         names = [row["session"] for row in rows]
@@ -219,7 +217,7 @@ class Queries:
     def _inventory(
         self, connection: sa.Connection
     ) -> tuple[Roster, dict[tuple[str, str, str], tuple[float, float]], dict[tuple[str, str], tuple[int, ...]]]:
-        table, tools = schema.registry_events, schema.tool_hourly
+        table, tools = schema.registry_events, schema.tool_daily
         query = sa.select(table.c.kind, table.c.body).order_by(table.c.stamp)
         known = roster((row[0], row[1]) for row in connection.execute(query))
         rows = _rows(connection, sa.select(schema.seen))
@@ -255,5 +253,51 @@ def _said(found: Mapping[str, Any]) -> bool:
     return any(value is not None for value in found.values())
 
 
-def _whole(value: Any) -> Any:
-    return value if value is None or isinstance(value, str) else int(value)
+def _whole_row(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A row's numbers as integers; a day is told by the hour at which it begins."""
+    return {
+        "hour" if name == "day" else name: value if value is None or isinstance(value, str) else int(value)
+        for name, value in found.items()
+    }
+
+
+def _spanned(
+    hourly: sa.Table,
+    names: list[str],
+    counts: list[str],
+    by: Sequence[str],
+    since: float | None,
+    until: float | None,
+) -> sa.Subquery:
+    """The rows of a time: days where all of a day is asked for, hours before and after, and where hours are told."""
+    daily, hour = schema.DAILY[hourly.name], hourly.c.hour
+    start = int(since) // HOUR * HOUR if since is not None else None
+    parts: list[sa.Select[Any]] = []
+    if "hour" in by:
+        parts.append(_columns(hourly, hour, names, counts, by).where(*_between(hour, start, until)))
+    else:
+        first = -(-start // DAY) * DAY if start is not None else None
+        last = int(until) // DAY * DAY if until is not None else None
+        if first is not None and last is not None and first > last:
+            parts.append(_columns(hourly, hour, names, counts, by).where(*_between(hour, start, until)))
+        else:
+            parts.append(_columns(daily, daily.c.day, names, counts, by).where(*_between(daily.c.day, first, last)))
+            if first is not None and start != first:
+                parts.append(_columns(hourly, hour, names, counts, by).where(hour >= start, hour < first))
+            if last is not None and until != last:
+                parts.append(_columns(hourly, hour, names, counts, by).where(hour >= last, hour < until))
+    return sa.union_all(*parts).subquery()
+
+
+def _columns(
+    table: sa.Table, time: sa.Column[int], names: list[str], counts: list[str], by: Sequence[str]
+) -> sa.Select[Any]:
+    times = [(time - time % DAY).label("day")] if "day" in by else []
+    times += [time.label("hour")] if "hour" in by else []
+    columns: list[sa.ColumnElement[Any]] = [*times, *(table.c[name] for name in (*names, *counts))]
+    return sa.select(*columns)
+
+
+def _between(time: sa.Column[int], since: float | None, until: float | None) -> list[sa.ColumnElement[bool]]:
+    found = [time >= since] if since is not None else []
+    return [*found, time < until] if until is not None else found

@@ -22,6 +22,7 @@ SILENT = ("output", *RETURNS.values())
 HOUR = 3600
 ONLOOKERS = ("cli", "console", "alerter")
 """Writers of what people do: a session does not run because one of them does."""
+SEEN = ("first_seen", "last_seen")
 ROOT = "\x1f"
 """Between the stamp of a session's first act and the agent that did it."""
 
@@ -41,9 +42,11 @@ class Rules:
         """Sums, minima, maxima, greatest texts; `latest`: columns and their blanks, which follow the greatest stamp."""
         self.key = key
         self.latest = latest or {}
+        add = tuple(add)
         self.blank: dict[str, Any] = dict.fromkeys(add, 0) | dict.fromkeys((*least, *most)) | dict.fromkeys(text, "")
         for stamp, columns in self.latest.items():
             self.blank |= {stamp: "", **columns}
+        self.sums = add
         self._add, self._least, self._most = frozenset(add), frozenset(least), frozenset((*most, *text))
 
     def is_void(self, row: dict[str, Any]) -> bool:
@@ -110,13 +113,19 @@ RULES: dict[str, Rules] = {
         },
     ),
     "agent_hourly": Rules("hour", "agent", add=("decisions", *_EFFECTS)),
-    "histograms": Rules("day", "what", "agent", "name", "bucket", add=("count", "total")),
+    "histograms": Rules("what", "day", "name", "agent", "bucket", add=("count", "total")),
     "session_agents": Rules("session", "agent", least=("first_seen",), most=("last_seen",)),
     "session_journals": Rules("session", "journal", least=("first_seen",), most=("last_seen",)),
     "seen": Rules("agent", "what", "name", least=("first_seen",), most=("last_seen",)),
     "usage_hourly": Rules("hour", "agent", "model", add=("calls", "failures", *_TOKENS, "cost_micro_usd", "unpriced")),
     "tool_hourly": Rules("hour", "agent", "tool", add=("calls", "failures", "denials", "duration_us")),
     "policy_hourly": Rules("hour", "policy", "rule", "effect", "mode", add=("verdicts", "decisions")),
+    "agent_daily": Rules("day", "agent", add=("decisions", *_EFFECTS)),
+    "usage_daily": Rules("day", "agent", "model", add=("calls", "failures", *_TOKENS, "cost_micro_usd", "unpriced")),
+    "tool_daily": Rules("day", "agent", "tool", add=("calls", "failures", "denials", "duration_us")),
+    "policy_daily": Rules("day", "policy", "rule", "effect", "mode", add=("verdicts", "decisions")),
+    "histograms_named": Rules("what", "day", "name", "bucket", add=("count", "total")),
+    "histograms_ever": Rules("what", "agent", "name", "bucket", add=("count", "total")),
     "journals": Rules(
         "journal",
         least=("opened",),
@@ -154,6 +163,10 @@ RULES: dict[str, Rules] = {
 }
 
 
+DAILY = {name: f"{name.removesuffix('_hourly')}_daily" for name in RULES if name.endswith("_hourly")}
+"""The sums of whole days: what is asked over months reads a twenty-fourth."""
+
+
 class Batch:
     """What one transaction brings into a store: lines, what they add to the rows, and how far it has read."""
 
@@ -174,6 +187,44 @@ class Batch:
         if row is None:
             row = rows[key] = dict(zip(rules.key, key, strict=True)) | rules.blank
         rules.join(row, part)
+
+    def saw(self, table: str, key: tuple[Any, ...], at: float, names: tuple[str, str] = SEEN) -> None:
+        """Note that something was there then; the same as `add` with both times, for what every line says."""
+        first, last = names
+        row = self.rows[table].get(key)
+        if row is None or row[first] is None or row[last] is None:
+            self.add(table, key, {first: at, last: at})
+        elif at > row[last]:
+            row[last] = at
+        elif at < row[first]:
+            row[first] = at
+
+    def sum_up(self, table: str) -> None:
+        """Add what the batch says in hours, or by agent, to what it says in days, of all agents, and of all time."""
+        if table in DAILY:
+            names, wider = RULES[table].sums, self.rows[DAILY[table]]
+            for (hour, *rest), row in self.rows[table].items():
+                _sum(wider, DAILY[table], (hour // DAY * DAY, *rest), row, names)
+        elif table == "histograms":
+            names, by_name, ever = RULES[table].sums, self.rows["histograms_named"], self.rows["histograms_ever"]
+            for (what, day, name, agent, number), row in self.rows[table].items():
+                _sum(by_name, "histograms_named", (what, day, name, number), row, names)
+                _sum(ever, "histograms_ever", (what, agent, name, number), row, names)
+
+
+def _sum(
+    rows: dict[tuple[Any, ...], dict[str, Any]],
+    table: str,
+    key: tuple[Any, ...],
+    part: dict[str, Any],
+    names: tuple[str, ...],
+) -> None:
+    row = rows.get(key)
+    if row is None:
+        rows[key] = dict(zip(RULES[table].key, key, strict=True)) | {name: part[name] for name in names}
+        return
+    for name in names:
+        row[name] += part[name]
 
 
 def contributions(span: Mapping[str, Any], sign: int = 1) -> Iterator[tuple[str, tuple[Any, ...], dict[str, Any]]]:
@@ -225,7 +276,7 @@ def sized(
     at: float, what: str, agent: str, name: str, value: int, sign: int = 1
 ) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
     """What one value adds to a distribution, as (table, key, part)."""
-    key = (int(at) // DAY * DAY, what, agent, name, bucket(value))
+    key = (what, int(at) // DAY * DAY, name, agent, bucket(value))
     return "histograms", key, _signed({"count": 1, "total": value}, sign)
 
 

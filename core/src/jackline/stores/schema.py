@@ -10,6 +10,9 @@ REVISION = "0005"
 OPEN = text("outcome_by = '' AND decided_by <> ''")
 """Decided, and nothing came of it yet: a literal, so that a database sees that the index of such steps suffices."""
 
+HALTED = text("halted_by <> ''")
+"""Sessions that were halted, few of many; a literal likewise."""
+
 metadata = MetaData()
 _BIG = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -35,12 +38,12 @@ def _key(*names: str) -> list[Column[str]]:
     return [Column(name, Text(), primary_key=True) for name in names]
 
 
-def _tokens() -> list[Column[int]]:
-    return _count("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 
 
-def _hour() -> Column[int]:
-    return Column("hour", _BIG, primary_key=True, autoincrement=False)
+def _number(name: str) -> Column[int]:
+    """A number that is part of a key."""
+    return Column(name, _BIG, primary_key=True, autoincrement=False)
 
 
 meta = Table("meta", metadata, *_key("name"), *_text("value"))
@@ -73,7 +76,7 @@ spans = Table(
     *_text("returned_by", "return_action", "return_effect", "return_reason", "return_policy", "return_rule"),
     *_text("outcome_by", "outcome", "error", "result", "model", "matched", "outcome_action", "outcome_resource"),
     *_time("outcome_at", nullable=False),
-    *_tokens(),
+    *_count(*_TOKENS),
     *_count("decisions", "outcomes", "estimated", "cost_micro_usd", "priced", "unpriced", "duration_us"),
     *_text("method", "scheme"),
     *_count("port", "status"),
@@ -99,6 +102,7 @@ sessions = Table(
     Index("sessions_started", "started"),
     Index("sessions_external_id", "external_id"),
     Index("sessions_last_at", "last_at"),
+    Index("sessions_halted", "started", sqlite_where=HALTED, postgresql_where=HALTED),
 )
 
 approvals = Table(
@@ -136,36 +140,65 @@ session_agents = Table(
 session_journals = Table("session_journals", metadata, *_key("session", "journal"), *_time("first_seen", "last_seen"))
 seen = Table("seen", metadata, *_key("agent", "what", "name"), *_time("first_seen", "last_seen"))
 
-usage_hourly = Table(
-    "usage_hourly",
-    metadata,
-    _hour(),
-    *_key("agent", "model"),
-    *_count("calls", "failures"),
-    *_tokens(),
-    *_count("cost_micro_usd", "unpriced"),
-)
-tool_hourly = Table(
-    "tool_hourly", metadata, _hour(), *_key("agent", "tool"), *_count("calls", "failures", "denials", "duration_us")
-)
-policy_hourly = Table(
-    "policy_hourly", metadata, _hour(), *_key("policy", "rule", "effect", "mode"), *_count("verdicts", "decisions")
-)
+_SUMS = {
+    "usage": (("agent", "model"), ("calls", "failures", *_TOKENS, "cost_micro_usd", "unpriced")),
+    "tool": (("agent", "tool"), ("calls", "failures", "denials", "duration_us")),
+    "policy": (("policy", "rule", "effect", "mode"), ("verdicts", "decisions")),
+    "agent": (("agent",), ("decisions", "modified", "escalated", "denied", "halts", "would_deny")),
+}
 
-agent_hourly = Table(
-    "agent_hourly",
-    metadata,
-    _hour(),
-    *_key("agent"),
-    *_count("decisions", "modified", "escalated", "denied", "halts", "would_deny"),
-)
+
+def _sums(name: str, period: str) -> Table:
+    """Sums of an hour or a day. Their rows lie in the order of their keys: a span of time is read in one go."""
+    keys, counts = _SUMS[name]
+    return Table(
+        f"{name}_{'hourly' if period == 'hour' else 'daily'}",
+        metadata,
+        _number(period),
+        *_key(*keys),
+        *_count(*counts),
+        sqlite_with_rowid=False,
+    )
+
+
+usage_hourly, usage_daily = _sums("usage", "hour"), _sums("usage", "day")
+tool_hourly, tool_daily = _sums("tool", "hour"), _sums("tool", "day")
+policy_hourly, policy_daily = _sums("policy", "hour"), _sums("policy", "day")
+agent_hourly, agent_daily = _sums("agent", "hour"), _sums("agent", "day")
+DAILY = {
+    usage_hourly.name: usage_daily,
+    tool_hourly.name: tool_daily,
+    policy_hourly.name: policy_daily,
+    agent_hourly.name: agent_daily,
+}
+
 histograms = Table(
     "histograms",
     metadata,
-    Column("day", _BIG, primary_key=True, autoincrement=False),
-    *_key("what", "agent", "name"),
-    Column("bucket", _BIG, primary_key=True, autoincrement=False),
+    *_key("what"),
+    _number("day"),
+    *_key("name", "agent"),
+    _number("bucket"),
     *_count("count", "total"),
+    sqlite_with_rowid=False,
+)
+histograms_named = Table(
+    "histograms_named",
+    metadata,
+    *_key("what"),
+    _number("day"),
+    *_key("name"),
+    _number("bucket"),
+    *_count("count", "total"),
+    sqlite_with_rowid=False,
+)
+histograms_ever = Table(
+    "histograms_ever",
+    metadata,
+    *_key("what", "agent", "name"),
+    _number("bucket"),
+    *_count("count", "total"),
+    sqlite_with_rowid=False,
 )
 
 journals = Table(
@@ -180,14 +213,14 @@ registry_events = Table(
     "registry_events",
     metadata,
     *_key("journal"),
-    Column("seq", _BIG, primary_key=True, autoincrement=False),
+    _number("seq"),
     *_text("stamp", "kind", "body"),
 )
 audits = Table(
     "audits",
     metadata,
     *_key("journal"),
-    Column("seq", _BIG, primary_key=True, autoincrement=False),
+    _number("seq"),
     *_time("at"),
     *_text("kind", "body"),
     Index("audits_kind", "kind", "at"),

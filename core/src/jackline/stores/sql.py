@@ -6,6 +6,7 @@ import secrets
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from jackline.stores.rows import Position
 from jackline.stores.telemetry import Telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _ADDING = {"spans": contributions, "sessions": session_contributions}
@@ -34,6 +35,8 @@ class SQLStore(Queries, Telemetry):
         """`name` is how messages call the store; raises StoreError where it cannot be used."""
         self._engine = engine
         self._name = name
+        self._statements: dict[tuple[str, str], tuple[str, bool, list[str]]] = {}
+        """By table and what is done: the text, whether its values are told by place, and their columns."""
         with self._reading() as connection:
             self.epoch = self._read_epoch(connection) if self._revision(connection) == schema.REVISION else ""
         if not self.epoch:
@@ -51,7 +54,7 @@ class SQLStore(Queries, Telemetry):
         with self._writing() as connection:
             self._prove_order(connection, batch)
             if batch.events:
-                connection.execute(schema.events.insert(), batch.events)
+                self._many(connection, schema.events, "insert", batch.events)
             # Spans first, then sessions: what they add to the rest is known only when they are joined.
             for table in RULES:
                 self._join(connection, table, batch)
@@ -92,14 +95,29 @@ class SQLStore(Queries, Telemetry):
                 sort.append(row)
             elif sort is changed:
                 gone.append(row)
-        same = sa.and_(*(table.c[column] == sa.bindparam(f"_{column}") for column in rules.key))
-        if new:
-            connection.execute(table.insert(), new)
-        if changed:
-            values: dict[str, Any] = {column: sa.bindparam(f"_{column}") for column in rules.blank}
-            connection.execute(table.update().where(same).values(values), _bound(changed))
-        if gone:
-            connection.execute(table.delete().where(same), _bound(gone))
+        batch.sum_up(name)
+        for how, some in (("insert", new), ("update", changed), ("delete", gone)):
+            if some:
+                self._many(connection, table, how, some)
+
+    def _many(self, connection: sa.Connection, table: sa.Table, how: str, rows: list[dict[str, Any]]) -> None:
+        """Write many rows with one statement.
+
+        It is compiled once, and values go to the driver as they are: texts, integers and floats, which no database
+        wants otherwise. Preparing each row as SQLAlchemy does costs more than writing it.
+        """
+        found = self._statements.get((table.name, how))
+        if found is None:
+            compiled = _STATEMENTS[how](table).compile(dialect=self._engine.dialect)
+            names = compiled.positiontup or list(compiled.params)
+            found = (str(compiled), compiled.positional, [name.removeprefix("_") for name in names])
+            self._statements[table.name, how] = found
+        text, positional, columns = found
+        if positional:
+            pick = itemgetter(*columns)
+            connection.exec_driver_sql(text, list(map(pick, rows)))
+        else:
+            connection.exec_driver_sql(text, [{f"_{column}": row[column] for column in columns} for row in rows])
 
     def _find(
         self, connection: sa.Connection, table: sa.Table, rules: Rules, keys: list[tuple[Any, ...]]
@@ -110,8 +128,11 @@ class SQLStore(Queries, Telemetry):
             query, names = _by_keys(table.name, rules.key, size)
             # What is named twice is found twice: so few sizes, and a statement for each, are enough.
             values = chain.from_iterable([*chunk, *chunk[-1:] * (size - len(chunk))])
-            for each in connection.execute(query, dict(zip(names, values, strict=True))).mappings():
-                found[tuple(each[column] for column in rules.key)] = dict(each)
+            result = connection.execute(query, dict(zip(names, values, strict=True)))
+            columns = tuple(result.keys())
+            places = [columns.index(column) for column in rules.key]
+            for each in result:
+                found[tuple([each[place] for place in places])] = dict(zip(columns, each, strict=True))
         return found
 
     def _positions(self, connection: sa.Connection) -> dict[str, Position]:
@@ -214,9 +235,30 @@ def _by_keys(table: str, key: tuple[str, ...], size: int) -> tuple[sa.TextClause
     return sa.text(text), names
 
 
-def _bound(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows under names that no column has: SQLAlchemy keeps those for values of its own making."""
-    return [{f"_{column}": value for column, value in row.items()} for row in rows]
+def _insert(table: sa.Table) -> sa.Insert:
+    columns = [column.name for column in table.c if column is not table.autoincrement_column]
+    return table.insert().values({column: sa.bindparam(f"_{column}") for column in columns})
+
+
+def _update(table: sa.Table) -> sa.Update:
+    values: dict[str, Any] = {column: sa.bindparam(f"_{column}") for column in RULES[table.name].blank}
+    return table.update().where(_same(table)).values(values)
+
+
+def _delete(table: sa.Table) -> sa.Delete:
+    return table.delete().where(_same(table))
+
+
+def _same(table: sa.Table) -> sa.ColumnElement[bool]:
+    # Names that no column has: SQLAlchemy keeps those for values of its own making.
+    return sa.and_(*(table.c[column] == sa.bindparam(f"_{column}") for column in RULES[table.name].key))
+
+
+_STATEMENTS: dict[str, Callable[[sa.Table], sa.Insert | sa.Update | sa.Delete]] = {
+    "insert": _insert,
+    "update": _update,
+    "delete": _delete,
+}
 
 
 def _chunks(keys: list[Any]) -> Iterable[list[Any]]:

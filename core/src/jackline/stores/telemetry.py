@@ -70,8 +70,12 @@ class Telemetry:
         user: str = "",
         since: float | None = None,
         until: float | None = None,
+        state: str = "",
     ) -> list[SessionRow]:
-        """Sessions that started in a time, the latest first, after one that is named by its start and id."""
+        """Sessions that started in a time, the latest first, after one that is named by its start and id.
+
+        With a state those that may have it: whether a process lives, no index knows.
+        """
         table, agents = schema.sessions, schema.session_agents
         query = sa.select(table).order_by(table.c.started.desc(), table.c.session).limit(limit)
         if after is not None:
@@ -87,6 +91,10 @@ class Telemetry:
         if agent:
             named = sa.or_(agents.c.agent == agent, agents.c.agent.startswith(f"{agent}@", autoescape=True))
             query = query.where(table.c.session.in_(sa.select(agents.c.session).where(named)))
+        if state == "halted":
+            query = query.where(schema.HALTED, table.c.halted_by > table.c.reopened_by)
+        elif state in ("running", "open", "crashed"):
+            query = query.where(sa.or_(table.c.ended_by == "", table.c.ended < table.c.decided_at))
         with self._reading() as connection:
             return self._session_rows(connection, [dict(row) for row in connection.execute(query).mappings()])
 
@@ -197,7 +205,7 @@ class Telemetry:
 
         `what`: session_cost, session_duration, tool, model; decision, whose names are actions, in microseconds.
         """
-        table = schema.histograms
+        table = _widest(by, since, until)
         unknown = [name for name in by if name not in ("agent", "name")]
         if unknown:
             raise StoreError(f"Cannot group by '{unknown[0]}': distributions have agent, name")
@@ -277,6 +285,13 @@ class Telemetry:
         self, table: sa.Table, row: type[Any], by: Sequence[str], since: float | None, until: float | None
     ) -> Any:
         raise NotImplementedError
+
+
+def _widest(by: Sequence[str], since: float | None, until: float | None) -> sa.Table:
+    """The least table that has the answer: of all time, of all agents, or of each."""
+    if since is None and until is None:
+        return schema.histograms_ever
+    return schema.histograms if "agent" in by else schema.histograms_named
 
 
 def _pages(names: list[str]) -> Iterable[list[str]]:
