@@ -90,7 +90,9 @@ def open_page(browser, console, state):
         told = partial(complain, faults, re.compile(but))
         page.on("pageerror", lambda error: told(f"thrown: {error}"))
         page.on("dialog", lambda dialog: (told(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("console", lambda message: message.type == "error" and told(message.text))
+        page.on(
+            "console", lambda message: message.type == "error" and told(f"{message.text} {message.location['url']}")
+        )
         page.on("popup", lambda other: told(f"a window was opened: {other.url}"))
         page.on("request", lambda request: request.url.startswith(console.base) or told(f"asked: {request.url}"))
         page.goto(path)

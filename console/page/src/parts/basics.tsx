@@ -125,12 +125,13 @@ function forPeople(text: string): string {
 
 /** What failed, and what to do about it. */
 export function Trouble({ problem, again }: { problem: Problem; again?: () => void }) {
+  const hint = problem.message.includes(problem.hint) ? "" : forPeople(problem.hint);
   return (
     <div class="trouble" role="alert">
       <Icon name="warning" />
       <div>
         <p>{forPeople(problem.message)}</p>
-        {problem.hint && !problem.message.includes(problem.hint) ? <p class="hint">{forPeople(problem.hint)}</p> : null}
+        {hint ? <p class="hint">{hint}</p> : null}
         {problem.errors.length ? (
           <ul>
             {problem.errors.map((fault) => (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from fastapi import APIRouter, Query
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from jackline.condition import ConditionError
 from jackline.condition.functions import FUNCTIONS
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from jackline_console.access.logins import Login
     from jackline_console.console import Console
 
+
+class _Name(PathConvertor):
+    """Any text, slashes and line ends too: whatever an agent calls itself, it can be looked at and suspended."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("name", _Name())
 router = APIRouter(tags=["agents"])
 
 
@@ -38,7 +47,7 @@ def agents(here: Here, _who: Viewer, where: Annotated[str, Query(max_length=4000
     return AgentList(items=views, unclear=unclear)
 
 
-@router.get("/agents/{name:path}")
+@router.get("/agents/{name:name}")
 def agent(here: Here, _who: Viewer, name: str, days: Days = 7) -> AgentView:
     """One agent."""
     roster = Roster(here, days)
@@ -59,7 +68,7 @@ def condition_schema(_who: Viewer, root: Annotated[str, Query(max_length=40)] = 
     return ConditionSchema(roots=roots, functions=sorted(FUNCTIONS))
 
 
-@router.patch("/agents/{name:path}")
+@router.patch("/agents/{name:name}")
 def amend(here: Here, who: Operator, name: str, given: AgentChange) -> AgentDone:
     """Change what the registry says of an agent; every process follows at its next request."""
     changes = given.model_dump(exclude={"why"}, exclude_none=True)
@@ -74,25 +83,25 @@ def amend(here: Here, who: Operator, name: str, given: AgentChange) -> AgentDone
     return _amend(here, who, name, changes, given.why, tools)
 
 
-@router.post("/agents/{name:path}/tools/{tool:path}/suspend")
+@router.post("/agents/{name:name}/tools/{tool:name}/suspend")
 def suspend_tool(here: Here, who: Operator, name: str, tool: str, given: Because) -> AgentDone:
     """Take a tool from an agent, whatever is permitted."""
     return _amend(here, who, name, {"tools": {tool: "suspended"}}, given.why, [tool])
 
 
-@router.post("/agents/{name:path}/tools/{tool:path}/resume")
+@router.post("/agents/{name:name}/tools/{tool:name}/resume")
 def resume_tool(here: Here, who: Operator, name: str, tool: str, given: Because) -> AgentDone:
     """Give a suspended tool back."""
     return _amend(here, who, name, {"tools": {tool: "active"}}, given.why, [tool])
 
 
-@router.post("/agents/{name:path}/suspend")
+@router.post("/agents/{name:name}/suspend")
 def suspend(here: Here, who: Operator, name: str, given: Because) -> AgentDone:
     """Let an agent do nothing, in any process, until it is resumed."""
     return _amend(here, who, name, {"status": "suspended"}, given.why)
 
 
-@router.post("/agents/{name:path}/resume")
+@router.post("/agents/{name:name}/resume")
 def resume(here: Here, who: Operator, name: str, given: Because) -> AgentDone:
     """Let an agent act again."""
     return _amend(here, who, name, {"status": "active"}, given.why)
