@@ -22,6 +22,8 @@ from jackline_console.access.users import Users
 
 HERE = Path(__file__).resolve().parent
 PATIENCE = 30.0
+WARNINGS = "error,ignore:'imghdr' is deprecated:DeprecationWarning"
+"""What apprise imports for mails warns."""
 PASSWORD = "correct horse battery"
 POLICIES = """\
 jackline: 1
@@ -60,7 +62,7 @@ class Process:
     """A child process whose lines of output are read as they come."""
 
     def __init__(self, *words, home, folder, config=None):
-        env = {**os.environ, "JACKLINE_HOME": str(home), "PYTHONWARNINGS": "error"}
+        env = {**os.environ, "JACKLINE_HOME": str(home), "PYTHONWARNINGS": WARNINGS}
         env |= {"JACKLINE_CONFIG": str(config)} if config is not None else {}
         self.child = subprocess.Popen(
             list(words),
@@ -121,8 +123,8 @@ class Process:
 class Running:
     """A console in a process of its own."""
 
-    def __init__(self, home, folder, *words, config=None):
-        command = [program(), "console", "--port", "0", "--no-open", *words]
+    def __init__(self, home, folder, *words, config=None, verb="console"):
+        command = [program(), verb, "--port", "0", "--no-open", *words]
         self.home = home
         self.folder = folder
         self.clients = []

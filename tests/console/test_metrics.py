@@ -11,7 +11,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as openmetr
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parsed
 from prometheus_client.parser import text_string_to_metric_families as parsed_plain
 
-from jackline.events import ApprovalDenied, Completed, Decided
+from jackline.events import AlertFired, AlertResolved, ApprovalDenied, Completed, Decided
 from jackline.home import Home
 from jackline.ingest import ingest
 from jackline.testing.journals import AT, ONE, RUN, approval, completed, decided, story, write
@@ -162,3 +162,17 @@ def test_both_formats_are_served(console, client, agent):
     assert odd.status_code == 200
     assert not any(math.isnan(s.value) for family in parsed(odd.text) for s in family.samples)
     assert console.plain().get(f"{console.base}/metrics").status_code == 401
+
+
+def test_alerts_that_fire_are_counted_by_rule_and_severity(here):
+    what = {"signal": "loop", "message": "x", "since": AT}
+    rules = (("1", "loop", "warning"), ("2", "loop", "warning"), ("3", "new-tool", "info"))
+    alerts = [
+        AlertFired(at=AT, alert=digit * 32, rule=rule, severity=severity, state="firing", **what)
+        for digit, rule, severity in rules
+    ]
+    over = AlertResolved(at=AT + 1, alert="2" * 32, rule="loop", severity="warning", **what)
+    filled(here, [*alerts, over])
+    found = scraped(here)
+    assert value(found, "jackline_alerts_firing", rule="loop", severity="warning") == 1
+    assert value(found, "jackline_alerts_firing", rule="new-tool", severity="info") == 1

@@ -19,6 +19,7 @@ from jackline_console.routes import (
     agents,
     alerts,
     approvals,
+    channels,
     costs,
     live,
     page,
@@ -46,6 +47,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def running(_app: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
         console.tail.start()
+        if settings.alerts:
+            console.channels.start(lambda: console.alerts.running)
         try:
             yield
         finally:
@@ -65,7 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.console = console
     app.add_middleware(Headers, settings=settings)
     problems.install(app)
-    for routes in (access, status, live, trace, agents, approvals, policies, alerts, costs, stream):
+    for routes in (access, status, live, trace, agents, approvals, policies, alerts, channels, costs, stream):
         app.include_router(routes.router, prefix=API)
     if settings.oidc is not None:
         from jackline_console.routes import oidc  # noqa: PLC0415 - an extra that few need

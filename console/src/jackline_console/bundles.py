@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from jackline.bundle import Bundle
     from jackline.home import Home
+    from jackline.notices.target import Target
 
 
 class Found(NamedTuple):
@@ -45,6 +46,7 @@ class Bundles:
         self._lock = threading.Lock()
         self._seen: tuple[int, ...] | None = None
         self._found: Found | None = None
+        self._told: tuple[Target, ...] = ()
 
     def found(self) -> Found | None:
         """The file as it is now, loaded when it changed; None where there is none."""
@@ -70,6 +72,15 @@ class Bundles:
         """The bundle by which it is looked at who may answer."""
         found = self.found()
         return Under((found.bundle or found.error) if found is not None else None, self.path.name)
+
+    def targets(self) -> tuple[Target, ...]:
+        """Who is told of approvals and alerts; while the file is broken, as it was before."""
+        found = self.found()
+        if found is None:
+            self._told = ()
+        elif found.bundle is not None:
+            self._told = found.bundle.notify
+        return self._told
 
     def keep(self, data: bytes) -> str:
         """Keep a revision's text, for comparing and for going back; gives the revision."""

@@ -21,6 +21,7 @@ from jackline_console.access.logins import Login, Logins
 from jackline_console.access.refusals import Refusals
 from jackline_console.access.users import PREFIX, Users
 from jackline_console.alerts.alerter import Alerts
+from jackline_console.alerts.delivery_channels import Channels
 from jackline_console.alerts.silences import Silences
 from jackline_console.bundles import Bundles
 from jackline_console.live import Live
@@ -60,7 +61,10 @@ class Console:
         self.questions = Questions(self.home, self.bundles)
         self.live = Live(self.home, self.store, self.questions.pending, clock)
         self.silences = Silences(self.store)
-        self.alerts = Alerts(self.home, self.store, self.silences, rules=self._rules_now, clock=clock)
+        self.channels = Channels(self.home, self.bundles.targets, clock=clock)
+        self.alerts = Alerts(
+            self.home, self.store, self.silences, rules=self._rules_now, delivery=self.channels, clock=clock
+        )
         self.live.alerts = self.alerts
         self.tail = Tail(self.home, self.store, self.live, ingesting=settings.ingest, clock=clock)
         self.tail.silences = self.silences
@@ -81,6 +85,7 @@ class Console:
         self._closed = True
         self.tail.stop()
         self.alerts.close()
+        self.channels.stop()
         self.journal.close()
         self.live.close()
         self.store.close()

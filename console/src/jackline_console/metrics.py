@@ -69,6 +69,7 @@ class Metrics:
         yield from self._tools()
         yield from self._decisions()
         yield from self._approvals()
+        yield from self._alerts()
         yield from self._standing()
 
     def _models(self) -> Iterator[Metric]:
@@ -128,6 +129,24 @@ class Metrics:
         yield GaugeMetricFamily("jackline_approvals_pending", "Questions that wait for people", value=len(pending))
         oldest = max((here.clock() - one.asked for one in pending), default=0.0)
         yield GaugeMetricFamily("jackline_approval_oldest_seconds", "How long the oldest one waits", value=oldest)
+
+    def _alerts(self) -> Iterator[Metric]:
+        here = self._here
+        rules = here.alert_rules() if here.alerts.running else ()
+        counts = {(rule.name, rule.severity): 0 for rule in rules} | here.store.open_alerts()
+        open_ = self._bounds["alerts"].sums((key, (float(count),)) for key, count in counts.items())
+        fires = GaugeMetricFamily("jackline_alerts_firing", "Alerts that are not over", labels=["rule", "severity"])
+        for key, (count,) in open_.items():
+            fires.add_metric(key, count)
+        yield fires
+        waiting, dead = (
+            GaugeMetricFamily(f"jackline_alert_deliveries_{name}", said, labels=["channel"])
+            for name, said in (("waiting", "What channels are still to be told"), ("dead", "What was given up"))
+        )
+        for one in here.channels.listed():
+            waiting.add_metric([one.target.name], one.counts.waiting)
+            dead.add_metric([one.target.name], one.counts.dead)
+        yield from (waiting, dead)
 
     def _standing(self) -> Iterator[Metric]:
         here = self._here

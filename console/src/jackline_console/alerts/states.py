@@ -35,7 +35,7 @@ class Facts(NamedTuple):
 class On:
     """A group for which a rule holds."""
 
-    __slots__ = ("alert", "due", "facts", "key", "level", "named", "since", "told", "unknown")
+    __slots__ = ("alert", "due", "facts", "firm", "key", "level", "named", "since", "told", "unknown")
 
     def __init__(self, key: Key, since: float, due: float) -> None:
         self.key, self.since, self.due = key, since, due
@@ -43,6 +43,8 @@ class On:
         self.level = self.told = OK
         self.facts: Callable[[], Facts] | None = None
         self.named: dict[str, str] = {}
+        self.firm = 0.0
+        """What happened up to then was looked at when it fired, by a process that is gone: it resolves nothing."""
         self.unknown = 0.0
         """Since when there was too little to judge by; 0: there is enough."""
 
@@ -77,7 +79,8 @@ class States:
         elif not on.told:
             del self.on[key]
         elif level == OK:
-            self._resolve(on, at, why or "it does not hold any more")
+            if why or at > on.firm:
+                self._resolve(on, at, why or "it does not hold any more")
         elif not on.unknown:
             on.unknown = at
             self._fire(on, at, NO_DATA)
@@ -112,7 +115,7 @@ class States:
             self._over[key] = max(self._over.get(key, 0.0), row.resolved)
             return True
         on = self.on[key] = On(key, row.since, row.since)
-        on.alert, on.named = row.alert, row.group
+        on.alert, on.named, on.firm = row.alert, row.group, row.last
         on.level = on.told = WARNING if row.state == "warning" else FIRING
         on.unknown = row.last if row.state == "no_data" else 0.0
         kept = Facts(row.value, row.threshold, row.unit, row.message)

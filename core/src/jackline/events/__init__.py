@@ -9,7 +9,7 @@ from __future__ import annotations
 from jackline.events.access import AccessAmended, LoggedIn, LoggedOut, LoginFailed
 from jackline.events.acts import BudgetPruned, BudgetToppedUp, Completed, Cost, Decided, Failed, HoldBooked, Http, Usage
 from jackline.events.agents import AgentAmended, AgentSeen, ModelSeen, ToolSeen
-from jackline.events.alerts import AlertFired, AlertResolved, AlertSilenced, AlertSilenceLifted
+from jackline.events.alerts import AlertChannelTried, AlertFired, AlertResolved, AlertSilenced, AlertSilenceLifted
 from jackline.events.approvals import (
     ApprovalAnswerRefused,
     ApprovalApproved,
@@ -35,6 +35,7 @@ __all__ = [
     "AccessAmended",
     "AgentAmended",
     "AgentSeen",
+    "AlertChannelTried",
     "AlertFired",
     "AlertResolved",
     "AlertSilenceLifted",

@@ -75,3 +75,14 @@ class AlertSilenceLifted(Event, frozen=True, kw_only=True, omit_defaults=True, t
     """As in the event that began it."""
     who: str
     why: str
+
+
+class AlertChannelTried(Event, frozen=True, kw_only=True, omit_defaults=True, tag="alert_channel_tried"):
+    """A person had a channel told something, whether anything fires or not."""
+
+    channel: str
+    """Its name under `notify:` of the bundle."""
+    how: Literal["test", "again"]
+    """`test`: that nothing fires; `again`: what it was not told in the end."""
+    who: str
+    why: str

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jackline.notices.target import NoticeError
 
 if TYPE_CHECKING:
-    from jackline.notices.outbox import Message
+    from jackline.notices.message import Message
 
 
 def required(target: str) -> Any:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from jackline.notices.outbox import Delivery, Message, Outbox
+    from jackline.notices.message import Delivery, Message
+    from jackline.notices.outbox import Outbox
     from jackline.notices.target import Target
 
 _FIRST_S = 5.0
@@ -40,7 +41,7 @@ class Courier:
         """
         self._clock, self._chance = clock, chance
         self.targets = {target.name: target.resolved(environ) for target in targets}
-        self._secrets = {name: _secret(target) for name, target in self.targets.items() if target.webhook}
+        self._secrets = {name: secret_of(target) for name, target in self.targets.items() if target.webhook}
         for name, target in self.targets.items():
             if target.apprise:
                 chat.required(name)
@@ -60,12 +61,7 @@ class Courier:
 
     def deliver(self, message: Message, target: Target) -> None:
         """Tell one target of one thing. Raises NoticeError, which never says a secret."""
-        if target.apprise:
-            chat.send(target.apprise, message, target.name)
-            return
-        body = message.body
-        told = webhook.headers(self._secrets[target.name], message.id, int(self._clock()), body)
-        webhook.post(target.webhook, body, told)
+        tell(target, message, self._secrets.get(target.name), self._clock())
 
     def due(self, delivery: Delivery, target: Target) -> float | None:
         """When to try again: the pauses double, each by a part that chance shortens; None after the last try."""
@@ -76,7 +72,18 @@ class Courier:
         return self._clock() + pause * (0.5 + 0.5 * self._chance())
 
 
-def _secret(target: Target) -> webhook.Secret:
+def tell(target: Target, message: Message, secret: webhook.Secret | None, now: float) -> None:
+    """Tell a target, whose secrets are resolved, by apprise or a signed webhook. Raises NoticeError."""
+    if target.apprise:
+        chat.send(target.apprise, message, target.name)
+        return
+    assert secret is not None, "a webhook has one"
+    body = message.body
+    webhook.post(target.webhook, body, webhook.headers(secret, message.id, int(now), body))
+
+
+def secret_of(target: Target) -> webhook.Secret:
+    """What signs for a target. Raises NoticeError where it is unfit."""
     try:
         return webhook.Secret(target.secret)
     except NoticeError as error:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from jackline.notices.message import Delivery
 from jackline.notices.target import NoticeError
+from jackline.notices.told import Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from jackline.notices.message import Message
     from jackline.notices.target import Target
 
 _WAIT_S = 5.0
@@ -42,75 +46,26 @@ WHERE here.state = 'waiting' AND here.target = ? AND here.due <= ? AND NOT EXIST
 """What was told first of one approval or alert is told first: what comes after it waits until it was taken."""
 
 
-class Message(Protocol):
-    """What an outbox keeps and sends: a notice of an approval, an alert."""
+class Outbox(Told):
+    """An outbox: `Outbox(path, now)`, for any thread. Raises NoticeError where it cannot be used."""
 
-    @property
-    def id(self) -> str:
-        """The same whenever the same thing is told again."""
+    def __init__(
+        self, path: Path, now: float, decode: Callable[[bytes], Message] | None = None, *, durable: bool = True
+    ) -> None:
+        """What was over before `now` of the first opening is not told; `decode` reads a kept message.
 
-    @property
-    def kind(self) -> str:
-        """What happened; targets say of which kinds they are told."""
-
-    @property
-    def about(self) -> str:
-        """The approval or alert."""
-
-    @property
-    def at(self) -> float:
-        """When it happened, Unix seconds."""
-
-    @property
-    def title(self) -> str:
-        """One line for people."""
-
-    @property
-    def text(self) -> str:
-        """The rest for people."""
-
-    @property
-    def body(self) -> bytes:
-        """What a webhook gets: JSON."""
-
-
-class Delivery(NamedTuple):
-    """One notice that one target has not taken yet."""
-
-    notice: Any
-    target: str
-    attempts: int
-    """How often it was tried."""
-
-
-class Counts(NamedTuple):
-    """How many deliveries there are."""
-
-    waiting: int
-    dead: int
-    """Given up after as many tries as the bundle allows."""
-
-
-class Tried(NamedTuple):
-    """What one target was told, or not, of one thing."""
-
-    target: str
-    at: float
-    error: str
-    """Empty where it took it."""
-
-
-class Outbox:
-    """An outbox: `Outbox(path, now)`. Raises NoticeError where it cannot be used."""
-
-    def __init__(self, path: Path, now: float, decode: Callable[[bytes], Message] | None = None) -> None:
-        """What was over before `now` of the first opening is not told; `decode` reads a kept message."""
+        Without `durable` what is written outlives the process, but maybe not the machine: it costs microseconds, where
+        a disk that is waited for costs milliseconds.
+        """
         self.path = path
+        self._lock = threading.RLock()
         self._decode: Callable[[bytes], Any] = decode or _notice
         with self._told():
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)
-            self._database = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None)
+            self._database = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+            if not durable:
+                self._database.executescript("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;")
             self._database.executescript(_TABLES)
             if all(row[1] != "tried" for row in self._database.execute("PRAGMA table_info(deliveries)")):
                 self._database.execute("ALTER TABLE deliveries ADD COLUMN tried REAL NOT NULL DEFAULT 0")
@@ -156,42 +111,6 @@ class Outbox:
             )
             return self._run(query, (now, target, target)).rowcount
 
-    def told(self, about: str) -> list[Tried]:
-        """What each target was told last of one approval or alert, or why it was not."""
-        query = (
-            "SELECT target, tried, error FROM deliveries JOIN notices ON id = notice "
-            "WHERE approval = ? AND tried > 0 ORDER BY number"
-        )
-        with self._told():
-            rows = self._run(query, (about,)).fetchall()
-        return list({row[0]: Tried(*row) for row in rows}.values())
-
-    def told_last(self) -> dict[str, Tried]:
-        """What each target was told last of anything."""
-        query = "SELECT target, MAX(tried), error FROM deliveries WHERE tried > 0 GROUP BY target"
-        with self._told():
-            return {row[0]: Tried(*row) for row in self._run(query).fetchall()}
-
-    def counts(self) -> Counts:
-        """How many deliveries wait, and how many were given up."""
-        query = "SELECT COALESCE(SUM(state = 'waiting'), 0), COALESCE(SUM(state = 'dead'), 0) FROM deliveries"
-        return Counts(*self._one(query))
-
-    def counts_by_target(self) -> dict[str, Counts]:
-        """The same for each target that was to be told anything."""
-        query = "SELECT target, SUM(state = 'waiting'), SUM(state = 'dead') FROM deliveries GROUP BY target"
-        with self._told():
-            return {row[0]: Counts(row[1], row[2]) for row in self._run(query).fetchall()}
-
-    def errors(self) -> list[tuple[str, str, int]]:
-        """What targets said last of what they did not take: target, error, how many."""
-        query = (
-            "SELECT target, error, COUNT(*) FROM deliveries WHERE state <> 'sent' AND error <> '' "
-            "GROUP BY target, error ORDER BY target, error"
-        )
-        with self._told():
-            return self._database.execute(query).fetchall()
-
     def forget(self, kept: set[str], targets: Iterable[Target]) -> None:
         """Drop what targets were to be told that are no more, and sent notices of approvals that are no more."""
         names = {target.name for target in targets}
@@ -206,6 +125,19 @@ class Outbox:
             for (approval,) in self._run(query).fetchall():
                 if approval not in kept:
                     self._drop(approval)
+
+    def forget_before(self, before: float) -> None:
+        """Drop everything about what nothing happened to since then (Unix seconds), but what still waits."""
+        with self._writing():
+            query = (
+                "SELECT approval FROM notices GROUP BY approval HAVING MAX(at) < ? AND NOT EXISTS (SELECT 1 FROM "
+                "deliveries JOIN notices AS held ON held.id = notice "
+                "WHERE state = 'waiting' AND held.approval = notices.approval)"
+            )
+            for (about,) in self._run(query, (before,)).fetchall():
+                mine = "SELECT id FROM notices WHERE approval = ?"
+                self._run(f"DELETE FROM deliveries WHERE notice IN ({mine})", (about,))  # noqa: S608 - no values in it
+                self._run("DELETE FROM notices WHERE approval = ?", (about,))
 
     def close(self) -> None:
         """Let go of the file."""
@@ -231,9 +163,9 @@ class Outbox:
     def _run(self, query: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
         return self._database.execute(query, values)
 
-    def _one(self, query: str, values: tuple[object, ...] = ()) -> tuple:  # type: ignore[type-arg]
+    def _one(self, query: str, values: tuple[object, ...] = ()) -> Any:
         with self._told():
-            return self._run(query, values).fetchone()  # type: ignore[no-any-return]
+            return self._run(query, values).fetchone()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
@@ -250,7 +182,8 @@ class Outbox:
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
-            yield
+            with self._lock:
+                yield
         except (sqlite3.Error, OSError) as error:
             told = "what it still had to send is found again from the approvals; move it away where it is broken"
             raise NoticeError(f"the outbox {self.path} cannot be used: {error}; {told}") from error

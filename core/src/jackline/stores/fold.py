@@ -31,6 +31,7 @@ _AUDITED = (
     events.LoginFailed,
     events.LoggedOut,
     events.AccessAmended,
+    events.AlertChannelTried,
     events.AlertSilenced,
     events.AlertSilenceLifted,
 )
