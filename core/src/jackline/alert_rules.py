@@ -62,6 +62,8 @@ class Exhaustion(Options):
 
     within: Annotated[Duration, Field(gt=0)] = 120.0
     """Fires where it will be in less."""
+    spent: Share = 0.5
+    """While less of the budget is spent, a rate is no trend."""
     calls: Count = 3
     """Fewer model calls in the last five minutes say nothing."""
     limit: Money | None = None
@@ -86,7 +88,7 @@ class ToolFailureRate(Options):
 class ConsecutiveFailures(Options):
     """Failures of one tool in one session, one after another."""
 
-    times: Annotated[int, Field(ge=2, le=1000)] = 3
+    times: Annotated[int, Field(ge=2, le=1000)] = 5
     """Fires from so many."""
 
 

@@ -153,18 +153,18 @@ def test_a_tool_that_fails_more_often_than_it_used_to(world):
 
 
 @covers("consecutive_failures")
-def test_a_tool_that_fails_three_times_in_a_row(world):
+def test_a_tool_that_fails_five_times_in_a_row(world):
     one = world()
     good, bad = one.tool("search"), one.fail("search")
     with one.guard.session(id="s") as session:
-        for call in (bad, bad, good, bad, bad):
+        for call in (bad, bad, good, bad, bad, bad, bad):
             call(1)
         one.look()
         assert one.rows("failing-tool") == []
         bad(2)
         row = one.fired("failing-tool")
-        assert (row.group, row.value) == ({"session": session.id, "tool": "search"}, 3)
-        assert row.message.endswith("'search' failed 3 times in a row, last with ValueError")
+        assert (row.group, row.value) == ({"session": session.id, "tool": "search"}, 5)
+        assert row.message.endswith("'search' failed 5 times in a row, last with ValueError")
         one.clock.now += 1
         good(3)
         assert one.fired("failing-tool").resolved_message == "a call ended well"

@@ -12,7 +12,7 @@ from jackline_console.alerts.baselines import StoreBaselines
 from jackline_console.alerts.evaluator import Evaluator
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jackline.alert_rules import AlertRule
     from jackline.events import AlertResolved
@@ -26,11 +26,11 @@ _IN_A_ROW = 720
 
 
 class Preview(NamedTuple):
-    """What became of a rule."""
+    """What became of rules."""
 
     edges: list[AlertFired | AlertResolved]
     evaluated: int
-    """Events that it was shown."""
+    """Events that they were shown."""
 
 
 def rule_of(name: str, said: Mapping[str, Any]) -> AlertRule:
@@ -41,11 +41,11 @@ def rule_of(name: str, said: Mapping[str, Any]) -> AlertRule:
     return rule
 
 
-def preview(store: Any, rule: AlertRule, since: float, until: float) -> Preview:
-    """Show a rule the events between two times (Unix seconds); of the latest 100,000 lines at most."""
+def preview(store: Any, rules: Sequence[AlertRule], since: float, until: float) -> Preview:
+    """Show rules the events between two times (Unix seconds); of the latest 100,000 lines at most."""
     edges: list[AlertFired | AlertResolved] = []
     evaluator = Evaluator(StoreBaselines(store), edges.append)
-    evaluator.use((rule,), since)
+    evaluator.use(rules, since)
     evaluator.muted = True
     rows = [
         row

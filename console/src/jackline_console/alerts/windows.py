@@ -6,7 +6,7 @@ from collections import deque
 
 GROUPS = 20_000
 """Groups that one signal remembers; those beyond it, least recently added to first, start anew."""
-_PARTS = 60
+PARTS = 60
 """Into how many parts the longest window is cut: what is older leaves part by part."""
 
 Key = tuple[str, ...]
@@ -15,7 +15,7 @@ Key = tuple[str, ...]
 class Window:
     """Amounts and how many there were, by group and time."""
 
-    def __init__(self, longest: float, parts: int = _PARTS) -> None:
+    def __init__(self, longest: float, parts: int = PARTS) -> None:
         """`longest`: the longest window (seconds) that is asked for."""
         self._width = max(longest / parts, 0.001)
         self._parts = parts + 1

@@ -68,7 +68,7 @@ def try_rule(here: Here, _who: Viewer, given: PreviewAsked) -> Response:
         raise ProblemError(
             422, "invalid", "a rule is tried over at most 31 days", what="until", expected="later than `since`"
         )
-    found = preview(here.store, rule_of(given.name, given.rule), given.since, given.until)
+    found = preview(here.store, (rule_of(given.name, given.rule),), given.since, given.until)
     return made({"fired": alerts_of(found.edges), "evaluated": found.evaluated})
 
 

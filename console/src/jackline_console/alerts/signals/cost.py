@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from jackline_console.alerts.signals.signal import Signal, dollars, whose
 from jackline_console.alerts.states import FIRING, OK, WARNING, Facts
-from jackline_console.alerts.windows import Window
 
 if TYPE_CHECKING:
     from jackline_console.alerts.memory import Session
@@ -46,7 +45,7 @@ class CostRate(Signal):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._window = Window(_MINUTES)
+        self._window = self.window(_MINUTES)
 
     def spent(self, session: Session, micro: int, at: float) -> None:
         """Count what a call cost."""
@@ -81,7 +80,7 @@ class BurnRate(Budgeted):
         period = self.when.period
         rows = ((self.when.fast, period / 12), (self.when.slow, period / 3))
         self._rows = [(rate, max(long, _MINUTE), max(long / 12, 5.0)) for rate, long in rows]
-        self._window = Window(max(long for _, long, _ in self._rows), _PARTS)
+        self._window = self.window(max(long for _, long, _ in self._rows), _PARTS)
         self._least = min(rate * long / period for rate, long, _ in self._rows)
         """The smallest share of a budget with which a long window can fire."""
 
@@ -119,15 +118,14 @@ class Exhaustion(Budgeted):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._window = Window(_MINUTES)
+        self._window = self.window(_MINUTES)
 
     def spent(self, session: Session, micro: int, at: float) -> None:
         """Count what a call cost."""
         key = (session.id,)
         self._window.add(key, at, micro)
         budget = self.budget(session)
-        near = budget - session.spent <= session.spent * self.when.within / _MINUTE  # else no rate would do
-        if budget and (near or key in self.states.on):
+        if budget and (session.spent >= self.when.spent * budget or key in self.states.on):
             self._judge(session, budget, at)
 
     def tick(self, now: float) -> None:
@@ -144,7 +142,8 @@ class Exhaustion(Budgeted):
         rate = min(self._window.sum(key, at, _MINUTE)[0] / _MINUTE, long / age)
         left = max(budget - session.spent, 0)
         within = left / rate if rate else float("inf")
-        holds = calls >= self.when.calls and within < self.when.within
+        enough = calls >= self.when.calls and session.spent >= self.when.spent * budget
+        holds = enough and within < self.when.within
         if holds or key in self.states.on:
             told = f"{whose(session)}: its {dollars(budget)} will be spent in {within:.0f} s"
             facts = Facts(within, self.when.within, "s", told)

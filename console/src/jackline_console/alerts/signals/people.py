@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jackline_console.alerts.signals.signal import Signal
 from jackline_console.alerts.states import FIRING, OK, Facts
-from jackline_console.alerts.windows import Key, Window
+from jackline_console.alerts.windows import Key
 
 if TYPE_CHECKING:
     from jackline_console.alerts.lines import Decided
@@ -18,7 +18,7 @@ class DenialBurst(Signal):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._window = Window(self.when.window)
+        self._window = self.window(self.when.window)
 
     def denied(self, session: Session, line: Decided, agent: str, at: float) -> None:
         """Count one."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from jackline_console.alerts.signals.signal import Signal
 from jackline_console.alerts.states import FIRING, OK, Facts
-from jackline_console.alerts.windows import Key, Window
+from jackline_console.alerts.windows import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ class Happened(Signal):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._window = Window(self.when.window)
+        self._window = self.window(self.when.window)
 
     def count(self, key: Key, at: float, amount: int, told: Callable[[float], str]) -> None:
         """So many more."""

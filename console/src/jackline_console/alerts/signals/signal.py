@@ -17,6 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from jackline_console.alerts.states import OK, States
+from jackline_console.alerts.windows import PARTS, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,13 @@ class Signal:
         self.rule, self.memory, self.baselines = rule, memory, baselines
         self.when = rule.when
         self.states = States(rule, self.names[rule.by], emit)
+        self._windows: list[Window] = []
+
+    def window(self, longest: float, parts: int = PARTS) -> Window:
+        """Sums by the rule's groups; those of a session go with it."""
+        made = Window(longest, parts)
+        self._windows.append(made)
+        return made
 
     def key(self, session: Session, agent: str = "") -> Key:
         """The group of something that happened in a session."""
@@ -68,7 +76,11 @@ class Signal:
 
     def ended(self, session: Session, at: float, why: str) -> None:
         """A session is over, and with it what was said of it."""
-        if self.rule.by == "session" and self.states.on:
+        if self.rule.by != "session":
+            return
+        for window in self._windows:
+            window.forget((session.id,))
+        if self.states.on:
             for key in [key for key in self.states.on if key[0] == session.id]:
                 self.states.judge(key, OK, at, why=why)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from jackline_console.alerts.signals.signal import Signal, whose
 from jackline_console.alerts.states import FIRING, NO_DATA, OK, Facts
-from jackline_console.alerts.windows import Key, Window
+from jackline_console.alerts.windows import Key
 
 if TYPE_CHECKING:
     from jackline_console.alerts.lines import Outcome
@@ -21,8 +21,8 @@ class ToolFailureRate(Signal):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self._calls = Window(self.when.window)
-        self._failures = Window(self.when.window)
+        self._calls = self.window(self.when.window)
+        self._failures = self.window(self.when.window)
 
     def outcome(self, session: Session, act: Act | None, line: Outcome, at: float, failed: bool | None) -> None:
         """Count a call."""
