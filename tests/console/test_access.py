@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from console_harness import PASSWORD, Process, login, program
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, APIRouter
+from starlette.staticfiles import StaticFiles
+from starlette.testclient import TestClient
 
 from jackline.events import AccessAmended, LoggedIn, LoggedOut, LoginFailed
 from jackline.home import Home
@@ -21,11 +23,14 @@ from jackline_console.access.refusals import Refusals
 from jackline_console.access.roles import ROLES
 from jackline_console.access.users import AccessError, User, Users
 from jackline_console.app import create_app
-from jackline_console.settings import Settings
+from jackline_console.settings import OIDC, Settings
 
+API = "/api/v1"
 OPEN = {
-    ("GET", "/api/v1/access"),
-    ("POST", "/api/v1/login"),
+    ("GET", f"{API}/access"),
+    ("POST", f"{API}/login"),
+    ("GET", f"{API}/oidc/login"),
+    ("GET", f"{API}/oidc/callback"),
     ("GET", "/login"),
     ("GET", "/healthz"),
     ("GET", "/{path:path}"),
@@ -34,22 +39,26 @@ OPEN = {
 
 
 def routes(app):
-    """Every route of an application: method, path, and the role that it needs."""
+    """Every route of an application: method, path, and the role that it needs; empty where it needs none."""
     found = {}
     for route in flat(app.routes):
-        for method in route.methods - {"HEAD"}:
+        for method in route.methods:
+            assert (method, route.path) not in found, "of two routes one is never asked"
             found[method, route.path] = role_of(route.dependant)
     return found
 
 
 def flat(listed):
+    """The routes of routers, and of those in them; what is no route of FastAPI has no role and may not be there."""
     for route in listed:
         if isinstance(route, APIRoute):
             yield route
         elif hasattr(route, "effective_route_contexts"):
             yield from route.effective_route_contexts()
-        elif hasattr(route, "routes"):
+        elif isinstance(route, APIRouter):
             yield from flat(route.routes)
+        else:
+            raise AssertionError(f"{type(route).__name__} {getattr(route, 'path', '')}: nobody asks it for a role")
 
 
 def role_of(dependant):
@@ -63,35 +72,81 @@ def role_of(dependant):
 
 @pytest.fixture(scope="module")
 def application(tmp_path_factory):
-    app = create_app(Settings(home=Home(tmp_path_factory.mktemp("home"))))
-    yield app
-    app.state.console.close()
+    """With everything that can be configured; the provider answers nothing."""
+    folder = tmp_path_factory.mktemp("roles")
+    oidc = OIDC(issuer="http://127.0.0.1:1", client="console")
+    return create_app(Settings(home=Home(folder / "home"), bundle=folder / "jackline.yaml", oidc=oidc))
+
+
+@pytest.fixture(scope="module")
+def anybody(application):
+    """Ask as a role, or as nobody (``): `anybody(role, method, path)`."""
+    users = Users(application.state.console.home.path / "console")
+    tokens = {role: users.issue(role, role, 1.0, None)[1] for role in ROLES}
+    with TestClient(application, base_url="http://localhost", raise_server_exceptions=False) as client:
+
+        def ask(role, method, path):
+            # A cursor that is none: a stream that may be opened ends at once.
+            url = re.sub(r"\{[^}]*\}", "x", path) + ("?after=x" if path.endswith("/stream") else "")
+            headers = {"Authorization": f"Bearer {tokens[role]}"} if role else {}
+            return client.request(method, url, json={} if method != "GET" else None, headers=headers)
+
+        yield ask
 
 
 def test_only_what_is_listed_here_needs_no_login(application):
-    assert {key for key, role in routes(application).items() if not role} == OPEN
-    assert len(routes(application)) > 55
+    found = routes(application)
+    assert {key for key, role in found.items() if not role} == OPEN
+    assert len(found) > 60
+    assert {("GET", "/metrics"), ("GET", f"{API}/openapi.json"), ("GET", f"{API}/stream")} <= set(found)
+    listed = {(method.upper(), path) for path, one in application.openapi()["paths"].items() for method in one}
+    assert listed <= {(method, path.replace(":path}", "}")) for method, path in found}
 
 
-def test_every_route_refuses_whoever_is_nobody_and_whoever_may_too_little(application, console):
-    """Without a login 401, with the next lower role 403: the routes are those that the application has."""
-    nobody = console.plain()
-    root = console.base
-    scripts = {role: console.token(role) for role in ROLES}
-    for (method, path), role in routes(application).items():
-        if not role:
+@pytest.mark.parametrize("role", ["", *ROLES])
+def test_every_route_answers_those_who_may_and_refuses_everybody_else(role, application, anybody):
+    """Each role at each route that the application lists: nobody is asked to log in, who may too little is told so."""
+    seen = {"refused": 0, "answered": 0}
+    for (method, path), needed in routes(application).items():
+        answer = anybody(role, method, path)
+        told = answer.json() if answer.headers["content-type"] == "application/problem+json" else {}
+        kind = told.get("type", "").rpartition(":")[2]
+        where = (method, path, answer.status_code, answer.text[:200])
+        if needed and not role:
+            assert (answer.status_code, kind) == (401, "not-logged-in"), where
+            assert answer.headers["www-authenticate"] == "Bearer"
+        elif needed and ROLES.index(role) < ROLES.index(needed):
+            assert (answer.status_code, kind, told["value"], told["expected"]) == (403, "role", role, needed), where
+        else:
+            assert kind not in ("not-logged-in", "role"), where
+            assert answer.status_code < 500, where
+            seen["answered"] += 1
             continue
-        url = root + re.sub(r"\{[^}]*\}", "x", path)
-        answer = nobody.request(method, url)
-        assert answer.status_code == 401, (method, path)
-        assert answer.json()["type"] == "urn:jackline:problem:not-logged-in"
-        assert answer.headers["www-authenticate"] == "Bearer"
-        if role != "viewer":
-            lower = ROLES[ROLES.index(role) - 1]
-            answer = scripts[lower].request(method, url, json={})
-            assert answer.status_code == 403, (method, path, answer.text)
-            told = answer.json()
-            assert (told["type"], told["value"], told["expected"]) == ("urn:jackline:problem:role", lower, role)
+        seen["refused"] += 1
+    assert seen["answered"] >= len(OPEN)
+    assert seen["refused"] > 0 or role == "admin"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE"])
+def test_no_other_method_gets_past_a_route(method, application, anybody):
+    for path in {path for _, path in routes(application)} - {
+        path for name, path in routes(application) if name == method
+    }:
+        assert anybody("", method, path).status_code in (401, 404, 405), path
+
+
+def test_a_new_route_is_found_and_so_is_what_is_no_route(tmp_path):
+    """What keeps the two tests above honest: they see whatever is added."""
+    app = create_app(Settings(home=Home(tmp_path)))
+    more = APIRouter(prefix="/more")
+    more.add_api_route("/naked", lambda: "x")
+    app.include_router(more, prefix=API)
+    app.add_api_route("/bare", lambda: "x")
+    found = {key for key, role in routes(app).items() if not role}
+    assert found - OPEN == {("GET", f"{API}/more/naked"), ("GET", "/bare")}
+    app.mount("/files", StaticFiles(directory=tmp_path))
+    with pytest.raises(AssertionError, match="Mount /files: nobody asks it for a role"):
+        routes(app)
 
 
 def test_the_link_works_once(console):

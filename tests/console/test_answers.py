@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from urllib.parse import quote
 
@@ -9,10 +11,17 @@ import pytest
 import schemathesis
 from console_harness import until
 from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 from typer.testing import CliRunner
 
 import jackline
+from jackline.approvals import Approvals
 from jackline.cli import application as cli
+from jackline.cli import keys
 from jackline.events import RunStarted, SessionStarted
 from jackline.home import Home
 from jackline.journal import Journal
@@ -22,6 +31,12 @@ from jackline_console.models import agents, approvals, costs, policies, sessions
 from jackline_console.models import status as statuses
 from jackline_console.settings import Settings
 
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
 XSS = [
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -194,14 +209,37 @@ def test_a_draft_is_checked_and_completed(client):
     assert offered(2, 2) == (["mode"], 1)
 
 
-@pytest.mark.parametrize("role", ["admin"])
-def test_no_request_makes_the_server_fail(role, console, schema):
+@pytest.fixture
+def busy(home, folder, config, monkeypatch):
+    """A home in which there is something of everything; gives names with which routes find it."""
+    monkeypatch.setenv("JACKLINE_CONFIG", str(config))
+    bundle = folder / "jackline.yaml"
+    pinned = keys.pinned("ana", keys.made("ana")[1])
+    bundle.write_text(f"{bundle.read_text()}capture: full\napprovers:\n{pinned}\n", encoding="utf-8")
+    spoiled(home, bundle)
+    with jackline.Guard.load(bundle, home=home) as guard:
+
+        @guard.tool
+        def refund(order: str, amount: float) -> str:
+            return order + str(amount)
+
+        with guard.session() as session, contextlib.suppress(jackline.ApprovalPending):
+            refund(order="A-1", amount=1.0)
+            refund(order="A-1", amount=600.0)
+    asked = next(iter(Approvals(home / "approvals").all())).question
+    told = {"session": session.id, "name": asked.agent.partition("@")[0], "tool": "refund", "approval": asked.id}
+    return told | {"span": asked.span, "position": 1, "revision": hashlib.sha256(bundle.read_bytes()).hexdigest()}
+
+
+@pytest.mark.parametrize(("role", "examples"), [("viewer", 3), ("approver", 2), ("operator", 3), ("admin", 6)])
+def test_no_request_makes_the_server_fail(role, examples, busy, console, schema):
     """Requests made from the schema, right and wrong ones: every answer is one that the schema has, none is a 5xx."""
     script = console.token(role)
+    until(lambda: script.get(f"/sessions/{busy['session']}").status_code == 200, "the session")
     loaded = schemathesis.openapi.from_dict(json.loads(json.dumps(schema)))
-    failed = []
+    failed, answered = [], set()
     chosen = settings(
-        max_examples=8,
+        max_examples=examples,
         deadline=None,
         database=None,
         derandomize=True,
@@ -211,22 +249,39 @@ def test_no_request_makes_the_server_fail(role, console, schema):
     for result in loaded.get_all_operations():
         operation = result.ok()
         if operation.path != "/api/v1/stream":  # it has no end; its own tests ask for it
-            chosen(given(operation.as_strategy())(asking(console.base, dict(script.headers), failed)))()
+            ask = asking(console.base, dict(script.headers), busy, failed, answered)
+            chosen(given(operation.as_strategy())(ask))()
     assert failed == []
+    assert len(answered) >= {"viewer": 25, "approver": 25, "operator": 28, "admin": 30}[role], answered
 
 
-def asking(base, headers, failed):
-    """Send a case; note what must not be answered."""
+def asking(base, headers, known, failed, answered):
+    """Send a case, first with names that are there; note what must not be answered, and what was."""
+    first = []
 
     def ask(case):
+        if not first:
+            case.path_parameters = {name: known.get(name, value) for name, value in case.path_parameters.items()}
+            first.append(case)
         answer = case.call(base_url=base, headers=headers, timeout=30)
-        if answer.status_code >= 500:
-            failed.append((case.method, case.path, answer.status_code, answer.text[:300]))
-        elif answer.status_code >= 400:
-            assert answer.headers["content-type"] == ["application/problem+json"], answer.text
-            assert answer.json()["status"] == answer.status_code
+        if answer.status_code < 300:
+            answered.add((case.method, case.path))
+        try:
+            case.validate_response(answer, checks=CHECKS)
+        except schemathesis.errors.FailureGroup as error:
+            failed.append((case.method, case.path, answer.status_code, str(error.exceptions)[:1000]))
 
     return ask
+
+
+def test_a_wrong_answer_would_be_found(schema, console):
+    """The checks of the test above, on an answer whose schema says something else."""
+    changed = json.loads(json.dumps(schema))
+    changed["components"]["schemas"]["Access"]["properties"]["version"] = {"type": "integer"}
+    operation = schemathesis.openapi.from_dict(changed)["/api/v1/access"]["GET"]
+    answer = operation.Case().call(base_url=console.base, timeout=30)
+    with pytest.raises(schemathesis.errors.FailureGroup):
+        operation.Case().validate_response(answer, checks=CHECKS)
 
 
 def test_payloads_come_on_demand(client, agent, folder):

@@ -30,7 +30,7 @@ from jackline_console.routes import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from jackline_console.settings import Settings
 
@@ -76,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(oidc.router, prefix=API)
     app.include_router(status.plain)
     app.include_router(page.router)
+    app.openapi = _api_schema(app)  # type: ignore[method-assign]
     return app
 
 
@@ -84,6 +85,17 @@ def _identity(route: APIRoute) -> str:
     return route.name
 
 
-def api_schema(app: FastAPI) -> dict[str, Any]:
-    """OpenAPI of the routes under `/api/v1`, made once."""
-    return app.openapi()
+def _api_schema(app: FastAPI) -> Callable[[], dict[str, Any]]:
+    """OpenAPI of the routes under `/api/v1`, made once. FastAPI takes every refusal for one of its own."""
+    made = app.openapi
+
+    def schema() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            for path in made()["paths"].values():
+                for operation in path.values():
+                    operation["responses"].pop("422", None)
+                    refusal = operation["responses"]["default"]["content"]
+                    refusal["application/problem+json"] = refusal.pop(next(iter(refusal)))
+        return made()
+
+    return schema

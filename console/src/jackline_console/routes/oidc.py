@@ -23,7 +23,7 @@ Text = Annotated[str, Query(max_length=4000)]
 
 
 @router.get("/login", response_class=RedirectResponse, status_code=303)
-def login(here: Here, request: Request) -> Response:
+def oidc_login(here: Here, request: Request) -> Response:
     """Send the browser to the provider. Anyone may."""
     url, state = _provider(here).begin(_redirect(here, request), here.clock())
     response = RedirectResponse(url, status_code=303)
@@ -35,7 +35,7 @@ def login(here: Here, request: Request) -> Response:
 
 
 @router.get("/callback", response_class=RedirectResponse, status_code=303)
-def callback(here: Here, request: Request, state: Text = "", code: Text = "", error: Text = "") -> Response:
+def oidc_callback(here: Here, request: Request, state: Text = "", code: Text = "", error: Text = "") -> Response:
     """Back from the provider: the session begins, where the users' file knows the name. Anyone may try."""
     now, source = here.clock(), address(request)
     bound = request.cookies.get(_STATE, "")
