@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 
 import httpx
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from jackline.home import Home
 from jackline.testing.journals import story, write
 from jackline_console.access.users import Users
 from jackline_console.app import create_app
+from jackline_console.serving import _listen
 from jackline_console.settings import Settings
 
 
@@ -45,6 +47,22 @@ async def test_no_route_asks_the_database_on_the_event_loop(tmp_path):
         assert (await client.get("/metrics")).status_code == 200
     assert len(asked) > 50
     assert wrong == []
+
+
+async def test_answers_do_not_wait_for_their_head_to_be_acknowledged(tmp_path):
+    """An answer is written in two parts; without TCP_NODELAY the second waits for the first: 40 ms on Linux."""
+    accepted = asyncio.get_running_loop().create_future()
+
+    def come(_reader, writer):
+        accepted.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listening = _listen(Settings(home=Home(tmp_path / "home"), port=0))
+    async with await asyncio.start_server(come, sock=listening):
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        assert await asyncio.wait_for(accepted, 30)
+        writer.close()
+        await writer.wait_closed()
 
 
 def test_streams_that_go_leave_nothing_behind(console, client, stream):

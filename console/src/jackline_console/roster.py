@@ -28,9 +28,10 @@ class Roster:
         self._days = days
         store, since = console.store, console.clock() - days * DAY_S
         self.entries = open_registry(console.home).entries
-        self.known = {agent.name: agent for agent in inventory.agents(console.home, store)}
+        rows = store.agents()
+        self.known = {agent.name: agent for agent in inventory.agents(console.home, store, rows)}
         self._rows: dict[str, list[AgentRow]] = {}
-        for row in store.agents():
+        for row in rows:
             self._rows.setdefault(row.name, []).append(row)
         self._usage = {row.agent: row for row in store.usage(("agent",), since=since)}
         self._decided = {row.agent: row for row in store.agent_usage(since=since)}

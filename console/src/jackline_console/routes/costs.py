@@ -57,7 +57,7 @@ def costs(
     """Cost, tokens and calls by one or two of agent, model, team, day, hour; the dearest first."""
     keys = _keys(by)
     start, end = _span(here, since, until)
-    needed = {"agent" if key == "team" else "hour" if key == "day" else key for key in keys}
+    needed = {"agent" if key == "team" else key for key in keys}
     rows = here.store.usage(tuple(sorted(needed)), since=start, until=end)
     teams = _teams(here) if "team" in keys else {}
     found: dict[tuple[Any, ...], dict[str, int]] = {}
@@ -90,7 +90,7 @@ def series(
         raise ProblemError(422, "invalid", "too many steps", what="since", expected=expected, hint="step=day")
     times = list(range(first, last + 1, size))
     teams = _teams(here) if by == "team" else {}
-    rows = here.store.usage(("hour", "model" if by == "model" else "agent"), since=start, until=end)
+    rows = here.store.usage((step, "model" if by == "model" else "agent"), since=start, until=end)
     found: dict[str, dict[int, list[int]]] = {}
     for row in rows:
         at = (row.hour or 0) // size * size

@@ -180,7 +180,7 @@ def activate(here: Here, who: Operator, given: Activation) -> Activated:
 def usage(here: Here, _who: Viewer, days: Days = 7, step: Literal["hour", "day"] = "day") -> RuleUsageList:
     """What the rules answered, the most frequent first."""
     size = DAY if step == "day" else 3600
-    rows = here.store.policy_usage(("hour", "policy", "rule", "effect", "mode"), since=here.clock() - days * DAY)
+    rows = here.store.policy_usage((step, "policy", "rule", "effect", "mode"), since=here.clock() - days * DAY)
     found: dict[tuple[str, str, str, str], tuple[list[int], dict[int, int]]] = {}
     for row in rows:
         sums, series = found.setdefault((row.policy, row.rule, row.effect, row.mode), ([0, 0], {}))

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from jackline.opening import open_registry
 from jackline_console._version import __version__
 from jackline_console.access.gate import Viewer
 from jackline_console.models.status import BundleFacts, Health, Status, Summary
@@ -62,7 +63,7 @@ def summary(here: Here, _who: Viewer) -> Summary:
         running=sum(row.state == "running" for row in rows),
         pending_approvals=len(here.questions.pending()),
         firing_alerts=sum(here.store.open_alerts().values()) if here.alerts.running else 0,
-        unregistered_agents=len({row.name for row in here.store.agents() if row.status == "seen"}),
+        unregistered_agents=unregistered(here),
         cost_today_micro_usd=sum(row.cost_micro_usd for row in spent),
         unpriced_today=sum(row.unpriced for row in spent),
         lost_events=here.lost_events(),
@@ -91,6 +92,12 @@ def metrics(here: Here, _who: Viewer, request: Request) -> Response:
         told: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call,unused-ignore]
         return Response(told, media_type=openmetrics.CONTENT_TYPE_LATEST)
     return Response(generate_latest(registry), media_type=_PLAIN)
+
+
+def unregistered(here: Console) -> int:
+    """How many agents were seen and never registered: those that the page *Agents* shows first."""
+    entries = open_registry(here.home).entries.values()
+    return sum(one.facts(max(one.versions, default="")).status == "seen" for one in entries)
 
 
 def self_approval_possible(here: Console) -> bool:

@@ -69,7 +69,9 @@ def sessions(
     rows: list[Any] = []
     while len(items) < limit and seen < _SCAN:
         size = limit if state is None else 500
-        rows = here.store.page(limit=size, after=after, agent=agent, user=user, since=since, until=until)
+        rows = here.store.page(
+            limit=size, after=after, agent=agent, user=user, since=since, until=until, state=state or ""
+        )
         for row in rows:
             seen += 1
             after = (row.started, row.session)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jackline.home import Home
     from jackline.request import Agent
     from jackline.roster import Entry, ToolEntry
-    from jackline.stores import AgentRow, Store, ToolRow
+    from jackline.stores import AgentRow, Store, ToolRow, UsageRow
 
 
 class ToolView(NamedTuple):
@@ -63,12 +63,14 @@ class AgentView(NamedTuple):
         return told
 
 
-def agents(home: Home, store: Store | None) -> list[AgentView]:
-    """Every agent by name; without a store nothing is counted."""
+def agents(home: Home, store: Store | None, rows: Sequence[AgentRow] = ()) -> list[AgentView]:
+    """Every agent by name; without a store nothing is counted. `rows` are the store's, where they are known already."""
     entries = state.registry(home).entries
-    rows = store.agents() if store is not None else ()
-    usage = store.usage(by=("agent",)) if store is not None else ()
-    return [_view(entries[name], [row for row in rows if row.name == name], usage) for name in sorted(entries)]
+    by_name: dict[str, list[AgentRow]] = {}
+    for row in rows or (store.agents() if store is not None else ()):
+        by_name.setdefault(row.name, []).append(row)
+    usage = {row.agent: row for row in (store.usage(by=("agent",)) if store is not None else ())}
+    return [_view(entries[name], by_name.get(name, []), usage) for name in sorted(entries)]
 
 
 def named(found: Sequence[AgentView], name: str) -> AgentView:
@@ -80,10 +82,10 @@ def named(found: Sequence[AgentView], name: str) -> AgentView:
     raise JacklineError(f"unknown agent '{name}'; {hint}")
 
 
-def _view(entry: Entry, rows: Sequence[AgentRow], usage: Sequence[Any]) -> AgentView:
+def _view(entry: Entry, rows: Sequence[AgentRow], usage: Mapping[str, UsageRow]) -> AgentView:
     versions = [entry.facts(version) for version in sorted(entry.versions)] or [entry.facts("")]
     keys = {entry.name, *(version.key for version in versions)}
-    spent = [row for row in usage if row.agent in keys]
+    spent = [usage[key] for key in keys if key in usage]
     counted: dict[str, list[ToolRow]] = {}
     for row in rows:
         for tool in row.tools:

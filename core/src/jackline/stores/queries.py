@@ -119,8 +119,10 @@ class Queries:
         """Every version of every agent that was seen, by name."""
         with self._reading() as connection:
             known, seen, counts = self._inventory(connection)
-        keys = agent_keys(known, (agent for agent, _, _ in seen))
-        return [agent_row(key, known, seen, counts) for key in keys]
+        by_agent: dict[str, dict[tuple[str, str, str], tuple[float, float]]] = {}
+        for key, when in seen.items():
+            by_agent.setdefault(key[0], {})[key] = when
+        return [agent_row(key, known, by_agent.get(key, {}), counts) for key in agent_keys(known, by_agent)]
 
     def tools(self, agent: str) -> list[ToolRow]:
         """The tools of one agent (`name` or `name@version`), by name."""
