@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import time
+from pathlib import Path
 
+import e2e_world
 import pytest
-from console_harness import program
+from console_harness import program, until
 from e2e_world import visible
 from playwright.sync_api import expect
+
+import jackline_console
 
 PAGES = {
     "live": "/",
@@ -20,36 +25,97 @@ PAGES = {
     "replay": "/sessions/study-57?replay=1",
     "agents": "/agents",
     "agent": "/agents/support",
+    "step": "/sessions/ticket-44?span={denied}",
     "approvals": "/approvals",
+    "approval": "/approvals/{approval}",
+    "asked": "/approvals?state=all",
     "policies": "/policies",
     "bundle": "/policies?tab=edit",
     "revisions": "/policies?tab=revisions",
     "alerts": "/alerts",
+    "history": "/alerts?tab=history",
     "rules": "/alerts?tab=rules",
+    "silences": "/alerts?tab=silences",
+    "channels": "/alerts?tab=channels",
     "costs": "/costs",
     "access": "/access",
+    "nowhere": "/sessions/ffffffff",
 }
 SERIOUS = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
   .filter((one) => ['serious', 'critical'].includes(one.impact))
   .map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => node.html).join(' | ')}`)"""
 
 
+@pytest.fixture(scope="module")
+def places(world, client):
+    """What the addresses of pages need; agents work beside while this module's tests run."""
+    home, folder, _ = world
+    beside = [e2e_world.company(home, folder, "now", 3), e2e_world.company(home, folder, "waits", 90)]
+    session = beside[1].told("session")
+    asked = until(
+        lambda: [one for one in client.get("/approvals").json()["items"] if one["session"] == session], "a question"
+    )
+    spans = client.get("/sessions/ticket-44/spans?only=denied").json()["items"]
+    yield {
+        "approval": asked[0]["approval"],
+        "denied": next(one["span"] for one in spans if one.get("effect") == "deny"),
+    }
+    for each in beside:
+        each.end()
+
+
+def faults(page, axe):
+    page.evaluate(axe)
+    return page.evaluate(SERIOUS)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
-def test_no_serious_fault_of_accessibility(name, scheme, open_page, axe, shot):
-    page = open_page(PAGES[name], color_scheme=scheme, viewport={"width": 1440, "height": 900})
+def test_no_serious_fault_of_accessibility(name, scheme, open_page, axe, places, shot):
+    path = PAGES[name].format(**places)
+    page = open_page(path, color_scheme=scheme, viewport={"width": 1440, "height": 900}, but="status of 404")
     settled(page)
     shot(page, f"{name}-{scheme}")
-    page.evaluate(axe)
-    assert page.evaluate(SERIOUS) == []
+    assert faults(page, axe) == []
 
 
-@pytest.mark.parametrize("name", ["live", "trace", "approvals", "agents"])
-def test_a_phone_shows_no_more_than_its_width(name, open_page, shot):
-    page = open_page(PAGES[name], viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_fault_in_dialogs_and_notices(scheme, open_page, axe, places, shot):
+    del places
+    page = open_page("/", color_scheme=scheme)
+    page.get_by_role("button", name="Pause waits-90").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    shot(page, f"dialog-{scheme}")
+    assert faults(page, axe) == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    assert faults(page, axe) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_fault_where_nobody_is_logged_in(scheme, open_page, axe, shot):
+    page = open_page("/", color_scheme=scheme, known=False, but="status of 401")
+    settled(page)
+    expect(page.get_by_role("heading")).to_have_text("Open the link from your terminal")
+    shot(page, f"login-{scheme}")
+    assert faults(page, axe) == []
+
+
+@pytest.mark.parametrize("name", ["live", "trace", "approvals", "approval", "agents", "alerts", "costs"])
+def test_a_phone_shows_no_more_than_its_width(name, open_page, places, axe, shot):
+    path = PAGES[name].format(**places)
+    page = open_page(path, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     settled(page)
     shot(page, f"{name}-phone")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert faults(page, axe) == []
+
+
+def test_what_the_browser_loads_is_small():
+    files = [path for path in (Path(jackline_console.__file__).parent / "static").rglob("*") if path.is_file()]
+    assert any(path.suffix == ".js" for path in files)
+    assert sum(path.stat().st_size for path in files) < 2_000_000
 
 
 def settled(page):
@@ -153,11 +219,45 @@ def test_a_wrong_query_is_shown_at_its_column(open_page):
     assert fault.locator("pre").text_content().split("\n")[1] == "      ^"
 
 
-def test_costs_are_the_apis(open_page, client):
-    page = open_page("/costs?by=model")
-    rows = client.get("/costs", params={"by": "model"}).json()["items"]
-    expect(page.locator("table.table").first.locator("tbody tr")).to_have_count(len(rows))
-    expect(page.locator(".chart canvas")).to_be_visible()
+WEEK_S = 7 * 86_400
+PAINTED = """(canvas) => {
+  const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  const colours = new Set();
+  for (let at = 0; at < data.length; at += 4) if (data[at + 3] === 255) colours.add((data[at] << 16) | (data[at + 1] << 8) | data[at + 2]);
+  return colours.size;
+}"""
+
+
+@pytest.mark.parametrize("by", ["agent", "model", "team", "day"])
+def test_costs_are_the_apis(by, open_page, client, places):
+    del places
+
+    def calls():
+        since = (time.time() - WEEK_S) // 3600 * 3600
+        items = client.get("/costs", params={"by": by, "since": since}).json()["items"]
+        return len(items), sum(one["calls"] for one in items)
+
+    _, before = calls()
+    page = open_page(f"/costs?by={by}")
+    rows = page.locator("table.table").first.locator("tbody tr")
+    expect(rows).to_have_count(calls()[0])
+    assert page.locator(".chart canvas").evaluate(PAINTED) > 3
+    shown = [int(text.replace(",", "")) for text in rows.locator("td:nth-child(4)").all_text_contents()]
+    assert 100 < before <= sum(shown) <= calls()[1]
+
+
+def test_distributions_and_tools_are_the_apis(open_page, client):
+    page = open_page("/costs")
+    card = page.locator("section.card").filter(has=page.get_by_role("heading", name="Duration of a tool call"))
+    items = client.get("/distributions", params={"what": "tool_duration", "by": "tool"}).json()["items"]
+    names = [visible(one["name"]) for one in items if one["count"]][:6]
+    expect(card.locator("tbody tr")).to_have_count(len(names))
+    assert [text.strip() for text in card.locator("tbody td:first-child").all_text_contents()] == names
+    tools = page.locator("table.table").last
+    expect(tools.get_by_role("row").filter(has_text="web.search")).to_contain_text("%")
+    export = tools.get_by_role("row").filter(has=page.get_by_role("cell", name="crm.export", exact=True))
+    expect(export.locator("td:nth-child(3)")).to_have_text("0")
+    assert int(export.locator("td:nth-child(5)").text_content()) >= 5, "denials are counted, and are no failures"
 
 
 def test_light_and_dark_are_kept(open_page):

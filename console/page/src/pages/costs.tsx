@@ -101,7 +101,7 @@ function Spent({ by, since, step }: { by: string; since: number; step: string })
 
 function CostTable({ rows, by, total }: { rows: CostRow[]; by: string; total: number }) {
   return (
-    <div class="table-scroll">
+    <div class="table-scroll" tabIndex={0} role="group" aria-label="Table">
       <table class="table">
         <thead>
           <tr>
@@ -178,7 +178,7 @@ function Spread({ what, unit, by, since }: { what: string; unit: string; by: str
         <tr>
           <th>{by}</th>
           <th>spread</th>
-          <th class="right">n</th>
+          <th class="right">{what.startsWith("session") ? "sessions" : "calls"}</th>
           <th class="right">half below</th>
           <th class="right">95 %</th>
           <th class="right">99 %</th>
@@ -235,7 +235,7 @@ function Tools({ since }: { since: number }) {
   if (!loaded.data) return <Loading rows={4} />;
   if (!loaded.data.items.length) return <p class="muted">No tool was called in this time.</p>;
   return (
-    <div class="table-scroll">
+    <div class="table-scroll" tabIndex={0} role="group" aria-label="Table">
       <table class="table">
         <thead>
           <tr>
