@@ -34,6 +34,8 @@ _AHEAD_S = 5.0
 _RECENT_S = 7 * 86400.0
 """The longest cooldown."""
 
+_JOURNALS = 1000
+"""Of so many journals the last line that was looked at is kept; of others their time tells."""
 _OWN = ("alert_fired", "alert_resolved")
 
 _log = logging.getLogger(__name__)
@@ -64,11 +66,13 @@ class Alerts:
         """What is not on record yet."""
         self._withheld: dict[str, AlertFired] = {}
         """Alerts that nobody was told of because they were silenced."""
-        self._place = Place("", 0, 0.0)
-        self._kept = self._place
+        self._epoch, self._position, self._at = "", 0, clock()
+        self._seen: dict[str, int] = {}
+        """The last line of each journal that was looked at."""
+        self._kept: tuple[str, int] = ("", -1)
         self._due = 0.0
-        self._after = 0.0
-        """After the index was made anew: what is not later was looked at before."""
+        self._passed: Place | None = None
+        """After the index was made anew: what was looked at before."""
         self.running = False
         """Whether this process looks for alerts."""
         self.problem = ""
@@ -84,11 +88,11 @@ class Alerts:
 
     def feed(self, epoch: str, rows: Sequence[EventRow]) -> None:
         """Take in events as they came into the index, in the order of positions; others are looked up in `turn`."""
-        if not self.running or epoch != self._place.epoch:
+        if not self.running or epoch != self._epoch:
             return
         latest = self._clock() + _AHEAD_S
         for row in rows:
-            if row.position > self._place.position:
+            if row.position > self._position:
                 self._take(row, min(row.at, latest))
         if rows:
             self._record()
@@ -104,9 +108,9 @@ class Alerts:
         if not self.running and (not due or not whole or not self._begin(epoch, last, now)):
             self._due = now + TICK_S if due else self._due
             return
-        if epoch != self._place.epoch:
-            self._rebased(epoch)
-        if self._place.position < last:
+        if epoch != self._epoch:
+            self._rebased(epoch, Place(self._epoch, self._position, self._at, self._seen))
+        if self._position < last:
             self._catch_up(last)
         if due:
             self._due = now + TICK_S
@@ -130,12 +134,13 @@ class Alerts:
         if not self._only.held():
             return False
         self._follow_rules(now)
-        left = load(self._home.path) or Place(epoch, last, now)
-        self._place = self._kept = left
-        self._warm(left if left.epoch == epoch else Place(epoch, last, left.at), now)
+        left = load(self._home.path) or Place(epoch, min(last, self._store.position_at(self._at)), self._at)
+        self._epoch, self._position, self._at, self._seen = epoch, left.position, left.at, dict(left.seen)
+        same = left.epoch == epoch
+        self._warm(left if same else Place("", last, left.at, left.seen), now)
         self._evaluator.settle(self._store.alerts(since=now - _RECENT_S, limit=100_000), now)
-        if left.epoch != epoch:
-            self._rebased(epoch)
+        if not same:
+            self._rebased(epoch, left)
         self.running = True
         self._catch_up(last)
         live = [row for row in self._store.live(now - WARM_S, 5000) if row.state in ("running", "open")]
@@ -155,28 +160,29 @@ class Alerts:
             for row in self._store.events(after=start):
                 if row.position > left.position:
                     break
-                if row.at <= left.at + _AHEAD_S:
+                if left.epoch or left.passed(row.journal, row.seq, row.at):
                     self._evaluator.feed(row, min(row.at, now))
         finally:
             self._evaluator.muted = False
 
-    def _rebased(self, epoch: str) -> None:
-        """The index was made anew: positions are others, and what was looked at is known by its time."""
-        position, self._after = self._store.position_at(self._place.at), self._place.at
-        self._place = Place(epoch, position, self._place.at)
+    def _rebased(self, epoch: str, left: Place) -> None:
+        """The index was made anew: positions are others; what was looked at is known by its journals' lines."""
+        self._passed, self._epoch = left, epoch
+        self._position = self._store.position_at(left.at - WARM_S)
 
     def _catch_up(self, last: int) -> None:
-        latest, after, self._after = self._clock() + _AHEAD_S, self._after, 0.0
-        for row in self._store.events(after=self._place.position):
+        latest, passed, self._passed = self._clock() + _AHEAD_S, self._passed, None
+        for row in self._store.events(after=self._position):
             if row.position > last:
                 break
-            if row.at > after:
+            if passed is None or not passed.passed(row.journal, row.seq, row.at):
                 self._take(row, min(row.at, latest))
-        self._place = Place(self._place.epoch, last, self._place.at)
+        self._position = last
         self._record()
 
     def _take(self, row: EventRow, at: float) -> None:
-        self._place = Place(self._place.epoch, row.position, max(at, self._place.at))
+        self._position, self._seen[row.journal] = row.position, row.seq
+        self._at = max(self._at, at)
         if row.kind in _OWN:
             event = row.event
             if isinstance(event, (AlertFired, AlertResolved)):
@@ -239,9 +245,13 @@ class Alerts:
 
     def _keep(self) -> None:
         """Note how far it was looked; not past what is not on record yet."""
-        if self._place != self._kept and not self._edges:
-            keep(self._home.path, self._place)
-            self._kept = self._place
+        if (self._epoch, self._position) != self._kept and not self._edges:
+            if len(self._seen) > _JOURNALS:
+                places = self._store.positions()
+                kept = sorted(self._seen, key=lambda name: places[name].clock if name in places else 0.0)[-_JOURNALS:]
+                self._seen = {name: self._seen[name] for name in kept}
+            keep(self._home.path, Place(self._epoch, self._position, self._at, self._seen))
+            self._kept = (self._epoch, self._position)
 
 
 def told(event: AlertFired | AlertResolved) -> AlertEvent:

@@ -20,6 +20,13 @@ class Place(msgspec.Struct, frozen=True):
     position: int
     at: float
     """Unix seconds: when that was."""
+    seen: dict[str, int] = {}
+    """The last line that was looked at, by journal: positions mean nothing in an index that is made anew."""
+
+    def passed(self, journal: str, seq: int, at: float) -> bool:
+        """Whether a line was looked at, wherever it stands now."""
+        known = self.seen.get(journal)
+        return seq <= known if known is not None else at <= self.at
 
 
 def load(home: Path) -> Place | None:
