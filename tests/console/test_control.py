@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import time
 
 import pytest
 from console_harness import POLICIES, login, until
@@ -60,6 +61,45 @@ def test_a_session_is_ended_while_it_works_and_reopened(verb, reason, client, ag
 def row_of(client, session, state):
     rows = [row for row in client.get("/live").json()["items"] if row["session"] == session]
     return rows[0] if rows and rows[0]["state"] == state else None
+
+
+def test_ten_sessions_are_stopped_within_a_second_of_the_request(client, agent):
+    """Stop to stopped, from the page's request to the agent's last word: nothing begins after it."""
+    took = []
+    for number in range(10):
+        one = agent(f"job-{number}", "fast")
+        assert one.told("now") == "works"
+        asked = time.monotonic()
+        assert client.post(f"/sessions/{one.id}/stop", json={"why": "enough"}).status_code == 200
+        assert one.told("halted").endswith(f"stopped by {ME}: enough")
+        took.append(time.monotonic() - asked)
+    assert sorted(took)[-2] < 1.0, took
+
+
+def test_suspending_and_another_bundle_are_in_force_within_a_second(client, agent):
+    one = agent("job-1", "fast")
+    assert one.told("now") == "works"
+    until(lambda: client.get("/agents/desk").status_code == 200, "the agent")
+    took = []
+
+    def act(path, given, expected):
+        asked = time.monotonic()
+        answer = client.post(path, json={"why": "drill", **given})
+        assert answer.status_code == 200, answer.text
+        assert one.told("now").startswith(expected)
+        took.append(time.monotonic() - asked)
+        return answer.json()
+
+    strict = POLICIES + "  - {name: no-steps, use: rule, on: tool.call, when: tool.name == 'step', effect: deny}\n"
+    revision = client.get("/bundle").json()["revision"]
+    for _ in range(3):
+        act("/agents/desk/suspend", {}, "denied suspended")
+        act("/agents/desk/resume", {}, "works")
+        act("/agents/desk/tools/step/suspend", {}, "denied tool suspended")
+        act("/agents/desk/tools/step/resume", {}, "works")
+        revision = act("/bundle/activate", {"text": strict, "previous": revision}, "denied when")["revision"]
+        revision = act("/bundle/activate", {"text": POLICIES, "previous": revision}, "works")["revision"]
+    assert sorted(took)[-2] < 1.0, took
 
 
 @pytest.mark.parametrize("why", ["", "   ", None])
