@@ -228,7 +228,10 @@ export interface Silence {
 export interface Channel {
   channel: string;
   kind: string;
+  on: string[];
   last: { at: number; ok: boolean; error: string } | null;
+  waiting: number;
+  dead: number;
 }
 
 export interface CostRow {

@@ -4,8 +4,7 @@ import { useState } from "preact/hooks";
 import { get, post } from "../api/client";
 import type { Alert, AlertRule } from "../api/types_pages";
 import { Button, Empty, Loading, Pill, severityTone, Trouble } from "../parts/basics";
-import { Json } from "../parts/json";
-import { count, duration, plural } from "../format";
+import { count, duration, money, plural } from "../format";
 import { useLoad } from "../state/load";
 import { present } from "../state/now";
 import { asProblem } from "../state/problem";
@@ -61,7 +60,7 @@ export function Rules() {
                 <td>
                   <Pill tone={severityTone(one.severity)}>{one.severity}</Pill>
                 </td>
-                <td>{one.channels.join(", ") || <span class="muted">nobody</span>}</td>
+                <td>{one.channels.join(", ") || <span class="muted">all channels</span>}</td>
                 <td class={`right${one.firing ? " bad-text" : " muted"}`}>{count(one.firing)}</td>
               </tr>
             ))}
@@ -84,14 +83,35 @@ export function NotEvaluated() {
   );
 }
 
-function condition(rule: AlertRule): string {
-  const when = Object.entries(rule.when).map(([name, value]) => `${name} ${String(value)}`);
+const MONEY = new Set(["per_minute", "limit"]);
+const TIMES = new Set(["period", "within", "window", "older", "after"]);
+
+/** A threshold as people read it; the API has seconds and micro-dollars. */
+export function condition(rule: AlertRule): string {
+  const when = Object.entries(rule.when)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => `${name.replaceAll("_", " ")} ${MONEY.has(name) ? money(Number(value)) : TIMES.has(name) ? duration(Number(value) * 1000) : String(value)}`);
   if (rule.for_s) when.push(`for ${duration(rule.for_s * 1000)}`);
   return when.join(", ");
 }
 
+/** A rule as a bundle says it. */
+export function asWritten(rule: AlertRule): Record<string, unknown> {
+  const when = Object.entries(rule.when)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => [name, MONEY.has(name) ? `${Number(value) / 1e6} USD` : TIMES.has(name) ? `${String(value)}s` : value]);
+  return {
+    kind: rule.kind,
+    severity: rule.severity,
+    by: rule.group || "all",
+    when: Object.fromEntries(when) as unknown,
+    for: `${rule.for_s}s`,
+    cooldown: `${rule.cooldown_s}s`,
+  };
+}
+
 function Preview({ rule }: { rule: AlertRule }) {
-  const [text, setText] = useState(() => JSON.stringify({ rule: rule.rule, kind: rule.kind, severity: rule.severity, when: rule.when, for_s: rule.for_s, group: rule.group, cooldown_s: rule.cooldown_s }, null, 2));
+  const [text, setText] = useState(() => JSON.stringify(asWritten(rule), null, 2));
   const [days, setDays] = useState("7");
   const [found, setFound] = useState<{ fired: Alert[]; evaluated: number } | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
@@ -101,7 +121,7 @@ function Preview({ rule }: { rule: AlertRule }) {
     setProblem(null);
     try {
       const until = present();
-      setFound(await post("/alerts/rules/preview", { rule: JSON.parse(text) as unknown, since: until - Number(days) * DAY_S, until }));
+      setFound(await post("/alerts/rules/preview", { name: rule.rule, rule: JSON.parse(text) as unknown, since: until - Number(days) * DAY_S, until }));
     } catch (error) {
       setProblem(asProblem(error));
     } finally {
@@ -114,7 +134,7 @@ function Preview({ rule }: { rule: AlertRule }) {
       <div class="preview-grid">
         <div>
           <label class="field">
-            <span>The rule, to try with other numbers</span>
+            <span>The rule as the bundle may have it, to try with other numbers</span>
             <textarea class="mono" rows={10} spellcheck={false} value={text} onInput={(event) => setText(event.currentTarget.value)} />
           </label>
           <div class="toolbar">
@@ -142,7 +162,7 @@ function Preview({ rule }: { rule: AlertRule }) {
               </ul>
             </>
           ) : (
-            <Json value={rule.when} />
+            <p class="muted">What would have fired appears here; nobody is told.</p>
           )}
         </div>
       </div>

@@ -7,7 +7,7 @@ import type { Alert, Channel, Silence } from "../api/types_pages";
 import { Button, Empty, Loading, Pill, severityTone, Tabs, Trouble, When } from "../parts/basics";
 import { doing } from "../parts/notices";
 import { askWhy } from "../parts/why";
-import { duration, inUnit } from "../format";
+import { count, duration, inUnit } from "../format";
 import { Title } from "../frame/title";
 import { agentPath, amend, place, sessionPath } from "../router";
 import { useCell } from "../state/cell";
@@ -74,7 +74,7 @@ export function AlertLine({ alert, still = false }: { alert: Alert; still?: bool
         <p class="alert-head">
           <b>{alert.rule}</b>
           <Pill tone={over ? "plain" : severityTone(alert.severity)}>{over ? "resolved" : alert.severity}</Pill>
-          {alert.state === "no_data" ? <Pill>no data</Pill> : null}
+          {alert.state === "no_data" ? <Pill>no data</Pill> : alert.state === "warning" ? <Pill>early</Pill> : null}
           <GroupLinks group={alert.group} />
         </p>
         <p>{alert.message}</p>
@@ -214,11 +214,15 @@ function Channels() {
     return (
       <Empty title="No channels" icon="bell">
         <p>
-          The bundle's <code>alerts:</code> names where people are told: e-mail, Slack, PagerDuty, a webhook.
+          The bundle's <code>notify:</code> names where people are told: e-mail, Slack, PagerDuty, a webhook.
         </p>
       </Empty>
     );
   }
+  const again = async (channel: string) => {
+    await act(`/alerts/channels/${segment(channel)}/again`, `Tell ${channel} again`, "What it did not take is tried anew.", "Tell again", `${channel} is told again`);
+    loaded.again();
+  };
   const test = async (channel: string) => {
     const why = await askWhy({ title: `Send a test to ${channel}`, action: "Send" });
     if (why === null) return;
@@ -234,7 +238,10 @@ function Channels() {
         <tr>
           <th>Channel</th>
           <th>Kind</th>
+          <th>Told of</th>
           <th>Last told</th>
+          <th class="right">To be told</th>
+          <th class="right">Given up</th>
           <th />
         </tr>
       </thead>
@@ -243,6 +250,7 @@ function Channels() {
           <tr key={one.channel}>
             <td class="strong">{one.channel}</td>
             <td>{one.kind}</td>
+            <td>{one.on.join(", ")}</td>
             <td>
               {one.last ? (
                 <>
@@ -252,7 +260,16 @@ function Channels() {
                 <span class="muted">never</span>
               )}
             </td>
+            <td class="right">{count(one.waiting)}</td>
+            <td class={`right${one.dead ? " bad-text" : " muted"}`}>{count(one.dead)}</td>
             <td class="right">
+              {may("operator") && one.dead ? (
+                <>
+                  <Button small onClick={() => void again(one.channel)}>
+                    Tell again
+                  </Button>{" "}
+                </>
+              ) : null}
               {may("operator") ? (
                 <Button small onClick={() => void test(one.channel)}>
                   Test
