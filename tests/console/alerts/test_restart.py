@@ -202,3 +202,25 @@ def test_kills_lose_and_repeat_nothing(tmp_path):
     assert {key[2] for key in found if key[:2] == ("alert_fired", "loop")} == wanted
     assert {key: count for key, count in found.items() if count != 1} == {}
     one.close()
+
+
+def test_a_backlog_is_looked_at_slice_by_slice_and_time_does_not_pass_before_its_end(world, monkeypatch):
+    """Otherwise a session that ended long ago would be silent for as long as its end is not looked at."""
+    one = world()
+    one.alerts.close()
+    monkeypatch.setattr(alerter, "_SLICE", 7)
+    for number in range(5):
+        with one.guard.session(id=f"s{number}"):
+            for _ in range(3):
+                one.tool("search")(1)
+            one.clock.now += 400
+    one.begin()
+    turns = 1
+    while not one.alerts._caught_up:
+        one.alerts.turn(*one.store.head())
+        turns += 1
+    one.look()
+    one.look()
+    assert turns > 5
+    assert sorted(set(fired(one))) == ["loop"]
+    assert len(fired(one)) == 5

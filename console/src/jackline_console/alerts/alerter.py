@@ -34,6 +34,8 @@ _AHEAD_S = 5.0
 _RECENT_S = 7 * 86400.0
 """The longest cooldown."""
 
+_SLICE = 5000
+"""Lines of a backlog that are looked at before the tail goes on."""
 _JOURNALS = 1000
 """Of so many journals the last line that was looked at is kept; of others their time tells."""
 _OWN = ("alert_fired", "alert_resolved")
@@ -72,7 +74,8 @@ class Alerts:
         self._kept: tuple[str, int] = ("", -1)
         self._due = 0.0
         self._passed: Place | None = None
-        """After the index was made anew: what was looked at before."""
+        """After the index was made anew: what was looked at before; those lines come in again."""
+        self._caught_up = False
         self.running = False
         """Whether this process looks for alerts."""
         self.problem = ""
@@ -88,7 +91,7 @@ class Alerts:
 
     def feed(self, epoch: str, rows: Sequence[EventRow]) -> None:
         """Take in events as they came into the index, in the order of positions; others are looked up in `turn`."""
-        if not self.running or epoch != self._epoch:
+        if not self._caught_up or epoch != self._epoch:
             return
         latest = self._clock() + _AHEAD_S
         for row in rows:
@@ -110,8 +113,8 @@ class Alerts:
             return
         if epoch != self._epoch:
             self._rebased(epoch, Place(self._epoch, self._position, self._at, self._seen))
-        if self._position < last:
-            self._catch_up(last)
+        if (self._position < last or not self._caught_up) and not self._catch_up(last, now):
+            return  # a backlog is looked at slice by slice, and time does not pass before its end
         if due:
             self._due = now + TICK_S
             self._follow_rules(now)
@@ -126,7 +129,7 @@ class Alerts:
             self._journal.close()
         if self.running:
             self._keep()
-        self.running = False
+        self.running = self._caught_up = False
         self._only.free()
 
     def _begin(self, epoch: str, last: int, now: float) -> bool:
@@ -142,7 +145,10 @@ class Alerts:
         if not same:
             self._rebased(epoch, left)
         self.running = True
-        self._catch_up(last)
+        return True
+
+    def _know(self, now: float) -> None:
+        """Take up, once everything was looked at, what is known only of before: long sessions, questions, silences."""
         live = [row for row in self._store.live(now - WARM_S, 5000) if row.state in ("running", "open")]
         acts = self._store.running([row.session for row in live if row.running])
         self._evaluator.memory.load(live, acts, self._store.approvals())
@@ -150,7 +156,6 @@ class Alerts:
             if row.state != "no_data":
                 told = {name: getattr(row, name) for name in AlertFired.__struct_fields__ if hasattr(row, name)}
                 self._hand(AlertFired(**told | {"at": row.last}), now)
-        return True
 
     def _warm(self, left: Place, now: float) -> None:
         """Fill windows from what was looked at before; nothing is emitted."""
@@ -167,21 +172,32 @@ class Alerts:
 
     def _rebased(self, epoch: str, left: Place) -> None:
         """The index was made anew: positions are others; what was looked at is known by its journals' lines."""
-        self._passed, self._epoch = left, epoch
-        self._position = self._store.position_at(left.at - WARM_S)
+        self._passed, self._epoch, self._position, self._caught_up = left, epoch, 0, False
 
-    def _catch_up(self, last: int) -> None:
-        latest, passed, self._passed = self._clock() + _AHEAD_S, self._passed, None
-        for row in self._store.events(after=self._position):
+    def _catch_up(self, last: int, now: float) -> bool:
+        """Look at what came in meanwhile, so much at a time; gives whether that is all of it."""
+        shown = 0
+        for row in self._store.events(after=self._position, limit=_SLICE):
             if row.position > last:
                 break
-            if passed is None or not passed.passed(row.journal, row.seq, row.at):
-                self._take(row, min(row.at, latest))
-        self._position = last
+            self._take(row, min(row.at, now + _AHEAD_S))
+            shown += 1
         self._record()
+        if shown == _SLICE:
+            self._caught_up = False
+            self._keep()
+            return False
+        self._position = last
+        if not self._caught_up:
+            self._caught_up = True
+            self._know(now)
+        return True
 
     def _take(self, row: EventRow, at: float) -> None:
-        self._position, self._seen[row.journal] = row.position, row.seq
+        self._position = row.position
+        if self._passed is not None and self._passed.passed(row.journal, row.seq, row.at):
+            return
+        self._seen[row.journal] = row.seq
         self._at = max(self._at, at)
         if row.kind in _OWN:
             event = row.event
