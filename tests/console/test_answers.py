@@ -130,21 +130,30 @@ def test_a_line_that_is_no_json_breaks_no_stream(client, home, stream):
         "agent.team == 'crm'",
         "'tier' in agent.labels && agent.status == 'active'",
         "agent.labels['tier'] == '1'",
+        "'customer-data' in agent.labels && agent.status == 'active'",
         "true",
     ],
 )
 def test_the_query_box_gives_what_the_command_line_gives(where, client, home, folder, monkeypatch):
     with jackline.Guard.load(folder / "jackline.yaml", home=home) as guard:
-        for name, team, labels in (("support", "crm", {}), ("billing", "money", {"tier": "1"}), ("bare", "", {})):
+        data = {"customer-data": "eu"}
+        labelled = (
+            ("support", "crm", {}),
+            ("billing", "money", {"tier": "1", **data}),
+            ("bare", "", {}),
+            ("new", "", data),
+        )
+        for name, team, labels in labelled:
             with guard.session(), guard.run(Agent(name=name, version="1", team=team, labels=labels)):
                 guard.check(guard.request("tool.call", "look", {}, tool=Tool(name="look")))
-    until(lambda: len(client.get("/agents").json()["items"]) >= 3, "the agents")
+    until(lambda: len(client.get("/agents").json()["items"]) >= 4, "the agents")
     client.patch("/agents/billing", json={"status": "active", "why": "known"})
     monkeypatch.chdir(folder)
     typed = CliRunner().invoke(cli.application(), ["--home", str(home), "agents", "list", "--where", where, "--json"])
     answer = client.get("/agents", params={"where": where}).json()
     listed = json.loads(typed.stdout)["agents"]
     assert sorted(item["name"] for item in answer["items"]) == sorted(agent["name"] for agent in listed)
+    assert listed, "the set is not empty"
     statuses_ = [item["status"] for item in answer["items"]]
     assert statuses_ == sorted(statuses_, key=lambda status: status != "seen"), "unregistered ones first"
 
