@@ -107,6 +107,8 @@ def test_a_kill_between_the_record_and_the_sending_loses_nothing(up, agent, rece
     until(lambda: follower.get("/alerts").json()["running"], "that it takes over")
     until(lambda: all(one["sent"] for one in follower.get("/alerts").json()["items"]), "the row")
     assert len(edges(home)) == 1, "one alert, however often the console was killed"
-    assert [body["type"] for _, body in receiver.got] == ["alert.fired"] * 2, [body["message"] for _, body in receiver.got]
+    assert [body["type"] for _, body in receiver.got] == ["alert.fired"] * 2, [
+        body["message"] for _, body in receiver.got
+    ]
     assert {name for name, _ in receiver.got} == {receiver.got[0][0]}
     assert (len(receiver.got), len(mails.got)) == (2, 1)

@@ -14,11 +14,17 @@ from console_harness import PASSWORD, PATIENCE, Process, program
 from typer.testing import CliRunner
 
 from jackline.cli.application import application
+from jackline.errors import JacklineError
 from jackline.events import AccessAmended
 from jackline.home import Home
 from jackline.journal import read
+from jackline_console import serving
 from jackline_console.access.passwords import matches
 from jackline_console.access.users import Users
+from jackline_console.app import create_app
+from jackline_console.running import announced
+from jackline_console.running import link as link_of
+from jackline_console.settings import Settings
 
 HERE = Path(__file__).resolve().parent
 DOCS = (HERE.parents[1] / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -112,3 +118,25 @@ def test_up_serves_and_ends_when_it_is_told_to(home, folder, config):
     process.end()
     assert not running.exists()
     assert process.errors == ""
+    assert (home / "index.db").read_bytes().startswith(b"SQLite format 3\0")
+
+
+def test_a_browser_is_started_with_a_file_and_never_with_the_link(home, monkeypatch, capsys):
+    """Other users of the machine see what programs are started with, and would be faster than the browser."""
+    app = create_app(Settings(home=Home(home)))
+    opened = []
+    monkeypatch.setattr(serving.webbrowser, "open", opened.append)
+    with announced(Home(home), "http://127.0.0.1:1/", "x"):
+        serving._greet(app.state.console, "http://127.0.0.1:1/", browser=True)
+        link = capsys.readouterr().out.splitlines()[1].strip()
+        assert opened == [(home / "console" / "open.html").as_uri()]
+        door = home / "console" / "open.html"
+        assert f'url={link}">' in door.read_text()
+        assert door.stat().st_mode & 0o777 == 0o600
+    assert not door.exists()
+    app.state.console.close()
+
+
+def test_a_console_that_does_not_answer_is_said(home):
+    with announced(Home(home), "http://127.0.0.1:1/", "x"), pytest.raises(JacklineError, match="no console runs on"):
+        link_of(Home(home))

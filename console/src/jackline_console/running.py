@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import http.client
 import json
 import os
@@ -39,7 +40,18 @@ def announced(home: Home, url: str, token: str) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError, ValueError):
             if json.loads(path.read_text())["pid"] == os.getpid():
+                path.with_name("open.html").unlink(missing_ok=True)
                 path.unlink()
+
+
+def doorway(home: Home, link: str) -> str:
+    """A page that leads to the link, to start a browser with: other users see what programs are started with."""
+    path = _path(home).with_name("open.html")
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={html.escape(link)}">\n')
+    return path.absolute().as_uri()
 
 
 def link(home: Home) -> str:

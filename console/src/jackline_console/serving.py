@@ -19,7 +19,7 @@ from jackline.errors import JacklineError
 from jackline_console.app import create_app
 from jackline_console.connections import MOST, Connection
 from jackline_console.routes.access import login_link
-from jackline_console.running import announced
+from jackline_console.running import announced, doorway
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,4 +114,4 @@ def _greet(console: Console, url: str, *, browser: bool) -> None:
     output.say("  the link works once, within 15 minutes; another one: jackline console --link")
     sys.stdout.flush()
     if browser:
-        webbrowser.open(link)
+        webbrowser.open(doorway(settings.home, link))

@@ -74,6 +74,11 @@ class Settings:
         return "__Host-jackline" if self.secure else f"jackline_{self.port}"
 
     @property
+    def state_cookie(self) -> str:
+        """The cookie of a login that was begun at a provider: no other host may set it, nor begin logins so."""
+        return "__Host-jackline_oidc" if self.secure else f"jackline_oidc_{self.port}"
+
+    @property
     def hosts(self) -> frozenset[str]:
         """What may stand in `Host`, without a port. Anything else is somebody who rebinds a name to this address."""
         own = self.host if ":" not in self.host else f"[{self.host}]"

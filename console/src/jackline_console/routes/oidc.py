@@ -17,7 +17,6 @@ from jackline_console.routes.access import begun
 from jackline_console.routes.asking import Here
 
 router = APIRouter(tags=["access"], prefix="/oidc")
-_STATE = "jackline_oidc"
 _PATH = "/api/v1/oidc"
 Text = Annotated[str, Query(max_length=4000)]
 
@@ -25,12 +24,11 @@ Text = Annotated[str, Query(max_length=4000)]
 @router.get("/login", response_class=RedirectResponse, status_code=303)
 def oidc_login(here: Here, request: Request) -> Response:
     """Send the browser to the provider. Anyone may."""
-    url, state = _provider(here).begin(_redirect(here, request), here.clock())
+    url, state = _provider(here).begin(_redirect(here, request), here.clock(), address(request))
     response = RedirectResponse(url, status_code=303)
     # Lax: the way back is a navigation that another site began.
-    response.set_cookie(
-        _STATE, state, max_age=600, path=_PATH, httponly=True, samesite="lax", secure=here.settings.secure
-    )
+    name, secure = here.settings.state_cookie, here.settings.secure
+    response.set_cookie(name, state, max_age=600, path="/", httponly=True, samesite="lax", secure=secure)
     return response
 
 
@@ -38,7 +36,7 @@ def oidc_login(here: Here, request: Request) -> Response:
 def oidc_callback(here: Here, request: Request, state: Text = "", code: Text = "", error: Text = "") -> Response:
     """Back from the provider: the session begins, where the users' file knows the name. Anyone may try."""
     now, source = here.clock(), address(request)
-    bound = request.cookies.get(_STATE, "")
+    bound = request.cookies.get(here.settings.state_cookie, "")
     if error or not state or not secrets.compare_digest(bound.encode(), state.encode()):
         reason = f"the provider refused ({error[:40]})" if error else "this browser did not begin that login"
         raise _refused(here, "", reason, source)
@@ -51,7 +49,8 @@ def oidc_callback(here: Here, request: Request, state: Text = "", code: Text = "
         raise _refused(here, name[:64], "no such user" if user is None else "disabled", source)
     response = RedirectResponse("/", status_code=303)
     begun(here, request, response, LoggedIn(at=now, who=user.name, role=user.role, how="oidc", address=source), user)
-    response.delete_cookie(_STATE, path=_PATH, httponly=True, samesite="lax", secure=here.settings.secure)
+    name, secure = here.settings.state_cookie, here.settings.secure
+    response.delete_cookie(name, path="/", httponly=True, samesite="lax", secure=secure)
     return response
 
 
