@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,9 +46,7 @@ def console(world):
 @pytest.fixture(scope="session")
 def client(console, state):
     """The same person's API: the page is compared with it."""
-    made = console.plain(cookies={each["name"]: each["value"] for each in state["cookies"]})
-    made.headers["X-Jackline-CSRF"] = made.get("/me").json()["csrf"]
-    return made
+    return e2e_world.knows(console, state)
 
 
 @pytest.fixture(scope="session")
@@ -65,51 +61,14 @@ def browser(world):
 @pytest.fixture(scope="session")
 def state(browser, console):
     """The cookie of whoever followed the link."""
-    context = browser.new_context()
-    page = context.new_page()
-    page.goto(console.link)
-    expect(page.get_by_role("heading", name="Live")).to_be_visible()
-    kept = context.storage_state()
-    context.close()
-    return kept
+    return e2e_world.let_in(browser, console.link)
 
 
 @pytest.fixture
 def open_page(browser, console, state):
-    """Open a page at a path; afterwards nothing may have been thrown, complained of, opened, refused by the CSP, or asked of others.
-
-    `but` is a pattern of complaints that a test brings about itself.
-    """
-    contexts, faults = [], []
-
-    def opened(path="/", *, script="", but="^$", known=True, **more):
-        context = browser.new_context(storage_state=state if known else None, base_url=console.base, **more)
-        contexts.append(context)
-        context.add_init_script(REFUSED + script)
-        page = context.new_page()
-        told = partial(complain, faults, re.compile(but))
-        page.on("pageerror", lambda error: told(f"thrown: {error}"))
-        page.on("dialog", lambda dialog: (told(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on(
-            "console", lambda message: message.type == "error" and told(f"{message.text} {message.location['url']}")
-        )
-        page.on("popup", lambda other: told(f"a window was opened: {other.url}"))
-        page.on("request", lambda request: request.url.startswith(console.base) or told(f"asked: {request.url}"))
-        page.goto(path)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert faults == []
-
-
-REFUSED = "addEventListener('securitypolicyviolation', (one) => console.error('CSP refused', one.violatedDirective, one.blockedURI));"
-
-
-def complain(faults, but, text):
-    if not but.search(text):
-        faults.append(text)
+    """Open a page of the console at a path: see `openings`."""
+    with e2e_world.openings(browser, console.base, state) as opened:
+        yield opened
 
 
 @pytest.fixture

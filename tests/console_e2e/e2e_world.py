@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from playwright.sync_api import expect
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "console"))
@@ -97,3 +101,57 @@ def effects(folder: Path, by: str) -> list[dict[str, Any]]:
     """What the tools of one session did in the world, by their own account."""
     lines = (folder / "effects.jsonl").read_bytes().splitlines()
     return [line for line in map(json.loads, lines) if line["by"] == by]
+
+
+@contextlib.contextmanager
+def openings(browser, base, state):
+    """Open pages; afterwards nothing may have been thrown, complained of, opened, refused by the CSP, or asked of others.
+
+    `but` is a pattern of complaints that a test brings about itself.
+    """
+    contexts, faults = [], []
+
+    def opened(path="/", *, script="", but="^$", known=True, **more):
+        context = browser.new_context(storage_state=state if known else None, base_url=base, **more)
+        contexts.append(context)
+        context.add_init_script(REFUSED + script)
+        page = context.new_page()
+        told = partial(complain, faults, re.compile(but))
+        page.on("pageerror", lambda error: told(f"thrown: {error}"))
+        page.on("dialog", lambda dialog: (told(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on("console", lambda said: said.type == "error" and told(f"{said.text} {said.location['url']}"))
+        page.on("popup", lambda other: told(f"a window was opened: {other.url}"))
+        page.on("request", lambda request: request.url.startswith(base) or told(f"asked: {request.url}"))
+        page.goto(path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def let_in(browser, link):
+    """Follow a console's link; the cookie of whoever did."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(link)
+    expect(page.get_by_role("heading", name="Live")).to_be_visible()
+    kept = context.storage_state()
+    context.close()
+    return kept
+
+
+def knows(console, state):
+    """The API as the same person."""
+    made = console.plain(cookies={each["name"]: each["value"] for each in state["cookies"]})
+    made.headers["X-Jackline-CSRF"] = made.get("/me").json()["csrf"]
+    return made
+
+
+REFUSED = "addEventListener('securitypolicyviolation', (one) => console.error('CSP refused', one.violatedDirective, one.blockedURI));"
+
+
+def complain(faults, but, text):
+    if not but.search(text):
+        faults.append(text)
