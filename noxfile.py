@@ -139,7 +139,7 @@ def conditions(session: nox.Session) -> None:
     """20,000 random conditions, each answered alike by this implementation and by Google's."""
     install(session, CORE + PACKS)
     examples = {"JACKLINE_ORACLE_EXAMPLES": "20000"}
-    session.run("python", "-m", "pytest", "tests/condition/test_oracle.py", *session.posargs, env=examples)
+    session.run("python", "-m", "pytest", "-n", "2", "tests/condition/test_oracle.py", *session.posargs, env=examples)
 
 
 @nox.session(name="adapter-langchain")
