@@ -31,6 +31,7 @@ from jackline.ingest import ingest, lag, rebuild
 from jackline.journal import Journal, verify
 from jackline.request import Agent, Tool
 from jackline.testing.journals import AT, ONE, ROOT, TWO, approval, completed, decided, dump, story, write
+from jackline.testing.stores_watched import WatchedSuite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from jackline.stores import Store
 
 
-class StoreSuite:
+class StoreSuite(WatchedSuite):
     """Subclass with `open_store`; every test gets an empty home.
 
     ```python
