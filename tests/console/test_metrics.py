@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import time
+from pathlib import Path
 
 import pytest
 from prometheus_client import generate_latest
@@ -176,3 +178,27 @@ def test_alerts_that_fire_are_counted_by_rule_and_severity(here):
     found = scraped(here)
     assert value(found, "jackline_alerts_firing", rule="loop", severity="warning") == 1
     assert value(found, "jackline_alerts_firing", rule="new-tool", severity="info") == 1
+
+
+def test_the_documentation_has_every_metric_and_no_other(here):
+    """Names, types and labels, as Prometheus is told them."""
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- metrics:begin -->")[2].partition("<!-- metrics:end -->")[0]
+    told, labels = {}, ()
+    for line in table.strip().splitlines()[2:]:
+        name, kind, said, _ = (cell.strip() for cell in line.strip("|").split("|"))
+        labels = labels if said == "the same" else re.findall(r"`(\w+)`", said.partition(":")[0])
+        told[name.strip("`")] = (kind, set(labels))
+    alert = AlertFired(
+        at=AT, alert="1" * 32, rule="r", signal="loop", severity="info", state="firing", message="", since=AT
+    )
+    filled(here, [*story(), decided("77", "tool.call", "x", latency_us=9), alert])
+    made = {}
+    for family in parsed(openmetrics(here.metrics.registry()).decode()):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        made[name] = (family.type, {label for sample in family.samples for label in sample.labels} - {"le"})
+    empty = {name for name, (_, names) in made.items() if not names and told[name][1]}
+    assert empty == {"jackline_alert_deliveries_waiting", "jackline_alert_deliveries_dead"}, "there is no channel"
+    assert {name: kind for name, kind in made.items() if name not in empty} == {
+        name: kind for name, kind in told.items() if name not in empty
+    }

@@ -119,7 +119,9 @@ class Metrics:
 
     def _approvals(self) -> Iterator[Metric]:
         here = self._here
-        waits: _Sums = {(row.state,): _waited(row) for row in here.store.approval_waits(WAITS_S)}
+        # Each is there from the beginning: a first answer that came with its series would be no increase.
+        waits: _Sums = {(state,): (0.0,) * (2 + len(WAITS_S)) for state in ("consumed", "denied", "expired")}
+        waits |= {(row.state,): _waited(row) for row in here.store.approval_waits(WAITS_S)}
         said = "From a question to people's answer, or to its end without one"
         yield _histogram("jackline_approval_wait_seconds", said, ("outcome",), waits, WAITS_S)
         try:
