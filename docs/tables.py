@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -156,16 +157,16 @@ def hooks() -> str:
 
 def written(kind: str) -> str:
     """Say a setting's type as people write it in YAML."""
-    kind = kind.removesuffix(" | None")
+    kind = re.sub(r"^Annotated\[(\w+), .*\]$", r"\1", kind.removesuffix(" | None"))
+    if kind.startswith("dict["):
+        return "map"
     said = {
         "Actions": "an action or a list",
         "AlertsSection": "map",
         "TrustedTools": "a name, a glob or a list",
         "list[Any]": "list",
-        "dict[str, Any]": "map",
-        "dict[Name, ApproverEntry]": "map",
-        "dict[Name, NotifyEntry]": "map",
-        "dict[Name, Names]": "map",
+        "Duration": "a duration",
+        "Names": "a name or a list",
         "Literal[1]": "`1`",
     }
     values = get_args(getattr(bundle_model, kind, None) or getattr(alert_rules, kind, None))
