@@ -21,7 +21,7 @@ from jackline_console.completion import complete
 from jackline_console.connections import Connection
 from jackline_console.headers import MOST_BYTES
 from jackline_console.revisions import difference
-from jackline_console.routes import page
+from jackline_console.routes import alerts, page
 from jackline_console.settings import Settings
 
 API = "/api/v1"
@@ -370,6 +370,19 @@ class TestSlowness:
             connection.settimeout(1.5)
             with pytest.raises(TimeoutError):
                 sent_on(connection)
+
+
+def test_rules_that_are_tried_leave_threads_for_everything_else(owner):
+    given = {"rule": {"kind": "session_cost"}, "name": "x", "since": 1.0, "until": 2.0}
+    taken = [alerts._turn.acquire() for _ in range(2)]
+    try:
+        answer = owner.post(f"{API}/alerts/rules/preview", json=given)
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "5"), answer.text
+    finally:
+        for _ in taken:
+            alerts._turn.release()
+    for _ in range(3):
+        assert owner.post(f"{API}/alerts/rules/preview", json=given).status_code == 200
 
 
 def test_streams_are_few_for_each_and_for_all(app, owner):
