@@ -107,6 +107,23 @@ def test_an_index_that_is_made_anew_tells_the_same(world):
     assert sorted(fired(one)) == ["loop", "loop"]
 
 
+def test_lines_that_come_in_again_count_once(world):
+    one = world(BUNDLE.replace(" []", "\n  - {name: no, use: rule, on: tool.call, effect: deny}\n"))
+    with one.guard.session(id="s"):
+        for number in range(4):
+            with pytest.raises(jackline.Denied):
+                one.tool("search")(number)
+        one.look()
+        rebuild(one.home.path, one.store)
+        one.position = one.store.head()[1]
+        one.look()
+        assert one.rows("denials") == []
+        for number in range(2):
+            with pytest.raises(jackline.Denied):
+                one.tool("search")(number)
+        assert one.fired("denials").value == 6
+
+
 def test_alerts_of_a_rule_that_is_gone_are_resolved(world):
     one = world()
     with one.guard.session(id="s"):
@@ -224,3 +241,26 @@ def test_a_backlog_is_looked_at_slice_by_slice_and_time_does_not_pass_before_its
     assert turns > 5
     assert sorted(set(fired(one))) == ["loop"]
     assert len(fired(one)) == 5
+
+
+def test_what_has_been_silent_for_hours_is_so_after_a_restart(world):
+    """Its last line is older than what fills the windows: the index knows that an act is under way."""
+    one = world()
+
+    def work(_value):
+        one.wait(130)
+        before = one.fired("silent-session").alert
+        one.clock.now += 3 * 3600
+        with one.guard.session(id="another"):
+            one.tool("search")(1)
+        one.look()
+        one.restart()
+        one.wait(3)
+        row = one.fired("silent-session")
+        assert (row.alert, row.state) == (before, "firing")
+
+    with one.guard.session(id="s"):
+        one.tool("work", work)(1)
+    one.look()
+    one.wait(2)
+    assert one.fired("silent-session").state == "resolved"

@@ -152,6 +152,25 @@ def test_a_tool_that_fails_more_often_than_it_used_to(world):
         assert 0.06 < row.threshold < row.value, "three times the share of the last 24 hours"
 
 
+@covers("tool_failure_rate")
+def test_what_was_denied_further_within_says_nothing_of_a_tool(world):
+    """Neither a failure nor a call: with eight calls of its own, it is not judged."""
+    one = world(
+        BUNDLE.replace(" []", "\n  - {name: no, use: rule, on: tool.call, when: tool.name == 'pay', effect: deny}\n")
+    )
+    pay, good, bad = one.tool("pay"), one.tool("search"), one.fail("search")
+    within = one.tool("search", pay)
+    with one.guard.session(id="s"):
+        for number in range(5):
+            with pytest.raises(jackline.Denied):
+                within(number)
+            good(number)
+        for number in range(3):
+            bad(number)
+        one.look()
+    assert one.rows("tool-failures") == one.rows("failing-tool") == []
+
+
 @covers("consecutive_failures")
 def test_a_tool_that_fails_five_times_in_a_row(world):
     one = world()

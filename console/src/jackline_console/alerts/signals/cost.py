@@ -142,8 +142,7 @@ class Exhaustion(Budgeted):
         rate = min(self._window.sum(key, at, _MINUTE)[0] / _MINUTE, long / age)
         left = max(budget - session.spent, 0)
         within = left / rate if rate else float("inf")
-        enough = calls >= self.when.calls and session.spent >= self.when.spent * budget
-        holds = enough and within < self.when.within
+        holds = calls >= self.when.calls and within < self.when.within
         if holds or key in self.states.on:
             told = f"{whose(session)}: its {dollars(budget)} will be spent in {within:.0f} s"
             facts = Facts(within, self.when.within, "s", told)
