@@ -192,12 +192,15 @@ class Company:
         agent = self.guard.agent(agent_name, version="2.1" if agent_name == "research" else "1.4")
         with self.guard.session(id=f"live-{number}", user=f"u-{number}", agent=agent) as session:
             say(session=session.id)
+            turn = 0
             while not ended.is_set():
+                turn += 1
+                job = number + 100 * turn  # never the same call twice: that would be a loop
                 try:
                     if agent_name == "research":
-                        self.research(number)
+                        self.research(job)
                     else:
-                        self.support(number)
+                        self.support(job)
                 except jackline.Halted as halted:
                     say(halted=str(halted), at=time.time())
                     return

@@ -52,12 +52,12 @@ PAGES = {
 }
 PAST = ("costs",)
 """Pages whose picture is of the week alone."""
-HELD = ("live", "inbox", "approvals", "trace", "agents")
+HELD = ("live", "alerts", "inbox", "approvals", "trace", "agents")
 """Pages that people open on a phone."""
 SHOWN = {
     "live-light": "live",
     "trace-dark": "trace",
-    "graph-light": "graph",
+    "alerts-dark": "alerts",
     "agents-light": "agents",
     "approvals-light": "approvals",
     "approvals-phone-dark": "approvals-phone",
@@ -70,13 +70,13 @@ MOST_BYTES = 200_000
 
 def main(folder: Path, documents: Path | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as root:
-        home, desk, config = e2e_world.furnish(Path(root))
+    with place() as root:
+        home, desk, config = e2e_world.furnish(root)
         for part, number in (("week", 0), ("long", 10_000)):
             past = e2e_world.company(home, desk, part, number)
             past.told("done")
             past.end()
-        console = Running(home, desk, config=config)
+        console = Running(home, desk, config=config, verb="up")
         with contextlib.ExitStack() as stack:
             stack.callback(console.end)
 
@@ -89,6 +89,17 @@ def main(folder: Path, documents: Path | None) -> None:
         assert taken.stat().st_size < MOST_BYTES, f"{taken} has {taken.stat().st_size} bytes"
         documents.mkdir(parents=True, exist_ok=True)
         shutil.copy(taken, documents / f"{shown}.png")
+
+
+@contextlib.contextmanager
+def place():
+    """A folder with a name that a picture may show, gone afterwards."""
+    root = Path(tempfile.gettempdir()) / "company"
+    root.mkdir(mode=0o700)
+    try:
+        yield root
+    finally:
+        shutil.rmtree(root)
 
 
 def take(console: Running, start, folder: Path) -> None:

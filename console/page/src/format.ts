@@ -121,6 +121,7 @@ export function inUnit(value: number | null, unit: string): string {
   if (unit === "micro_usd_per_min") return `${money(value)}/min`;
   if (unit === "s" || unit === "seconds") return duration(value * 1000);
   if (unit === "ms") return duration(value);
-  if (unit === "rate" || unit === "ratio") return percent(value);
+  if (unit === "rate" || unit === "ratio" || unit === "share") return percent(value);
+  if (unit === "x") return `${count(value)} times`;
   return unit ? `${count(value)} ${unit}` : count(value);
 }

@@ -53,9 +53,7 @@ export function Rules() {
                   </button>
                 </td>
                 <td>{one.kind.replaceAll("_", " ")}</td>
-                <td class="cut">
-                  <code>{condition(one)}</code>
-                </td>
+                <td class="wrapped">{condition(one) || <span class="muted">at once</span>}</td>
                 <td>{one.group || <span class="muted">all together</span>}</td>
                 <td>
                   <Pill tone={severityTone(one.severity)}>{one.severity}</Pill>

@@ -179,7 +179,7 @@ function Spread({ what, unit, by, since }: { what: string; unit: string; by: str
           <th>{by}</th>
           <th>spread</th>
           <th class="right">{what.startsWith("session") ? "sessions" : "calls"}</th>
-          <th class="right">half below</th>
+          <th class="right">median</th>
           <th class="right">95 %</th>
           <th class="right">99 %</th>
         </tr>
@@ -223,8 +223,8 @@ function Buckets({ item }: { item: Distribution }) {
   const found = columns(item.buckets);
   const most = Math.max(1, ...found);
   return (
-    <svg class="buckets" width={COLUMNS * 4} height="22" aria-hidden="true">
-      {found.map((n, at) => (n ? <rect x={at * 4} y={22 - Math.max(2, (n / most) * 22)} width="3" height={Math.max(2, (n / most) * 22)} /> : null))}
+    <svg class="buckets" width={COLUMNS * 3} height="22" aria-hidden="true">
+      {found.map((n, at) => (n ? <rect x={at * 3} y={22 - Math.max(2, (n / most) * 22)} width="2" height={Math.max(2, (n / most) * 22)} /> : null))}
     </svg>
   );
 }
