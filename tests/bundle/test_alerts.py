@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from jackline.alert_rules import DEFAULTS, KINDS, default_rules
@@ -80,3 +83,11 @@ def test_mistakes_are_named_with_their_place(said, told):
     with pytest.raises(BundleError) as raised:
         load_bundle(TEXT.format(said=said))
     assert told in str(raised.value)
+
+
+def test_the_examples_of_the_documentation_load():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```yaml\n(jackline: 1\n.*?)```", text, re.DOTALL)
+    found = [{rule.name: rule for rule in load_bundle(example).alerts} for example in examples]
+    assert found[0].keys() == default_rules().keys() - {"new-tool"} | {"dear-agents"}
+    assert found[0]["dear-agents"].channels == ("ops",)

@@ -78,7 +78,7 @@ def test_what_fires_is_shown_here_on_live_and_above_every_page(site, looping):
     assert (loop["state"], loop["severity"], loop["group"]) == ("firing", "critical", {"session": looping.id})
     assert (loop["resolved"], loop["silenced_until"], loop["sent"]) == (None, None, [])
     answer = viewer.get("alerts").json()
-    assert answer["running"] is True
+    assert (answer["running"], answer["problem"]) == (True, "")
     assert viewer.get("summary").json()["firing_alerts"] == len(answer["items"])
     (row,) = viewer.get("live").json()["items"]
     told = {name: loop[name] for name in ("alert", "rule", "severity", "state")}
@@ -196,7 +196,7 @@ def test_a_console_that_runs_no_alerts_says_so(tmp_path):
             site.tool("search")(1)
         viewer = site.client("viewer")
         until(lambda: viewer.get("live").json()["items"], "the session")
-        assert viewer.get("alerts").json() == {"items": [], "next": None, "running": False}
+        assert viewer.get("alerts").json() == {"items": [], "next": None, "running": False, "problem": ""}
         assert viewer.get("summary").json()["firing_alerts"] == 0
         assert viewer.get("live").json()["items"][0]["alerts"] == []
         assert len(viewer.get("alerts/rules").json()["items"]) == 17

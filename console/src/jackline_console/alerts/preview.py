@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WARM_S = 3600.0
 _STEP_S = 5.0
-_STEPS = 50_000
+_STEPS = 20_000
 """How often time passes in one preview, at most."""
 _IN_A_ROW = 720
 """How often it passes while nothing happens; after an hour of steps nothing changes by itself any more."""

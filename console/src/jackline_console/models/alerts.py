@@ -42,9 +42,10 @@ class Alert(BaseModel):
 
 
 class Alerts(Page[Alert]):
-    """Alerts; `running`: whether this console evaluates any."""
+    """Alerts; `running`: whether this console evaluates any; `problem`: what goes wrong with that, or nothing."""
 
     running: bool
+    problem: str
 
 
 class Rule(BaseModel):

@@ -45,12 +45,12 @@ def alerts(
 ) -> Response:
     """Alerts that are not over, or all; the latest first. Nothing where no alerts are run."""
     if not here.alerts.running:
-        return made({"items": [], "next": None, "running": False})
+        return made({"items": [], "next": None, "running": False, "problem": ""})
     after = place(cursor, float, str)
     wanted = (float(after[0]), after[1]) if after is not None else None
     rows = here.store.alerts(open_only=state == "firing", after=wanted, limit=limit + 1)
     further = marked(rows[limit - 1].since, rows[limit - 1].alert) if len(rows) > limit else None
-    return made({"items": [_told(here, row) for row in rows[:limit]], "next": further, "running": True})
+    return made({"items": [_told(here, row) for row in rows[:limit]], "next": further, **_how(here)})
 
 
 @router.get("/alerts/rules", response_model=Rules)
@@ -122,6 +122,10 @@ def lift(here: Here, who: Operator, silence: str, given: Because) -> SilenceDone
     here.record(event)
     here.silences.take(event)
     return SilenceDone(done="lifted", **_silence(found) | {"who": who.name, "why": given.why, "at": now})
+
+
+def _how(here: Console) -> dict[str, Any]:
+    return {"running": True, "problem": here.alerts.problem}
 
 
 def _silence(event: AlertSilenced) -> dict[str, Any]:
