@@ -202,3 +202,11 @@ def test_the_documentation_has_every_metric_and_no_other(here):
     assert {name: kind for name, kind in made.items() if name not in empty} == {
         name: kind for name, kind in told.items() if name not in empty
     }
+
+
+def test_an_outbox_that_cannot_be_read_takes_no_other_number_with_it(here):
+    filled(here, story())
+    here.channels.path.mkdir()
+    found = scraped(here)
+    assert value(found, "jackline_session_cost_usd_total", agent="support@2") == 0.0007
+    assert here.channels.sent("a" * 32) == ()

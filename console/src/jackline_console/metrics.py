@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from jackline.approvals import ApprovalError
+from jackline.notices.target import NoticeError
 from jackline_console.metric_labels import Bounded
 
 if TYPE_CHECKING:
@@ -145,9 +147,10 @@ class Metrics:
             GaugeMetricFamily(f"jackline_alert_deliveries_{name}", said, labels=["channel"])
             for name, said in (("waiting", "What channels are still to be told"), ("dead", "What was given up"))
         )
-        for one in here.channels.listed():
-            waiting.add_metric([one.target.name], one.counts.waiting)
-            dead.add_metric([one.target.name], one.counts.dead)
+        with contextlib.suppress(NoticeError):  # an outbox that cannot be read takes no other number with it
+            for one in here.channels.listed():
+                waiting.add_metric([one.target.name], one.counts.waiting)
+                dead.add_metric([one.target.name], one.counts.dead)
         yield from (waiting, dead)
 
     def _standing(self) -> Iterator[Metric]:

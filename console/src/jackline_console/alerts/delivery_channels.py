@@ -85,7 +85,10 @@ class Channels:
         """What became of an alert: the latest of each channel."""
         if self._outbox is None and not self.path.exists():
             return ()
-        told = self.outbox.told(alert)
+        try:
+            told = self.outbox.told(alert)
+        except NoticeError:  # what fires is shown all the same
+            return ()
         return [Sent(channel=one.target, at=one.at, ok=not one.error, error=one.error) for one in told]
 
     def listed(self) -> list[Channel]:
