@@ -103,6 +103,27 @@ def test_only_what_is_listed_here_needs_no_login(application):
     assert listed <= {(method, re.sub(r":\w+}", "}", path)) for method, path in found}
 
 
+ASKING = ("/bundle/validate", "/bundle/complete", "/alerts/rules/preview", "/logout")
+"""What is asked with a body, and changes nothing of anybody else's."""
+
+
+def meant(method, path):
+    """The role that a route should ask for, by what it is about: whatever changes something is an operator's at least."""
+    path = path.removeprefix(API)
+    if path.startswith(("/users", "/tokens", "/link")):
+        return "admin"
+    if method == "GET" or path in ASKING:
+        return "viewer"
+    return "approver" if path.startswith("/approvals/") else "operator"
+
+
+def test_every_route_asks_for_the_role_that_it_should(application):
+    """docs/console-api.md says who may what; a route that asks for less, or a new one that asks for too little, is found."""
+    found = {key: role for key, role in routes(application).items() if key not in OPEN}
+    assert found == {key: meant(*key) for key in found}
+    assert set(found.values()) == set(ROLES)
+
+
 @pytest.mark.parametrize("role", ["", *ROLES])
 def test_every_route_answers_those_who_may_and_refuses_everybody_else(role, application, anybody):
     """Each role at each route that the application lists: nobody is asked to log in, who may too little is told so."""
