@@ -183,6 +183,9 @@ def test_a_rule_is_tried_on_past_data(site, looping):
         "`kind` is 'lop'",
         "did you mean 'loop'?",
     )
+    half = b'{"rule": {"kind": "\\ud800"}, "since": 1, "until": 2}'
+    answer = viewer.post("alerts/rules/preview", content=half, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["errors"][0]["hint"]) == (422, "write the whole one")
     for since, until_ in ((now, now - 1), (now - 40 * 86400, now)):
         answer = viewer.post("alerts/rules/preview", json={"rule": {"kind": "loop"}, "since": since, "until": until_})
         assert (answer.status_code, answer.json()["what"]) == (422, "until")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from jackline.bundle import load_bundle
+from jackline.errors import BundleError, Problem
 from jackline.events import AlertFired
 from jackline_console.alerts.baselines import StoreBaselines
 from jackline_console.alerts.evaluator import Evaluator
@@ -37,7 +38,12 @@ def rule_of(name: str, said: Mapping[str, Any]) -> AlertRule:
     """A rule as a bundle says it. Raises BundleError with everything that is wrong."""
     rules = {name: {key: value for key, value in said.items() if key not in ("enabled", "channels")}}
     bundle = {"jackline": 1, "policies": [], "alerts": {"defaults": False, "rules": rules}}
-    (rule,) = load_bundle(msgspec.json.encode(bundle), file="rule").alerts
+    try:
+        data = msgspec.json.encode(bundle)
+    except UnicodeEncodeError:
+        message = "the rule has half of a character in a text"
+        raise BundleError(problems=(Problem("rule", 1, 1, message, "write the whole one"),)) from None
+    (rule,) = load_bundle(data, file="rule").alerts
     return rule
 
 
