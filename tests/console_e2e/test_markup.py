@@ -29,7 +29,7 @@ GO = "(path) => { history.pushState(null, '', path); dispatchEvent(new PopStateE
 FOUND = """() => [
   window.ran === undefined ? '' : `ran ${window.ran}`,
   ({}).ran === undefined ? '' : 'a prototype was changed',
-  ...[...document.querySelectorAll('main *, .sidebar *, dialog *')].flatMap((one) => [
+  ...[...document.querySelectorAll('body *')].flatMap((one) => [
     ['SCRIPT', 'IFRAME', 'IMG', 'STYLE', 'LINK', 'META', 'BASE', 'OBJECT', 'EMBED', 'VIDEO', 'AUDIO', 'MARQUEE'].includes(one.tagName) ? one.outerHTML : '',
     ...[...one.attributes].map((had) => (/^on/i.test(had.name) ? one.outerHTML : '')),
     one.tagName === 'A' && one.href && !/^http:\\/\\/127\\.0\\.0\\.1:/.test(one.href) ? one.href : '',
@@ -155,19 +155,24 @@ def test_every_list_shows_them_as_text(open_page, spoiled):
     assert {one_line(f"tool {text}") for text in TEXTS} <= set(names)
 
 
-def test_every_step_shows_them_as_text(open_page, spoiled):
+def test_every_step_shows_them_as_text(open_page, spoiled, client):
     page = open_page(f"/sessions/{spoiled[0]}", viewport=TALL)
     expect(page.locator(".span-row .name").first).to_be_visible()
     names = [" ".join(text.split()) for text in page.locator(".span-row .name").all_text_contents()]
     assert {one_line(f"tool {text}") for text in TEXTS} <= set(names)
+    shown(page, "every step")
+    page.set_viewport_size({"width": 1440, "height": 900})
     details = page.get_by_role("complementary", name="The chosen step")
-    for number, text in enumerate(TEXTS):
-        page.locator(".span-row.failed, .span-row", has=page.locator(".mark.failed")).nth(number).click()
-        expect(details.locator("h2, h3").first).to_contain_text("tool")
+    failed = client.get(f"/sessions/{spoiled[0]}/spans?only=failed").json()["items"]
+    spans = {one["name"].removeprefix("tool "): one["span"] for one in failed if one.get("outcome") == "failed"}
+    for text in TEXTS:
+        page.evaluate(GO, f"/sessions/{spoiled[0]}?span={spans[text]}")
+        expect(details.get_by_text(spans[text])).to_be_visible()
         details.get_by_role("button", name="Show").first.click()
         expect(details.locator("pre.json").first).to_contain_text('"text"')
         assert json.loads(details.locator("pre.json").first.text_content())["text"] == text
-        shown(page, text)
+        assert one_line(text) in " ".join(details.text_content().split())
+        assert page.evaluate(FOUND) == [], text
 
 
 def test_every_session_agent_and_approval_shows_its_text(open_page, spoiled):

@@ -88,6 +88,8 @@ def test_no_serious_fault_in_dialogs_and_notices(scheme, open_page, axe, places,
     shot(page, f"dialog-{scheme}")
     assert faults(page, axe) == []
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.locator("h1").click()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     assert faults(page, axe) == []
