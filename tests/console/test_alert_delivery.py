@@ -15,7 +15,8 @@ from console_harness import HERE, until
 from mail import SHARED, MailServer, Receiver
 
 from jackline.home import Home
-from jackline.notices.target import EDGES, Target
+from jackline.notices.outbox import Outbox
+from jackline.notices.target import EDGES, NoticeError, Target
 from jackline_console.alerts import AlertEvent
 from jackline_console.alerts.delivery_channels import Channels
 
@@ -75,6 +76,8 @@ def told(receiver):
 
 def test_a_webhook_and_a_mail_get_each_edge_once_within_two_seconds(channels, receiver, mails):
     made = channels()
+    until(lambda: len(made._threads) == 2, "the threads")
+    assert all(thread.ready.wait(30) for thread in made._threads.values())
     for kind in ("fired", "resolved"):
         handed = time.monotonic()
         made.deliver(edge(kind), ())
@@ -229,7 +232,9 @@ def test_one_process_sends(channels, receiver):
     assert len({name for name, _ in receiver.got}) == 21
 
 
-NASTY = "tool\r\nBcc: eve@evil.com\r\n\r\n\x00\x1b[31m <!channel> \u202e\u2028" + "x" * 9000
+NASTY = (
+    "tool\r\nBcc: eve@evil.com\r\n\r\n\x00\x1b[31m <!channel> @everyone <http://evil.com|pay> \u202e\u2028" + "x" * 9000
+)
 
 
 def test_names_that_agents_choose_reach_people_as_one_line(channels, receiver, mails):
@@ -240,8 +245,8 @@ def test_names_that_agents_choose_reach_people_as_one_line(channels, receiver, m
     assert mail["bcc"] is None
     assert mail["to"] == "ops@example.com"
     assert len(mails.subjects[0]) <= 160
-    assert "Bcc: eve@evil.com <!channel>" not in mail.as_string().splitlines()
-    assert "\ntool: tool Bcc: eve@evil.com [31m <!channel>" in mail.get_content()
+    assert not [line for line in mail.as_string().splitlines() if line.startswith("Bcc")]
+    assert "\ntool: tool Bcc: eve@evil.com [31m ‹!channel› ＠everyone ‹http://evil.com|pay›" in mail.get_content()
     assert "\u202e" not in mail.get_content()
     assert receiver.got[0][1]["group"]["tool"] == NASTY, "programs get it as it is"
 
@@ -256,15 +261,15 @@ def test_an_outbox_that_was_broken_is_made_anew(channels, receiver, tmp_path, ca
     assert "alerts-outbox.db cannot be used" in caplog.text
 
 
-def test_what_is_old_is_forgotten_and_what_waits_is_not(channels, receiver):
-    now = [NOW]
-    made = channels(hook(), start=False, clock=lambda: now[0])
-    receiver.answers = [200, 500]
-    for alert in "ab":
-        made.deliver(edge(alert=alert * 32), ())
+def test_what_is_old_is_forgotten_and_what_went_on_is_not(channels, receiver):
+    made = channels(hook(), start=False, clock=lambda: NOW)
+    for alert in (edge(alert="a" * 32), edge(alert="b" * 32), edge("resolved", alert="b" * 32)):
+        made.deliver(alert, ())
     made._courier.drain(made.outbox, hook())
-    made.outbox.forget_before(NOW + 1)
-    assert ([len(made.sent(alert * 32)) for alert in "ab"], made.outbox.counts().waiting) == ([0, 1], 1)
+    made.outbox.forget_before(NOW + 30)
+    assert [len(made.sent(alert * 32)) for alert in "ab"] == [0, 1]
+    made.deliver(edge(alert="b" * 32), ())
+    assert made._courier.drain(made.outbox, hook()) == (0, 0), "it is known still"
 
 
 class Alertmanagers(Receiver):
@@ -302,3 +307,23 @@ def test_an_alertmanager_is_told_in_its_own_shape_and_again_while_it_fires(chann
 
 def ended(taker):
     return any(one["annotations"]["state"] == "resolved" for _, posted in taker.got for one in posted)
+
+
+def test_an_outbox_is_opened_by_several_at_once(tmp_path):
+    """Two consoles that start together make it together."""
+    for number in range(20):
+        barrier, failed = threading.Barrier(3), []
+
+        def opened(path=tmp_path / f"{number}.db", barrier=barrier, failed=failed):
+            barrier.wait()
+            try:
+                Outbox(path, NOW, durable=False).close()
+            except NoticeError as error:
+                failed.append(str(error))
+
+        threads = [threading.Thread(target=opened) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert failed == []

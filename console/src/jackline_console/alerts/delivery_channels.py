@@ -190,6 +190,7 @@ class _Thread(threading.Thread):
         super().__init__(name=f"jackline-alerts-{target.name}", daemon=True)
         self.target = target
         self.wake = threading.Event()
+        self.ready = threading.Event()
         self._outbox, self._courier = outbox, courier
         self._ending = False
 
@@ -200,6 +201,8 @@ class _Thread(threading.Thread):
 
     def run(self) -> None:
         """Send what is due, and repeat what fires, until the end."""
+        self._courier.prepare(self.target)
+        self.ready.set()
         repeat = time.monotonic() + REPEAT_S
         while not self._ending:
             try:

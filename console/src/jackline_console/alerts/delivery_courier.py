@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jackline.notices import webhook
+from jackline.notices import chat, webhook
 from jackline.notices.courier import Courier, secret_of, tell
 from jackline.notices.target import NoticeError
 
@@ -28,6 +29,13 @@ class AlertCourier(Courier):
         more = {"chance": chance} if chance is not None else {}
         super().__init__((), environ=environ, clock=clock, **more)
         self._environ = environ
+
+    def prepare(self, target: Target) -> None:
+        """Load what telling a channel takes: the first alert does not wait for it. What is wrong is told with that."""
+        with contextlib.suppress(Exception):
+            ready = target.resolved(self._environ)
+            if ready.apprise:
+                chat.prepared(ready.apprise, ready.name)
 
     def deliver(self, message: Any, target: Target) -> None:
         """Tell one channel of one edge. Raises NoticeError, whatever went wrong, which never says a secret."""

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 STANDS_S = 900.0
 """For how long an Alertmanager holds what it was told; it is told again sooner, for as long as the alert fires."""
 _TITLE, _LINE, _TEXT = 160, 300, 4000
+_CALLS = re.compile(r"@(?=everyone|here|channel|all\b)", re.IGNORECASE)
+_INERT = str.maketrans("<>", "\u2039\u203a")
+"""Chats take `<!channel>`, `<http://...|text>` and `@everyone` for more than text."""
 _BLANK = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 """Line ends, control characters and what turns text around: names are agents' to choose, and stand in headers."""
 
@@ -49,12 +52,12 @@ class AlertNotice(msgspec.Struct, frozen=True, kw_only=True):
     def title(self) -> str:
         """One line for people."""
         state = "resolved" if self.kind == "resolved" else self.severity
-        return _line(f"[{state}] {self.rule}: {self.message}", _TITLE)
+        return _inert(f"[{state}] {self.rule}: {self.message}", _TITLE)
 
     @property
     def text(self) -> str:
         """The rest for people."""
-        lines = [_line(self.message), *(f"{name}: {_line(value)}" for name, value in self.group.items())]
+        lines = [_inert(self.message), *(f"{name}: {_inert(value)}" for name, value in self.group.items())]
         if self.value is not None:
             bound = f", threshold {_number(self.threshold)}" if self.threshold is not None else ""
             lines.append(f"value: {_number(self.value)} {self.unit}{bound}")
@@ -124,6 +127,11 @@ def _texts(values: Mapping[str, str]) -> dict[str, str]:
 def _line(text: str, longest: int = _LINE) -> str:
     line = _BLANK.sub(" ", text).strip().encode(errors="replace").decode()
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def _inert(text: str, longest: int = _LINE) -> str:
+    """A line for people that pings nobody and links nowhere."""
+    return _CALLS.sub("\uff20", _line(text, longest).translate(_INERT))
 
 
 def _number(value: float | None) -> str:

@@ -22,12 +22,17 @@ def required(target: str) -> Any:
         ) from error
 
 
-def send(url: str, notice: Message, target: str) -> None:
-    """Tell one service. Raises NoticeError, which never says the URL: it holds the service's token."""
-    apprise = required(target)
-    service = apprise.Apprise()
+def prepared(url: str, target: str) -> Any:
+    """What sends to one service, loaded. Raises NoticeError, which never says the URL: it holds the service's token."""
+    service = required(target).Apprise()
     if not service.add(url):
         raise NoticeError("apprise does not know such a URL")
+    return service
+
+
+def send(url: str, notice: Message, target: str) -> None:
+    """Tell one service. Raises NoticeError, which never says the URL."""
+    apprise, service = required(target), prepared(url, target)
     try:
         taken = service.notify(body=notice.text, title=notice.title, body_format=apprise.NotifyFormat.TEXT)
     except Exception as error:

@@ -67,9 +67,9 @@ class Outbox(Told):
             if not durable:
                 self._database.executescript("PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = OFF;")
             self._database.executescript(_TABLES)
-            if all(row[1] != "tried" for row in self._database.execute("PRAGMA table_info(deliveries)")):
-                self._database.execute("ALTER TABLE deliveries ADD COLUMN tried REAL NOT NULL DEFAULT 0")
             with self._writing():
+                if all(row[1] != "tried" for row in self._run("PRAGMA table_info(deliveries)").fetchall()):
+                    self._run("ALTER TABLE deliveries ADD COLUMN tried REAL NOT NULL DEFAULT 0")
                 self._database.execute("INSERT INTO begun SELECT ? WHERE NOT EXISTS (SELECT 1 FROM begun)", (now,))
         self.begun: float = self._one("SELECT at FROM begun")[0]
 
@@ -127,13 +127,9 @@ class Outbox(Told):
                     self._drop(approval)
 
     def forget_before(self, before: float) -> None:
-        """Drop everything about what nothing happened to since then (Unix seconds), but what still waits."""
+        """Drop everything about what nothing happened to since then (Unix seconds)."""
         with self._writing():
-            query = (
-                "SELECT approval FROM notices GROUP BY approval HAVING MAX(at) < ? AND NOT EXISTS (SELECT 1 FROM "
-                "deliveries JOIN notices AS held ON held.id = notice "
-                "WHERE state = 'waiting' AND held.approval = notices.approval)"
-            )
+            query = "SELECT approval FROM notices GROUP BY approval HAVING MAX(at) < ?"
             for (about,) in self._run(query, (before,)).fetchall():
                 mine = "SELECT id FROM notices WHERE approval = ?"
                 self._run(f"DELETE FROM deliveries WHERE notice IN ({mine})", (about,))  # noqa: S608 - no values in it
