@@ -125,7 +125,11 @@ def take(console: Running, start, folder: Path) -> None:
 
 def prepared(client) -> dict[str, str]:
     """Agents that people registered, and the ids that the addresses need."""
-    owned = {"support": ("care", {"purpose": "tickets"}), "research": ("insight", {}), "billing": ("finance", {})}
+    owned = {
+        "support": ("care", {"customer-data": "yes", "purpose": "tickets"}),
+        "research": ("insight", {}),
+        "billing": ("finance", {}),
+    }
     for name, (team, labels) in owned.items():
         until(lambda name=name: client.get(f"/agents/{name}").status_code == 200, name)
         said = {"status": "active", "team": team, "environment": "production", "labels": labels}

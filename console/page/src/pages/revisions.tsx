@@ -59,15 +59,17 @@ export function Revisions({ current }: { current: string }) {
           </tbody>
         </table>
       </div>
-      <h2 class="section diff-title">
-        What differs
-        <select aria-label="From revision" value={from?.revision ?? ""} onChange={(event) => amend({ from: event.currentTarget.value, revision: to.revision })}>
-          {items.map((item) => (
-            <option value={item.revision}>{short(item.revision, 12)}</option>
-          ))}
-        </select>
-        to <code>{short(to.revision, 12)}</code>
-      </h2>
+      {items.length > 1 ? (
+        <h2 class="section diff-title">
+          What differs
+          <select aria-label="From revision" value={from?.revision ?? ""} onChange={(event) => amend({ from: event.currentTarget.value, revision: to.revision })}>
+            {items.map((item) => (
+              <option value={item.revision}>{short(item.revision, 12)}</option>
+            ))}
+          </select>
+          to <code>{short(to.revision, 12)}</code>
+        </h2>
+      ) : null}
       {from && from !== to ? <Differing from={from} to={to} /> : <p class="muted">There is no other revision to compare it with.</p>}
     </div>
   );
