@@ -60,13 +60,13 @@ class Console:
         self.bundles = Bundles(self.home, settings.bundle)
         self.questions = Questions(self.home, self.bundles)
         self.live = Live(self.home, self.store, self.questions.pending, clock)
-        self.silences = Silences(self.store)
+        self.tail = Tail(self.home, self.store, self.live, ingesting=settings.ingest, clock=clock)
+        self.silences = Silences(self.store)  # after the tail: what comes in from here on is told to both
         self.channels = Channels(self.home, self.bundles.targets, clock=clock)
         self.alerts = Alerts(
             self.home, self.store, self.silences, rules=self._rules_now, delivery=self.channels, clock=clock
         )
         self.live.alerts = self.alerts
-        self.tail = Tail(self.home, self.store, self.live, ingesting=settings.ingest, clock=clock)
         self.tail.silences = self.silences
         self.tail.alerts = self.alerts if settings.alerts else None
         self.streams: set[Stream] = set()
