@@ -11,12 +11,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from jackline.events import Completed, Decided
 from jackline.journal import Journal
 
-PERCENT = (50, 95, 99)
+PERCENT = (10, 50, 95, 99)
+GOAL_MS = 500
 
 
 def write(home: Path, rate: int, seconds: float) -> None:
@@ -35,35 +37,68 @@ def write(home: Path, rate: int, seconds: float) -> None:
                 journal.append(Decided(at=time.time(), agent="bench", effect="allow", **ids, **what))
 
 
+class Served:
+    """A console in a process of its own, and a browser's connection to it that followed its link."""
+
+    def __init__(self, home: Path) -> None:
+        self.env = {**os.environ, "JACKLINE_HOME": str(home)}
+        command = [str(Path(sys.executable).with_name("jackline")), "console", "--port", "0", "--no-open"]
+        self._process = subprocess.Popen(command, cwd=home.parent, env=self.env, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> Self:
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
+        link = urlsplit(self._process.stdout.readline().strip())
+        self.connection = http.client.HTTPConnection(link.hostname or "", link.port)
+        self.connection.request("GET", f"{link.path}?{link.query}")
+        answer = self.connection.getresponse()
+        self._headers = {"Cookie": (answer.getheader("set-cookie") or "").partition(";")[0]}
+        answer.read()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+        self._process.terminate()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def ask(self, path: str) -> http.client.HTTPResponse:
+        """The answer to a GET below `/api/v1`, or of `/metrics`; raises RuntimeError where it is not 200."""
+        self.connection.request("GET", path if path == "/metrics" else f"/api/v1{path}", headers=self._headers)
+        answer = self.connection.getresponse()
+        if answer.status != http.HTTPStatus.OK:
+            raise RuntimeError(f"{path}: {answer.status} {answer.read()!r}")
+        return answer
+
+    def get(self, path: str) -> bytes:
+        """All of it."""
+        return self.ask(path).read()
+
+
 def measured(rate: int = 1000, seconds: float = 10.0) -> dict[str, float]:
     """Milliseconds from an event's own time to its arrival, by percentile, and how many arrived."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        env = {**os.environ, "JACKLINE_HOME": str(home)}
-        program = str(Path(sys.executable).with_name("jackline"))
-        command = [program, "console", "--port", "0", "--no-open"]
-        console = subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, text=True)
-        assert console.stdout is not None
-        console.stdout.readline()
-        link = urlsplit(console.stdout.readline().strip())
-        try:
-            connection = http.client.HTTPConnection(link.hostname or "", link.port)
-            connection.request("GET", f"{link.path}?{link.query}")
-            answer = connection.getresponse()
-            cookie = (answer.getheader("set-cookie") or "").partition(";")[0]
-            answer.read()
-            connection.request("GET", "/api/v1/stream", headers={"Cookie": cookie})
-            stream = connection.getresponse()
+        home.mkdir()
+        with Served(home) as console:
+            stream = console.ask("/stream")
             words = [sys.executable, __file__, "--write", str(home), "--rate", str(rate), "--seconds", str(seconds)]
-            writer = subprocess.Popen(words, env=env)
+            writer = subprocess.Popen(words, env=console.env)
             late = arrivals(stream, int(rate * seconds))
             writer.wait()
-        finally:
-            console.terminate()
-            console.wait()
-            console.stdout.close()
     late.sort()
     return {"events": len(late), **{f"p{share}_ms": late[len(late) * share // 100] * 1000 for share in PERCENT}}
+
+
+def rows(rate: int = 1000, seconds: float = 10.0) -> list[dict[str, Any]]:
+    """What `run.py` shows of it."""
+    found = measured(rate, seconds)
+    what = f"an event on the page's stream, {rate:,} events/s, after it was written"
+    return [
+        {"what": what, "unit": "ms", "median": found["p50_ms"], "p10": found["p10_ms"]},
+        {"what": "  p95 of it", "unit": "ms", "median": found["p95_ms"], "p10": found["p95_ms"], "goal": GOAL_MS},
+    ]
 
 
 def arrivals(stream: http.client.HTTPResponse, count: int) -> list[float]:

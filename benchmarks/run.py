@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import calls
+import console_stream
 import crewai_calls
+import dashboards
 import http_calls
 import ingest
 import langchain_calls
@@ -25,6 +27,7 @@ import peers
 import pii_calls
 import processes
 import provenance
+import stops
 import timing
 
 from jackline import __version__
@@ -33,7 +36,7 @@ README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 
 
-def measured(rounds: int, processes_of_a_kind: int) -> list[dict[str, Any]]:
+def measured(rounds: int, processes_of_a_kind: int, events: int) -> list[dict[str, Any]]:
     """Every row, in the table's order. Times are in microseconds unless the row says otherwise."""
     with ExitStack() as stack:
         own = [*calls.cases(stack), *provenance.cases(stack), *pii_calls.cases(stack), *pack_calls.cases(stack)]
@@ -49,7 +52,8 @@ def measured(rounds: int, processes_of_a_kind: int) -> list[dict[str, Any]]:
     for row in rows:
         row["ratio"] = row["median"] / yardstick
     first_peer = len(own) + len(langchain)
-    return [*rows[:first_peer], taken_in(), *processes.rows(processes_of_a_kind), *rows[first_peer:]]
+    console = [*console_stream.rows(), *(dashboards.rows(events) if events else ()), *stops.rows()]
+    return [*rows[:first_peer], taken_in(), *console, *processes.rows(processes_of_a_kind), *rows[first_peer:]]
 
 
 def taken_in() -> dict[str, Any]:
@@ -124,8 +128,12 @@ def main() -> int:
     options.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
     options.add_argument("--rounds", type=int, default=150, help="batches of each row (default: 150)")
     options.add_argument("--processes", type=int, default=15, help="fresh processes of each kind (default: 15)")
+    of_pages = (
+        "of the console's pages, over an index of so many events: 5000000 takes ten minutes and 9 GB (default: none)"
+    )
+    options.add_argument("--events", type=int, default=0, metavar="N", help=f"rows {of_pages}")
     chosen = options.parse_args()
-    rows = measured(chosen.rounds, chosen.processes)
+    rows = measured(chosen.rounds, chosen.processes, chosen.events)
     for row in rows:
         row["met"] = met(row) or None
     if chosen.json:
