@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from bisect import bisect_right
 from collections import defaultdict
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
@@ -188,8 +190,9 @@ def _le(bound: float) -> str:
 
 def _cumulative(row: DistributionRow, bounds: Sequence[float]) -> tuple[float, ...]:
     """Count, seconds, and how many were not above each bound; the row's are microseconds."""
-    upto = (sum(one.count for one in row.buckets if one.to <= bound * 1e6) for bound in bounds)
-    return (row.count, row.total / 1e6, *upto)
+    counts = list(accumulate((one.count for one in row.buckets), initial=0))
+    ends = [one.to for one in row.buckets]  # ascending
+    return (row.count, row.total / 1e6, *(counts[bisect_right(ends, bound * 1e6)] for bound in bounds))
 
 
 def _waited(row: WaitRow) -> tuple[float, ...]:
