@@ -219,7 +219,7 @@ class Telemetry:
             query = query.where(table.c.day < until)
         found: dict[tuple[str, ...], list[tuple[int, int, int]]] = {}
         with self._reading() as connection:
-            for *key, number, count, total in connection.execute(query):
+            for *key, number, count, total in connection.execute(query).all():
                 found.setdefault(tuple(key), []).append((int(number), int(count), int(total)))
         return [
             distribution(dict(zip(by, key, strict=True)), [row[:2] for row in rows], sum(total for _, _, total in rows))
