@@ -267,7 +267,8 @@ def session_contributions(
     if session["root_by"] is None or session["started"] is None:
         return
     agent = session["root_by"].partition(ROOT)[2]
-    lasted = round(((session["last_at"] or session["started"]) - session["started"]) * 1000)
+    until = session["ended"] or session["last_at"] or session["started"]  # a question may expire long after the end
+    lasted = max(0, round((until - session["started"]) * 1000))
     yield sized(session["started"], "session_cost", agent, "", session["cost_micro_usd"], sign)
     yield sized(session["started"], "session_duration", agent, "", lasted, sign)
 

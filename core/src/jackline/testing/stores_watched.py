@@ -13,6 +13,7 @@ from jackline.events import (
     ApprovalApproved,
     ApprovalConsumed,
     ApprovalDenied,
+    ApprovalExpired,
     BundleChanged,
     Cost,
     Event,
@@ -70,6 +71,11 @@ class WatchedSuite:
         assert (cost.count, cost.total, len(cost.buckets), cost.agent) == (1, 10_000, 1, "support@2")
         (lasted,) = store.distributions("session_duration")
         assert lasted.p50 == pytest.approx(3500, rel=ERROR)
+        late = ApprovalExpired(at=AT + 90_000, session=ONE, approval="a" * 64)
+        write(home, [SessionEnded(at=AT + 5, session=ONE, how="root"), late])
+        ingest(home, store)
+        (lasted,) = store.distributions("session_duration")
+        assert (lasted.count, lasted.total) == (1, 5000)
         (tool,) = store.distributions("tool", ("name",))
         assert (tool.name, tool.count, tool.total) == ("look", 3, 60_000)
         assert tool.p50 == pytest.approx(10_000, rel=ERROR)
