@@ -251,7 +251,8 @@ def test_users_answer_as_themselves_with_the_consoles_key(shared, agent, folder,
     assert vera.post(path, json={}).json()["type"] == "urn:jackline:problem:role"
     refused = ada.post(path, json={})
     assert refused.status_code == 403
-    assert refused.json()["detail"] == "the agent acts for 'u-9', who may not approve it"
+    said = "the agent acts for 'u-9', who may not approve it; nothing was signed, and the attempt is on record"
+    assert refused.json()["detail"] == said
     borrowed = ana.post(path, json={"as": "otto"})
     assert borrowed.json()["type"] == "urn:jackline:problem:not-an-approver"
     first = ana.post(path, json={"why": "ok"}).json()
