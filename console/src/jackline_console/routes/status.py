@@ -29,6 +29,7 @@ _OPENMETRICS = "application/openmetrics-text"
 @router.get("/status")
 def status(here: Here, _who: Viewer) -> Status:
     """How the console stands, and by how much the index runs behind."""
+    behind = behind_of(here)  # before the cursor: where it says that nothing is missing, the cursor is behind it all
     epoch, position = here.store.head()
     found = here.bundles.found()
     bundle = None
@@ -43,7 +44,7 @@ def status(here: Here, _who: Viewer) -> Status:
             "home": str(here.home.path),
             "epoch": epoch,
             "cursor": str(Cursor(epoch, position)),
-            "behind": behind_of(here),
+            "behind": behind,
             "bundle": bundle,
             "self_approval_possible": self_approval_possible(here),
             "lost_events": here.lost_events(),
