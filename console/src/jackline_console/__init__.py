@@ -13,7 +13,7 @@ __all__ = ["__version__", "jackline_register_commands"]
 
 
 def jackline_register_commands(cli: typer.Typer) -> None:
-    """Offer `jackline console` and `jackline up`."""
+    """Offer `jackline console`, `jackline up` and `jackline serve`."""
     from jackline_console.commands import register  # noqa: PLC0415 - typer only on the command line
 
     register(cli)

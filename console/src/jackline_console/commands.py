@@ -12,6 +12,7 @@ import typer
 from jackline.cli import keys, output, state
 from jackline.errors import JacklineError
 from jackline_console.access.roles import ROLES
+from jackline_console.decisions import commands as decision_commands
 from jackline_console.settings import PORT, is_loopback
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ def register(cli: typer.Typer) -> None:
     family.add_typer(users, name="users")
     cli.add_typer(family, name="console", rich_help_panel=_PANEL)
     cli.command("up", rich_help_panel=_PANEL)(up)
+    serving = typer.Typer()
+    serving.callback(invoke_without_command=True)(decision_commands.serve)
+    tokens = typer.Typer(no_args_is_help=True, help="Which agents may ask the Decision API.")
+    tokens.command("add")(decision_commands.add_token)
+    tokens.command("list")(decision_commands.list_tokens)
+    tokens.command("revoke")(decision_commands.revoke_token)
+    serving.add_typer(tokens, name="tokens")
+    cli.add_typer(serving, name="serve", rich_help_panel=_PANEL)
 
 
 def console(  # noqa: PLR0917 - each is an option

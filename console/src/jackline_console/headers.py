@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from jackline_console.problems import ProblemError, rendered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from jackline_console.settings import Settings
@@ -39,8 +41,12 @@ class _RefusedError(Exception):
 class Headers:
     """Wraps the application, beneath everything else."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(
+        self, app: ASGIApp, settings: Settings, refused: Callable[[ProblemError, Scope], object] | None = None
+    ) -> None:
+        """`refused` is told what was not let through to `app`."""
         self._app = app
+        self._tell_refused = refused
         self._hosts = settings.hosts
         self._secure = settings.secure
         self._body_s = settings.body_s
@@ -62,6 +68,8 @@ class Headers:
             if exchange.started:
                 raise
             exchange.refused = _internal()
+        if exchange.refused is not None and self._tell_refused is not None:
+            self._tell_refused(exchange.refused, scope)
         if exchange.refused is not None and not exchange.started:
             await rendered(exchange.refused)(scope, receive, exchange.tell)
 

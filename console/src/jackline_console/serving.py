@@ -31,12 +31,8 @@ if TYPE_CHECKING:
 _GRACE_S = 3
 
 
-class _Server(uvicorn.Server):
-    """Says goodbye to streams before it waits for them."""
-
-    def __init__(self, config: uvicorn.Config, console: Console) -> None:
-        super().__init__(config)
-        self._console = console
+class Quiet(uvicorn.Server):
+    """Ends at a signal, and lets what comes after it be done."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -48,6 +44,14 @@ class _Server(uvicorn.Server):
             for each, before in kept.items():
                 signal.signal(each, before)
 
+
+class _Server(Quiet):
+    """Says goodbye to streams before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, console: Console) -> None:
+        super().__init__(config)
+        self._console = console
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End every stream, then the server."""
         for stream in list(self._console.streams):
@@ -57,7 +61,7 @@ class _Server(uvicorn.Server):
 
 def serve(settings: Settings, *, browser: bool, cert: Path | None = None, key: Path | None = None) -> None:
     """Serve until SIGINT or SIGTERM. Raises JacklineError where the address cannot be had."""
-    listening = _listen(settings)
+    listening = listen(settings)
     settings = replace(settings, port=listening.getsockname()[1])
     app = create_app(settings)
     console: Console = app.state.console
@@ -86,7 +90,8 @@ def serve(settings: Settings, *, browser: bool, cert: Path | None = None, key: P
         asyncio.run(_Server(config, console).serve([listening]))
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """The socket of a server. Raises JacklineError."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # With its protocol named, asyncio sets TCP_NODELAY: else an answer's body waits 40 ms for its head to be confirmed.
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -149,10 +149,18 @@ class Lifecycle:
         return self._active.engine.revision
 
     def open_session(
-        self, external_id: str | None = None, *, user: str = "", labels: Mapping[str, str] | None = None
+        self,
+        external_id: str | None = None,
+        *,
+        user: str = "",
+        labels: Mapping[str, str] | None = None,
+        application: str = "",
     ) -> Session:
-        """Open a session, or join one that is open; each call wants a `close_session`."""
-        subject = subject_of(self.namespace, self.application, external_id, user, labels)
+        """Open a session, or join one that is open; each call wants a `close_session`.
+
+        `application`: whose session it is, where one program serves the agents of several.
+        """
+        subject = subject_of(self.namespace, application or self.application, external_id, user, labels)
         session, first = self.sessions.open(subject)
         if abs(session.last - self._swept) > _SWEEP:
             self._swept = session.last

@@ -1,4 +1,4 @@
-"""Refused logins are on record, and whoever causes them cannot fill the disk: what is too many is counted."""
+"""Who is refused is on record, and whoever causes that cannot fill the disk: what is too many is counted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jackline.events import Event, LoginFailed
+    from jackline.events import CallerRefused, Event, LoginFailed
 
 MOST = 60
 PER_S = 60.0
@@ -26,7 +26,7 @@ class Refusals:
         self._told = 0
         self._untold = 0
 
-    def tell(self, event: LoginFailed) -> None:
+    def tell(self, event: LoginFailed | CallerRefused) -> None:
         """Put a refusal on record, with how many there were besides. Raises JournalError."""
         with self._lock:
             if not 0 <= event.at - self._since < PER_S:

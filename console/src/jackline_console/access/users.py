@@ -62,9 +62,23 @@ class Token(msgspec.Struct, kw_only=True, omit_defaults=True):
     last_used: float | None = None
 
 
+class AgentToken(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """An agent's way to the Decision API, and nowhere else: what it asks and records is this agent's."""
+
+    id: str
+    agent: str
+    created: float
+    digest: str
+    version: str = ""
+    framework: str = ""
+    expires: float | None = None
+
+
 class _File(msgspec.Struct, kw_only=True):
     users: dict[str, User] = {}
     tokens: dict[str, Token] = {}
+    agents: dict[str, AgentToken] = {}
+    """By the tokens' digests."""
 
 
 class Users:
@@ -133,6 +147,33 @@ class Users:
             if token is None:
                 raise AccessError(f"there is no token '{identity[:32]}'; GET /api/v1/tokens lists them")
             told(token)
+        return token
+
+    def agents(self) -> dict[str, AgentToken]:
+        """Every agent's token that was not revoked, by digest."""
+        return self._read().agents
+
+    def agent(self, text: str, now: float) -> AgentToken | None:
+        """The agent's token with this text; None where there is none, or it has expired."""
+        token = self._read().agents.get(digest(text))
+        return token if token is not None and (token.expires is None or now < token.expires) else None
+
+    def issue_agent(self, token: AgentToken, told: Callable[[], None] = lambda: None) -> str:
+        """Make an agent's token of all but its digest; its text is told this once."""
+        text = PREFIX + secrets.token_urlsafe(32)
+        with self._changing() as file:
+            told()
+            file.agents[digest(text)] = msgspec.structs.replace(token, digest=digest(text))
+        return text
+
+    def revoke_agent(self, identity: str, told: Callable[[AgentToken], None] = lambda _: None) -> AgentToken:
+        """Take an agent's token away."""
+        with self._changing() as file:
+            token = next((one for one in file.agents.values() if one.id == identity), None)
+            if token is None:
+                raise AccessError(f"no agent has a token '{identity[:32]}'; see: jackline serve tokens list")
+            told(token)
+            del file.agents[token.digest]
         return token
 
     def used(self, token: Token, now: float) -> None:

@@ -19,6 +19,7 @@ from jackline.events.approvals import (
     ApprovalRequested,
 )
 from jackline.events.bundles import BundleActivated, BundleChanged, BundleQuestioned, BundleRejected
+from jackline.events.callers import CallerRefused
 from jackline.events.record import Event, EventsLost, JournalClosed, JournalOpened
 from jackline.events.sessions import (
     RunEnded,
@@ -52,6 +53,7 @@ __all__ = [
     "BundleChanged",
     "BundleQuestioned",
     "BundleRejected",
+    "CallerRefused",
     "Completed",
     "Cost",
     "Decided",

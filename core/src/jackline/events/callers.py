@@ -1,0 +1,22 @@
+"""What a server that agents ask from outside (a gateway, the Decision API) would not take."""
+
+from __future__ import annotations
+
+from jackline.events.record import Event
+
+
+class CallerRefused(Event, frozen=True, kw_only=True, omit_defaults=True, tag="caller_refused"):
+    """Somebody sent what could not be judged: nothing was decided, and nothing may be done on the strength of it."""
+
+    by: str
+    """What refused it: `decision-api`."""
+    what: str
+    """The end of the problem's type that was answered: `invalid`, `too-large`, `too-slow`, `recorded`, ..."""
+    detail: str = ""
+    """What was answered, cut after 300 characters; never what was sent."""
+    agent: str = ""
+    """The agent of the token; empty where there was none."""
+    address: str = ""
+    """From where: the peer's address."""
+    unrecorded: int = 0
+    """How many were refused besides, since the one before on record: whoever floods does not fill the disk."""
