@@ -1,0 +1,207 @@
+"""What is on record goes out whole, in the conventions' names, and goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from otel_harness import ask, plain
+from typer.testing import CliRunner
+
+import jackline
+from jackline import conventions as names
+from jackline.cli.application import application
+from jackline.journal import read
+from jackline_otel import Dialect, Endpoint, Exporter, ExportError
+
+
+def export(home, receiver, dialect=None, **more):
+    waits = []
+    exporter = Exporter(home, Endpoint(url=receiver.url, **more), dialect or Dialect(), sleep=waits.append)
+    try:
+        return exporter.run(), waits
+    finally:
+        exporter.close()
+
+
+def lines(home):
+    return [line for path in sorted(home.journals.glob("*.jsonl")) for line in read(path)]
+
+
+def by_name(receiver):
+    return {span.name: (span, plain(span.attributes)) for span in receiver.spans()}
+
+
+def test_every_line_goes_out_as_it_stands(home, receiver):
+    done, _ = export(home, receiver)
+    on_record = lines(home)
+    sent = {plain(record.attributes)[names.EVENT_HASH]: record for record in receiver.logs()}
+    assert done.events == len(on_record) == len(sent)
+    assert done.problems == []
+    for line in on_record:
+        record = sent[line.hash]
+        told = plain(record.attributes)
+        assert record.body.string_value.encode() == line.body
+        assert (told[names.EVENT_SEQ], told[names.EVENT_PREV]) == (line.seq, line.prev)
+        assert told[names.EVENT_ID] == f"{told[names.EVENT_JOURNAL]}:{line.seq}"
+    fired = next(record for record in receiver.logs() if record.event_name == "jackline.alert.fired")
+    assert (fired.severity_text, plain(fired.attributes)["jackline.value"]) == ("ERROR", 3.0)
+
+
+def test_a_model_call_is_an_inference_span(home, receiver):
+    export(home, receiver)
+    span, told = by_name(receiver)["chat gpt-4o-mini"]
+    assert span.kind == span.SPAN_KIND_CLIENT
+    assert span.end_time_unix_nano >= span.start_time_unix_nano
+    assert told[names.OPERATION.current] == "chat"
+    assert (told[names.PROVIDER.current], told[names.REQUEST_MODEL.current]) == ("openai", "gpt-4o-mini")
+    assert told[names.INPUT_TOKENS.current] in (1000, 400)
+    assert told[names.CACHE_READ_TOKENS.current] in (250, 100)
+    assert told["jackline.cost.micro_usd"] == pytest.approx(told[names.COST.current] * 1e6)
+    _, unpriced = by_name(receiver)["chat nobody-knows-this-model"]
+    assert names.COST.current not in unpriced
+    assert names.PROVIDER.current not in unpriced
+
+
+def test_a_denied_call_is_an_error_that_is_no_failure_of_the_tool(home, receiver):
+    export(home, receiver)
+    spans = by_name(receiver)
+    denied, told = spans["execute_tool wipe"]
+    assert (told[names.ERROR_TYPE.current], told["jackline.decision.verdict"]) == (names.DENIED, "deny")
+    assert denied.status.code == denied.status.STATUS_CODE_ERROR
+    assert denied.status.message == "nothing is wiped here"
+    failed, told = spans["execute_tool broken"]
+    assert (told[names.ERROR_TYPE.current], failed.status.message) == ("ValueError", "ValueError")
+    assert names.ERROR_TYPE.current not in spans["execute_tool look"][1]
+    durations = receiver.metrics()[names.TOOL_DURATION.current].histogram.data_points
+    assert "wipe" not in {plain(point.attributes)[names.TOOL_NAME.current] for point in durations}
+
+
+def test_lineage_is_in_the_spans(home, receiver):
+    export(home, receiver)
+    spans = receiver.spans()
+    assert len({span.trace_id for span in spans}) == 1
+    known = {span.span_id: span for span in spans}
+    run = by_name(receiver)["invoke_agent worker@2"][0]
+    below = [span for span in spans if span.parent_span_id == run.span_id]
+    assert {span.name for span in below} == {"chat gpt-4o-mini", "execute_tool look"}
+    assert run.parent_span_id in known or run.parent_span_id == b""
+
+
+def test_older_names_and_openinference_are_written_when_wanted(home, receiver):
+    export(home, receiver)
+    assert not any(key in told for _, told in by_name(receiver).values() for key in ("gen_ai.system", "llm.provider"))
+    receiver.requests.clear()
+    (home.path / "otel").joinpath(next((home.path / "otel").glob("*.json")).name).unlink()
+    export(home, receiver, Dialect(older=True, openinference=True))
+    _, told = by_name(receiver)["chat gpt-4o-mini"]
+    assert told["gen_ai.system"] == told["llm.provider"] == told[names.PROVIDER.current] == "openai"
+    assert told["openinference.span.kind"] == "LLM"
+    assert told["llm.token_count.prompt"] == told["gen_ai.usage.prompt_tokens"] == told[names.INPUT_TOKENS.current]
+    assert told["llm.cost.total"] == told[names.COST.current]
+    assert by_name(receiver)["execute_tool look"][1]["openinference.span.kind"] == "TOOL"
+
+
+def test_metrics_are_what_the_index_sums(home, receiver):
+    done, _ = export(home, receiver)
+    assert done.problems == []
+    found = receiver.metrics()
+    tokens = found[names.INPUT_USAGE.current].sum
+    assert tokens.is_monotonic
+    assert sum(point.as_int for point in tokens.data_points) == 2400
+    assert sum(point.as_int for point in found["jackline.model.calls.unpriced"].sum.data_points) == 1
+    verdicts = found["jackline.policy.decisions"].sum.data_points
+    told = {plain(point.attributes)["jackline.decision.verdict"]: point.as_int for point in verdicts}
+    assert told["deny"] == 1
+    assert told["escalate"] == 1
+    durations = found[names.INFERENCE_DURATION.current].histogram.data_points
+    assert sum(point.count for point in durations) == sum(sum(point.bucket_counts) for point in durations) == 3
+
+
+def test_it_goes_on_where_it_stopped(home, receiver, tmp_path):
+    first, _ = export(home, receiver)
+    before = {line.hash for line in lines(home)}
+    again, _ = export(home, receiver)
+    assert again.events == again.spans == 0
+    receiver.requests.clear()
+    guard = jackline.Guard.load(tmp_path / "jackline.yaml", application="desk", home=home.path)
+    with guard.session(id="job-2"):
+        ask(guard)
+    guard.close()
+    more, _ = export(home, receiver)
+    assert 0 < more.events < first.events
+    assert more.events == len(receiver.logs())
+    hashes = [plain(record.attributes)[names.EVENT_HASH] for record in receiver.logs()]
+    assert set(hashes) == {line.hash for line in lines(home)} - before
+    assert len(hashes) == len(set(hashes))
+
+
+def test_a_receiver_that_is_busy_is_asked_again(home, receiver):
+    receiver.answers = [(503, {}), (429, {"Retry-After": "7"}), (200, {})]
+    done, waits = export(home, receiver, headers={"Authorization": "Bearer x"})
+    assert done.events == len(receiver.logs()) == len(lines(home))
+    assert len(waits) == 2
+    assert 0.5 <= waits[0] <= 1.0
+    assert waits[1] == 7.0
+    assert receiver.headers[0]["Authorization"] == "Bearer x"
+
+
+def test_what_is_refused_stays_to_be_exported(home, receiver):
+    receiver.answers = [(401, {})]
+    with pytest.raises(
+        ExportError, match=r"Cannot export logs to http://127.0.0.1:\d+: it answers 401: .*stays on rec"
+    ):
+        export(home, receiver)
+    receiver.answers = [(503, {})] * 2
+    with pytest.raises(ExportError, match=r"it answers 503: .* \(tried 2 times\)"):
+        export(home, receiver, tries=2)
+    done, _ = export(home, receiver)
+    assert done.events == len(lines(home))
+
+
+def test_requests_that_are_too_large_are_parted(home, receiver):
+    receiver.most = 6000
+    done, _ = export(home, receiver)
+    assert done.events == len(receiver.logs()) == len(lines(home))
+    assert len([1 for signal, _ in receiver.requests if signal == "logs"]) > 3
+
+
+def test_a_changed_line_is_not_exported(home, receiver):
+    path = max(home.journals.glob("*.jsonl"), key=lambda path: path.stat().st_size)
+    export(home, receiver)
+    (home.path / "otel" / next((home.path / "otel").glob("*.json")).name).unlink()
+    receiver.requests.clear()
+    path.write_bytes(path.read_bytes().replace(b'"resource":"wipe"', b'"resource":"wine"', 1))
+    done, _ = export(home, receiver)
+    assert "was changed: its hash is not that of its bytes; see: jackline verify" in done.problems[0]
+    assert not any("wine" in record.body.string_value for record in receiver.logs())
+
+
+def test_one_process_exports_to_an_endpoint(home, receiver):
+    exporter = Exporter(home, Endpoint(url=receiver.url))
+    with (
+        exporter._cursor.alone(),
+        pytest.raises(ExportError, match="Another process exports this home to http://"),
+    ):
+        export(home, receiver)
+    exporter.close()
+
+
+def test_the_command_exports_and_says_what_it_did(home, receiver, monkeypatch):
+    run = CliRunner().invoke
+    words = ["--home", str(home.path), "otel", "export", "--endpoint", receiver.url, "--header", "X-Key=a=b", "--json"]
+    answer = run(application(), words)
+    assert answer.exit_code == 0, answer.output
+    assert json.loads(answer.output)["events"] == len(receiver.logs())
+    assert receiver.headers[0]["X-Key"] == "a=b"
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "ftp://nowhere")
+    answer = run(application(), ["--home", str(home.path), "otel", "export"])
+    assert answer.exit_code == 1
+    assert "'ftp://nowhere' is no endpoint to export to; expected http://HOST:PORT" in answer.output.replace("\n", " ")
+
+
+def test_an_application_s_own_telemetry_is_left_alone(home, receiver):
+    trace = pytest.importorskip("opentelemetry.trace")
+    before = trace.get_tracer_provider()
+    export(home, receiver)
+    assert trace.get_tracer_provider() is before
