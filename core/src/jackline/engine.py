@@ -66,6 +66,10 @@ class Engine:
         """Whether any policy can answer this request at all, or `action` in its place."""
         return bool(self._index.of(request, action).bound)
 
+    def candidates(self, request: Request) -> Candidates:
+        """Who can answer this request, and what the registry alone says of its agent."""
+        return self._index.of(request)
+
     def waits(self, request: Request) -> bool:
         """Whether a policy that may take long can answer this request."""
         return self.call is not None and self._index.of(request).waits
@@ -83,7 +87,7 @@ class Engine:
     def _decided(self, request: Request, states: dict[str, State]) -> Decision:
         candidates = self._index.of(request)
         verdicts = [candidates.standing] if candidates.standing is not None else []
-        verdicts.extend(_suspended(request))
+        verdicts.extend(suspended(request))
         current = request
         asked = candidates.bound
         if candidates.joined is not None and _false(candidates.joined, request):
@@ -189,7 +193,7 @@ class Engine:
         )
 
 
-def _suspended(request: Request) -> Iterator[Verdict]:
+def suspended(request: Request) -> Iterator[Verdict]:
     """What the registry says of a tool that a person took from the agent; the provider's run inside the model call."""
     tool, agent = request.tool, request.agent
     if tool is None and request.model is not None:

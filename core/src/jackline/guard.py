@@ -17,6 +17,7 @@ from jackline.errors import ApprovalPending, Denied, Halted, JournalError, Ledge
 from jackline.home import Home
 from jackline.opening import known_schemas, load_prices
 from jackline.plain import new_span_id, plain, words
+from jackline.preview import permissible
 from jackline.request import RETURNS, Action, Model, Request, Tool
 from jackline.session import Halt, Scope, Session
 from jackline.waiting import elsewhere
@@ -176,6 +177,10 @@ class Guard(Asking):
     def judges(self, request: Request) -> bool:
         """Whether a policy looks at this request at all: what none looks at need not be held back."""
         return self._active.engine.judges(request)
+
+    def permissible(self, request: Request) -> bool:
+        """Whether an act like this could be permitted with some arguments: nothing is recorded, reserved or changed."""
+        return permissible(self._current(request).engine, request)
 
     def returned(self, request: Request, result: Any) -> Decision | None:
         """Judge what an act gave back, before anyone sees it. None where no policy looks at it."""

@@ -108,11 +108,15 @@ class Registry:
                 self._see_model(entry, model)
             return self._current(entry, seen.version)
 
-    def declare(self, agent: Agent, tools: Sequence[Tool]) -> None:
-        """Take note of the tools that a known agent has; the first declaration counts as permitted."""
+    def declare(self, agent: Agent, tools: Sequence[Tool], *, first: bool = False) -> None:
+        """Take note of the tools that a known agent has; the first declaration counts as permitted.
+
+        `first`: so does this one, whatever was declared before: they come from where none of its tools came from.
+        """
         with self._lock:
             entry = self.entries.get(agent.name)
             if entry is not None:
+                entry.settling = entry.settling or first
                 self._declare(entry, tools)
 
     def facts(self, agent: Agent) -> Agent:

@@ -1,0 +1,91 @@
+"""`jackline mcp`: one server wrapped, or many behind one address."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from jackline.cli import output
+from jackline.guard import Guard
+
+if TYPE_CHECKING:
+    from jackline.home import Home
+    from jackline_mcp.relay import Client, Options
+
+Care = Literal["allow", "alert", "deny"]
+_PANEL = "Agents that others built"
+Bundle = Annotated[Path, typer.Option(help="The bundle that decides.")]
+Agent = Annotated[str, typer.Option(help="The agent's name; otherwise mcp/NAME, with what the client calls itself.")]
+Prefix = Annotated[str, typer.Option("--name", help="A name for the server: its tools are then NAME.TOOL in policies.")]
+User = Annotated[str, typer.Option(help="For whom the agent acts.")]
+New = Annotated[Care, typer.Option(help="What is done about tools that appear later.")]
+Changed = Annotated[Care, typer.Option(help="What is done about tools whose description or schema changed.")]
+Poisoned = Annotated[Care, typer.Option(help="What is done about tools whose description hides or commands.")]
+Wait = Annotated[float, typer.Option(min=0, help="Seconds that a call waits for people without a word to its client.")]
+WaitLong = Annotated[float, typer.Option(min=0, help="The same where the client is told of progress.")]
+Silence = Annotated[float, typer.Option(min=0.1, help="Seconds that a server may say nothing of a request.")]
+Frame = Annotated[int, typer.Option(min=1, max=1024, help="The largest message, in MiB.")]
+Command = Annotated[list[str], typer.Argument(help="The server's command, after --.")]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the commands."""
+    family = typer.Typer(no_args_is_help=True, help="A gateway in front of MCP servers.")
+    family.command("wrap")(wrap)
+    cli.add_typer(family, name="mcp", rich_help_panel=_PANEL)
+
+
+def wrap(  # noqa: PLR0917 - each is an option
+    ctx: typer.Context,
+    command: Command,
+    bundle: Bundle = Path("jackline.yaml"),
+    agent: Agent = "",
+    name: Prefix = "",
+    user: User = "",
+    new: New = "alert",
+    changed: Changed = "deny",
+    poisoned: Poisoned = "deny",
+    wait: Wait = 45.0,
+    wait_with_progress: WaitLong = 300.0,
+    silence: Silence = 600.0,
+    frame: Frame = 16,
+) -> None:
+    """Run one stdio server, and judge what its client asks of it.
+
+    For example: jackline mcp wrap --agent support -- python files_server.py
+    """
+    from jackline_mcp.catalogue import Cares  # noqa: PLC0415 - where it is run
+    from jackline_mcp.relay import Client, Options  # noqa: PLC0415
+
+    home: Home = ctx.obj
+    options = Options(Cares(new, changed, poisoned), wait, wait_with_progress, silence=silence)
+    with Guard.load(bundle, home=home.path, application="jackline-mcp") as guard:
+        why = asyncio.run(_wrapped(guard, command, name, Client(agent, user), options, frame))
+    if why:
+        output.note(why)
+        raise typer.Exit(1)
+
+
+async def _wrapped(guard: Guard, command: list[str], name: str, client: Client, options: Options, frame: int) -> str:
+    from jackline_mcp.frames import MIB, Child, EndError, own_lines  # noqa: PLC0415 - where it is run
+    from jackline_mcp.relay import Relay  # noqa: PLC0415
+
+    try:
+        back = await Child.start(command, env=dict(os.environ), limit=frame * MIB)
+    except EndError as error:
+        return str(error)
+    front = await own_lines(frame * MIB)
+    server = name or Path(command[0]).name
+    relay = Relay(guard, front, back, server=server, prefix=f"{name}." if name else "", options=options)
+    try:
+        await relay.run(client)
+    except EndError as error:
+        return str(error)
+    finally:
+        await back.close()
+        await front.close()
+    return relay.ended
