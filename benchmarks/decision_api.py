@@ -1,4 +1,4 @@
-"""Decisions over keep-alive loopback: a server on one core, its clients on another; checks a second, each with its record.
+"""Decisions over keep-alive loopback: a server with a core to itself; checks a second, each with its record.
 
 `python benchmarks/decision_api.py [SECONDS] [CLIENTS]`
 """

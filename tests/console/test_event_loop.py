@@ -14,7 +14,7 @@ from jackline.home import Home
 from jackline.testing.journals import story, write
 from jackline_console.access.users import Users
 from jackline_console.app import create_app
-from jackline_console.serving import _listen
+from jackline_console.listening import listen
 from jackline_console.settings import Settings
 
 
@@ -57,7 +57,7 @@ async def test_answers_do_not_wait_for_their_head_to_be_acknowledged(tmp_path):
         accepted.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
         writer.close()
 
-    listening = _listen(Settings(home=Home(tmp_path / "home"), port=0))
+    listening = listen(Settings(home=Home(tmp_path / "home"), port=0))
     async with await asyncio.start_server(come, sock=listening):
         _, writer = await asyncio.open_connection(*listening.getsockname())
         assert await asyncio.wait_for(accepted, 30)

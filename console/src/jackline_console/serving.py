@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-import signal
-import socket
 import sys
 import webbrowser
 from dataclasses import replace
@@ -15,34 +13,20 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from jackline.cli import output
-from jackline.errors import JacklineError
 from jackline_console.app import create_app
 from jackline_console.connections import MOST, Connection
+from jackline_console.listening import Quiet, listen
 from jackline_console.routes.access import login_link
 from jackline_console.running import announced, doorway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import socket
     from pathlib import Path
 
     from jackline_console.console import Console
     from jackline_console.settings import Settings
 
 _GRACE_S = 3
-
-
-class Quiet(uvicorn.Server):
-    """Ends at a signal, and lets what comes after it be done."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """End at SIGINT and SIGTERM; uvicorn would raise them again, and nothing after it would be done."""
-        kept = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for each, before in kept.items():
-                signal.signal(each, before)
 
 
 class _Server(Quiet):
@@ -88,24 +72,6 @@ def serve(settings: Settings, *, browser: bool, cert: Path | None = None, key: P
             stack.enter_context(announced(settings.home, url, console.secret))
         _greet(console, url, browser=browser)
         asyncio.run(_Server(config, console).serve([listening]))
-
-
-def listen(settings: Settings) -> socket.socket:
-    """The socket of a server. Raises JacklineError."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    # With its protocol named, asyncio sets TCP_NODELAY: else an answer's body waits 40 ms for its head to be confirmed.
-    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        made.bind((settings.host, settings.port))
-        made.listen(128)  # whoever follows the link at once waits, and is not refused
-    except OSError as error:
-        made.close()
-        raise JacklineError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; --port 0 takes a free port"
-        ) from error
-    made.set_inheritable(False)
-    return made
 
 
 def _greet(console: Console, url: str, *, browser: bool) -> None:

@@ -35,6 +35,7 @@ def serve(
     behind_https: Annotated[
         bool, typer.Option("--behind-https", help="Something before it speaks https with the agents.")
     ] = False,
+    body_seconds: Annotated[float, typer.Option(min=0.1, help="How long a request's body may take.")] = 30.0,
 ) -> None:
     """Serve the Decision API: agents in any language ask before they act, and record what came of it.
 
@@ -52,7 +53,15 @@ def serve(
     from jackline_console.decisions.serving import serve as run  # noqa: PLC0415
     from jackline_console.settings import Settings  # noqa: PLC0415
 
-    settings = Settings(home=ctx.obj, host=host, port=port, bundle=bundle, names=tuple(name or ()), secure=secure)
+    settings = Settings(
+        home=ctx.obj,
+        host=host,
+        port=port,
+        bundle=bundle,
+        names=tuple(name or ()),
+        secure=secure,
+        body_s=body_seconds,
+    )
     with Guard.load(bundle, home=ctx.obj.path, application="decision-api") as guard:
         run(guard, settings, cert=tls_cert, key=tls_key)
 

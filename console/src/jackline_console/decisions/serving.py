@@ -11,7 +11,7 @@ import uvicorn
 from jackline.cli import output
 from jackline_console.connections import HEAD_S, MOST, Connection
 from jackline_console.decisions.application import DecisionAPI
-from jackline_console.serving import Quiet, listen
+from jackline_console.listening import Quiet, listen
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,6 +13,7 @@ from jackline.cli import (
     bundles,
     control,
     demo,
+    discover,
     doctor,
     new_pack,
     notify,
@@ -48,6 +49,7 @@ def register(cli: typer.Typer) -> None:
     family.command("list")(agents.list_)
     family.command("show")(agents.show)
     family.command("set")(agents.set_)
+    family.command("discover")(discover.discover)
     family.command("apply")(apply.apply)
     cli.add_typer(family, name="agents", rich_help_panel=_AGENTS)
     family = typer.Typer(no_args_is_help=True, help="What waits for people, and what they say to it.")

@@ -1,0 +1,159 @@
+"""The server as a whole: killed, ended, mounted, described."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+import schemathesis
+from decision_harness import POLICIES, check, events, record, token
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+import jackline
+from jackline.home import Home
+from jackline.journal import verify
+from jackline.ledger import Ledger
+from jackline.request import ACTIONS
+from jackline_console.decisions.application import DecisionAPI
+from jackline_console.decisions.openapi import document
+from jackline_console.settings import Settings
+
+ACTS = set(ACTIONS) - {"tool.return", "model.return"}
+NOT_OF_ACTS = {"parent", "decision", "result"}
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+MONEY = """\
+jackline: 1
+unregistered: allow
+policies:
+  - {name: ceiling, use: budget, with: {limit: 1 USD, per: session}}
+"""
+ASKED = {
+    "action": "model.call",
+    "resource": "gpt-4o-mini",
+    "session": "job-1",
+    "args": {"messages": [{"role": "user", "content": "hello"}]},
+    "model": {"provider": "openai", "max_tokens": 1000},
+}
+
+
+def test_killed_between_check_and_record(serve, home, bundle):
+    """What was held is spent, the journal is sound up to its last line, and the next server says what it does not know."""
+    bundle.write_text(MONEY, encoding="utf-8")
+    server = serve()
+    client = server.client("billing")
+    told = client.post("/v1/check", json=ASKED).json()
+    scope = f"ceiling/session/{told['session']}/usd"
+    spent, held = Ledger.open(home / "ledger").balance(scope)
+    assert (spent, held > 0) == (0, True)
+    client.close()
+    server.kill()
+    (report,) = verify(home / "journals")
+    assert (report.ok, report.closed) == (True, False)
+    client = serve().client("billing")
+    (booked,) = events(home, "hold_booked")
+    assert booked.settled == {scope: held}
+    assert Ledger.open(home / "ledger").balance(scope) == (held, 0)
+    late = record(client, told["decision"])
+    assert (late.status_code, late.json()["type"]) == (404, "urn:jackline:problem:unknown-decision")
+    again = client.post("/v1/check", json=ASKED).json()
+    assert (again["permitted"], again["session"]) == (True, told["session"])
+    assert record(client, again["decision"], usage={"input": 10, "output": 10}).status_code == 200
+    assert Ledger.open(home / "ledger").balance(scope) == (held + 8, 0)
+
+
+def test_a_halt_outlives_its_server(serve):
+    server = serve()
+    client = server.client("billing")
+    assert [check(client)["effect"] for _ in range(6)][-1] == "halt"
+    client.close()
+    server.kill()
+    assert check(serve().client("billing"))["effect"] == "halt"
+
+
+def test_at_its_end_everything_open_is_on_record_as_unknown(server, client, home):
+    told = check(client)
+    server.end()
+    assert server.child.returncode == 0
+    (failed,) = events(home, "failed")
+    assert (failed.error, failed.span) == ("outcome unknown", told["span"])
+    assert [event.how for event in events(home, "session_ended")] == ["explicit"]
+    assert [(report.ok, report.closed) for report in verify(home / "journals")] == [(True, True)]
+
+
+def test_what_stops_a_session_reaches_it(client, home):
+    told = check(client)
+    jackline.control.Control(home / "control").stop(told["session"], "ana", "enough")
+    assert check(client)["effect"] == "halt"
+
+
+@pytest.mark.asyncio
+async def test_mounted_beneath_another_application(tmp_path):
+    home = tmp_path / "home"
+    path = tmp_path / "jackline.yaml"
+    path.write_text(POLICIES, encoding="utf-8")
+    with jackline.Guard.load(path, home=home) as guard:
+        api = DecisionAPI(guard, Settings(home=Home(home)))
+        outer = Starlette(routes=[Mount("/jackline", api)])
+        headers = {"Authorization": f"Bearer {token(home, 'billing')}"}
+        transport = httpx.ASGITransport(outer)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            asked = {"action": "tool.call", "resource": "find", "session": "job-1"}
+            told = (await client.post("/jackline/v1/check", json=asked)).json()
+            assert told["permitted"]
+            done = await client.post("/jackline/v1/record", json={"decision": told["decision"], "outcome": "completed"})
+            assert done.status_code == 200
+        await api.close()
+
+
+def test_no_request_makes_the_server_fail(client, server):
+    """Requests made from the schema, right and wrong ones: every answer is one that the schema has, none is a 5xx."""
+    loaded = schemathesis.openapi.from_dict(json.loads(json.dumps(document())))
+    failed, answered = [], []
+    chosen = settings(
+        max_examples=60,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+    def ask(case):
+        if isinstance(case.body, dict) and case.body.get("action") in ACTS and len(answered) % 2:
+            # Where no field alone is wrong: one that is decided.
+            case.body = {name: value for name, value in case.body.items() if name not in NOT_OF_ACTS}
+            case.body |= {"resource": case.body.get("resource") or "find", "session": "job-1", "user": ""}
+        answer = case.call(base_url=server.base, headers=dict(client.headers), timeout=30)
+        answered.append((case.path, answer.status_code))
+        try:
+            case.validate_response(answer, checks=CHECKS)
+        except schemathesis.errors.FailureGroup as error:
+            failed.append((case.path, answer.status_code, str(error.exceptions)[:1000]))
+
+    for result in loaded.get_all_operations():
+        chosen(given(result.ok().as_strategy())(ask))()
+    assert failed == []
+    assert {path for path, _ in answered} == {"/v1/check", "/v1/record"}
+    assert ("/v1/check", 200) in answered
+    assert ("/v1/record", 404) in answered
+
+
+def test_the_schema_is_served_to_whoever_asks(server):
+    told = httpx.get(f"{server.base}/v1/openapi.json", trust_env=False).json()
+    assert told["components"]["schemas"]["Check"]["additionalProperties"] is False
+    assert set(told["paths"]) == {"/v1/check", "/v1/record"}
