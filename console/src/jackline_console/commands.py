@@ -114,7 +114,7 @@ def up(
 def add_user(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The name to log in with; an approver's is that of the bundle.")],
-    role: Annotated[str, typer.Option(help="viewer, approver, operator or admin.")] = "viewer",
+    role: Annotated[str, typer.Option(help="reporter, viewer, approver, operator or admin.")] = "viewer",
     password: Annotated[str | None, typer.Option(help="Asked for where it is left out.")] = None,
     no_password: Annotated[bool, typer.Option("--no-password", help="They log in at the provider only.")] = False,
     why: Why = "added on the command line",

@@ -26,6 +26,8 @@ from jackline_console.alerts.silences import Silences
 from jackline_console.bundles import Bundles
 from jackline_console.live import Live
 from jackline_console.metrics import Metrics
+from jackline_console.otlp.intake import Intake
+from jackline_console.otlp.lines import Lines
 from jackline_console.problems import unknown
 from jackline_console.questions import Questions
 from jackline_console.tail import Tail
@@ -69,6 +71,8 @@ class Console:
         self.live.alerts = self.alerts
         self.tail.silences = self.silences
         self.tail.alerts = self.alerts if settings.alerts else None
+        self.otlp = Intake(self.home, self.store, self.tail.nudge, clock)
+        self.lines = Lines(self.home.journals, self.home.path / "otlp")
         self.streams: set[Stream] = set()
         self.metrics = Metrics(self)
         self.secret = ""
@@ -86,6 +90,7 @@ class Console:
         self.tail.stop()
         self.alerts.close()
         self.channels.stop()
+        self.otlp.close()
         self.journal.close()
         self.live.close()
         self.store.close()

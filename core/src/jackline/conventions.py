@@ -87,6 +87,15 @@ REASONING_TOKENS = Name(
 )
 COST = Name("jackline.cost.usd", (), ("llm.cost.total",))
 SPAN_KIND = Name("gen_ai.operation.name", (), ("openinference.span.kind",), ("traceloop.span.kind",))
+FRAMEWORK_AGENT = Name(
+    "gen_ai.agent.name",
+    (),
+    ("metadata",),
+    ("traceloop.association.properties.lc_agent_name", "traceloop.workflow.name"),
+)
+"""The agent by what a framework says of a step inside of it; OpenInference's is JSON."""
+FRAMEWORK_PROVIDER = Name("gen_ai.provider.name", (), (), ("traceloop.association.properties.ls_provider",))
+FRAMEWORK_MODEL = Name("gen_ai.request.model", (), (), ("traceloop.association.properties.ls_model_name",))
 ENTITY = Name("gen_ai.agent.name", (), ("graph.node.name",), ("traceloop.entity.name",))
 
 ATTRIBUTES: Final[Mapping[str, Name]] = {
@@ -142,6 +151,14 @@ KINDS: Final[Mapping[str, str]] = {
     "agent": "agent",
 }
 """What a kind of span means, of OpenInference (capitals) and of traceloop."""
+
+NO_PROVIDERS: Final = frozenset({"langchain", "langgraph", "crewai", "llamaindex", "llama_index", "unknown"})
+"""What traceloop's instrumentations write for a provider where it is the framework, or not known to them."""
+NO_MODELS: Final = frozenset({"unknown"})
+WRAPPED_INPUT, WRAPPED_INPUTS = "input_str", "inputs"
+"""Where traceloop puts a tool's arguments: as Python text, or as they are."""
+METADATA_AGENT, METADATA_MODEL, METADATA_PROVIDER = "lc_agent_name", "ls_model_name", "ls_provider"
+"""In OpenInference's `metadata`: what LangChain says of the step."""
 
 DENIED: Final = "jackline.denied"
 """The `error.type` of an act that was not done because a policy said no: it is no failure of the tool's."""

@@ -58,7 +58,10 @@ class Entry(msgspec.Struct, kw_only=True):
 
     def facts(self, version: str) -> Agent:
         """The agent as policies see it: what the code says, amended by what people say."""
-        seen = self.versions.get(version) or Agent(name=self.name, version=version)
+        seen = self.versions.get(version)
+        if seen is None:  # an agent that only reports is none that is governed because its version is not known
+            managed = not self.versions or any(one.managed for one in self.versions.values())
+            seen = Agent(name=self.name, version=version, managed=managed)
         labels = {**seen.labels, **self.amended.get("labels", {})}
         changes = {
             key: self.amended[key] for key in ("status", "team", "environment", "managed") if key in self.amended

@@ -25,7 +25,7 @@ export class Problem extends Error {
 /** Who uses the page; null until somebody logged in. */
 export const me = new Cell<Me | null>(null);
 
-const ROLES = ["viewer", "approver", "operator", "admin"];
+const ROLES = ["reporter", "viewer", "approver", "operator", "admin"];
 
 /** Whether the person's role suffices. */
 export function may(role: "viewer" | "approver" | "operator" | "admin"): boolean {

@@ -1,7 +1,7 @@
 /** The shapes of docs/console-api.md. Fields at their defaults may be left out of a `Span`: `span()` fills them in. */
 
 export type Effect = "allow" | "modify" | "escalate" | "deny" | "halt";
-export type Role = "viewer" | "approver" | "operator" | "admin";
+export type Role = "reporter" | "viewer" | "approver" | "operator" | "admin";
 export type Severity = "info" | "warning" | "critical";
 
 export interface Page<T> {

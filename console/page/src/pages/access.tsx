@@ -11,7 +11,7 @@ import { useCell } from "../state/cell";
 import { useLoad } from "../state/load";
 import { asProblem } from "../state/problem";
 
-const ROLES: Role[] = ["viewer", "approver", "operator", "admin"];
+const ROLES: Role[] = ["reporter", "viewer", "approver", "operator", "admin"];
 
 interface User {
   name: string;

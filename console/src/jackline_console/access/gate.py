@@ -90,6 +90,7 @@ def needs(role: Role) -> Any:
     return Depends(named)
 
 
+Reporter = Annotated[Login, needs("reporter")]
 Viewer = Annotated[Login, needs("viewer")]
 Approver = Annotated[Login, needs("approver")]
 Operator = Annotated[Login, needs("operator")]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Role = Literal["viewer", "approver", "operator", "admin"]
-"""Reads; answers approvals; stops, suspends, amends, activates; users and tokens."""
+Role = Literal["reporter", "viewer", "approver", "operator", "admin"]
+"""Sends telemetry in, sees nothing; reads; answers approvals; stops, suspends, amends, activates; users and tokens."""
 ROLES: tuple[Role, ...] = get_args(Role)
 How = Literal["link", "password", "token", "oidc"]
 

@@ -17,7 +17,7 @@ class JournalOpened(Event, frozen=True, kw_only=True, omit_defaults=True, tag="j
     journal: str
     segment: int
     writer: str
-    """What writes: `guard`, `cli`, `console`, `alerter`."""
+    """What writes: `guard`, `cli`, `console`, `alerter`; `otlp`: what others reported."""
     pid: int
     host: str
     boot: str

@@ -20,8 +20,8 @@ PERMITTED = ("allow", "modify")
 SILENT = ("output", *RETURNS.values())
 """Actions that are judged and that nothing comes of."""
 HOUR = 3600
-ONLOOKERS = ("cli", "console", "alerter")
-"""Writers of what people do: a session does not run because one of them does."""
+ONLOOKERS = ("cli", "console", "alerter", "otlp")
+"""Writers of what people do, and of what others report: a session does not run because one of them does."""
 SEEN = ("first_seen", "last_seen")
 ROOT = "\x1f"
 """Between the stamp of a session's first act and the agent that did it."""

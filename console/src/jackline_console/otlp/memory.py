@@ -1,0 +1,124 @@
+"""What was reported of late: which spans are on record, and how those that come later belong to them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from jackline.events import Decided, JournalOpened, RunStarted
+from jackline.journal import read
+from jackline.journal.segment import find_segments
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jackline_console.otlp.steps import Step
+
+SPANS = 200_000
+TRACES = 50_000
+WRITER = "otlp"
+_RECALLED_S = 6 * 3600.0
+Key = tuple[str, str]
+"""A trace and a span of it."""
+
+
+class Trace(msgspec.Struct):
+    """One trace: a run of somebody's application."""
+
+    session: str
+    service: str = ""
+    user: str = ""
+    conversation: str = ""
+    told: str | None = None
+    """With which conversation its session is on record; None before it is."""
+
+
+class Place(NamedTuple):
+    """Where a span stands."""
+
+    parent: str
+    """As it was told, whether or not that span is on record."""
+    kept: bool
+    """On record as a step of its own; children of one that is not are children of what is above it."""
+    agent: str = ""
+    """The agent of a run; empty for anything else."""
+    run: str = ""
+    depth: int = 0
+
+
+class Memory:
+    """Bounded: what is forgotten first is what was told first. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self.places: OrderedDict[Key, Place] = OrderedDict()
+        self.traces: OrderedDict[str, Trace] = OrderedDict()
+        self.recorded: OrderedDict[Key, None] = OrderedDict()
+        """Sessions and spans that an earlier process put on record."""
+        self.awaited: OrderedDict[Key, None] = OrderedDict()
+        """Spans that were named as parents and are not here yet."""
+        self.covered: OrderedDict[Key, None] = OrderedDict()
+        """Spans with a counted model call below them: a model call that encloses another one is the same call."""
+
+    def knows(self, step: Step, session: str) -> bool:
+        """Whether a span was taken in before."""
+        return (step.trace, step.span) in self.places or (session, step.span) in self.recorded
+
+    def trim(self) -> None:
+        """Forget what is too much."""
+        kept: OrderedDict[Any, Any]
+        for kept in (self.places, self.recorded, self.awaited, self.covered):
+            while len(kept) > SPANS:
+                kept.popitem(last=False)
+        while len(self.traces) > TRACES:
+            self.traces.popitem(last=False)
+
+    def above(self, step: Step) -> tuple[str, Place | None]:
+        """The nearest span above that is on record, or that nobody has told of yet, and where it stands."""
+        span, seen = step.parent, 0
+        while span and seen < 1000:  # noqa: PLR2004 - parents in a circle
+            place = self.places.get((step.trace, span))
+            if place is None or place.kept:
+                return span, place
+            span, seen = place.parent, seen + 1
+        return "", None
+
+    def run_of(self, step: Step) -> Place | None:
+        """Where the nearest run above stands; None where none is known."""
+        span, seen = step.parent, 0
+        while span and seen < 1000:  # noqa: PLR2004 - the same
+            place = self.places.get((step.trace, span))
+            if place is None or place.agent:
+                return place
+            span, seen = place.parent, seen + 1
+        return None
+
+    def cover(self, step: Step) -> None:
+        """Note everything above a counted model call, as far as it is known."""
+        span, seen = step.parent, 0
+        while span and (step.trace, span) not in self.covered and seen < 1000:  # noqa: PLR2004 - the same
+            self.covered[step.trace, span] = None
+            place = self.places.get((step.trace, span))
+            span, seen = place.parent if place else "", seen + 1
+
+    def recall(self, folder: Path, now: float) -> None:
+        """Learn from journals what an earlier process took in lately: exports are sent again after a restart too."""
+        for segments in find_segments(folder).values():
+            if segments[-1].path.stat().st_mtime < now - _RECALLED_S:
+                continue
+            first = next(iter(read(segments[0].path)), None)
+            opened = first.event if first is not None else None
+            if not isinstance(opened, JournalOpened) or opened.writer != WRITER:
+                continue
+            for segment in segments:
+                for line in read(segment.path):
+                    self._recall(line.event)
+        self.trim()
+
+    def _recall(self, event: object) -> None:
+        if isinstance(event, RunStarted | Decided):
+            self.recorded[event.session, event.span] = None
+        if isinstance(event, Decided):
+            trace = str(event.registry.get("trace", ""))
+            self.traces[trace] = Trace(session=event.session)
