@@ -83,7 +83,9 @@ class DecisionAPI:
             await rendered(error)(scope, receive, send)
             return
         except AccessError as error:
-            await rendered(ProblemError(503, "access", str(error)))(scope, receive, send)
+            unread = ProblemError(503, "access", str(error))
+            self.decider.refused(unread, agent, _address(scope))
+            await rendered(unread)(scope, receive, send)
             return
         head = [_JSON, _FRESH, (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": head})

@@ -94,15 +94,12 @@ def look(proc: Path = Path("/proc"), own: int | None = None) -> Looked:
 
 def _seen(folder: Path) -> Found | None:
     """What is seen of a process. Raises OSError where it may not be looked at, or is gone."""
-    try:
-        program = (folder / "exe").readlink()
-    except FileNotFoundError:
-        if folder.exists():
-            return None  # a thread of the kernel's
-        raise
+    words = [os.fsdecode(word) for word in (folder / "cmdline").read_bytes().split(b"\0")[:64]]
+    if not words[0]:
+        return None  # a thread of the kernel's, or one that has ended
+    program = (folder / "exe").readlink()
     if not _PYTHON.search(program.name.removesuffix(" (deleted)")):
         return None
-    words = [os.fsdecode(word) for word in (folder / "cmdline").read_bytes().split(b"\0")[:64]]
     mapped, places = _mapped(folder)
     script, named = _started(folder, words)
     places |= _beside(folder, words, program)
@@ -111,7 +108,7 @@ def _seen(folder: Path) -> Found | None:
     loaded |= mapped & _INSTALLED
     for how, names in (("loaded", loaded), ("imported", named), ("installed", installed)):
         if names:
-            return Found(int(folder.name), script, tuple(sorted(names | (loaded & named))), how)
+            return Found(int(folder.name), script, tuple(sorted(names)), how)
     return None
 
 
@@ -119,7 +116,7 @@ def _mapped(folder: Path) -> tuple[set[str], set[Path]]:
     """The packages whose compiled modules are mapped, and the folders that packages were loaded from."""
     names, places = set(), set()
     for line in (folder / "maps").read_text(errors="replace").splitlines():
-        match = _PACKAGES.match(line.partition("/")[1] + line.partition("/")[2])
+        match = _PACKAGES.match(line[line.find("/") :])
         if match is not None:
             places.add(Path(match[1]))
             names.add(match[2].partition(".")[0])
