@@ -31,8 +31,8 @@ def commands():
     """Every verb with its words, as the program has it."""
     group = typer.main.get_command(application())
     for name, command in group.commands.items():
-        if name in ("console", "up"):
-            continue  # of another distribution, which may not be here: tests/console looks at them
+        if name in ("console", "up", "serve"):
+            continue  # of another distribution, which may not be here: its own tests look at them
         if hasattr(command, "commands"):
             yield from ((f"{name} {inner}", sub) for inner, sub in command.commands.items())
         else:

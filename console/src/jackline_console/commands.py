@@ -48,7 +48,10 @@ def register(cli: typer.Typer) -> None:
     cli.command("up", rich_help_panel=_PANEL)(up)
     serving = typer.Typer()
     serving.callback(invoke_without_command=True)(decision_commands.serve)
-    tokens = typer.Typer(no_args_is_help=True, help="Which agents may ask the Decision API.")
+    tokens = typer.Typer(
+        no_args_is_help=True,
+        help="Which agents may ask the Decision API.\n\nFor example: jackline serve tokens add billing",
+    )
     tokens.command("add")(decision_commands.add_token)
     tokens.command("list")(decision_commands.list_tokens)
     tokens.command("revoke")(decision_commands.revoke_token)
