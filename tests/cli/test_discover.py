@@ -144,8 +144,8 @@ def test_agents_that_nobody_registered(guard, ask, jackline_home):
     registry = guard.registry
     registry.agent(Agent(name="desk", framework="langchain"))
     registry.agent(Agent(name="vendor", framework="mcp", managed=False), tools=[Tool(name="shell")])
-    registry.agent(Agent(name="clerk", framework="decision-api", managed=False))
-    registry.agent(Agent(name="reporter", framework="crewai", managed=False), models=["gpt-5"])
+    registry.agent(Agent(name="clerk", framework="go", labels={"source": "decision-api"}, managed=False))
+    registry.agent(Agent(name="reporter", framework="mcp", labels={"source": "otlp"}, managed=False), models=["gpt-5"])
     registry.agent(Agent(name="known", managed=False))
     open_registry(Home(jackline_home)).amend("known", "ana", {"status": "active"})
     found = {one["name"]: one for one in ask("agents", "discover")["found"] if one["kind"] == "agent"}

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from decision_harness import PATIENCE, POLICIES, check, events, record, until
 
+import jackline
 from jackline.answers import Answer, public_text, sign
 from jackline.approvals import Approvals
 from jackline.events import Usage
@@ -43,6 +44,16 @@ def test_the_agent_is_the_tokens_and_unmanaged(client, home):
     check(client)
     agent = open_registry(Home(home)).entries["billing"].facts("")
     assert (agent.managed, agent.status, agent.framework) == (False, "seen", "decision-api")
+    assert agent.labels == {"source": "decision-api"}
+
+
+def test_an_agent_that_is_known_stays_as_the_registry_has_it(server, home):
+    """A token for an agent that a guard governs elsewhere does not make it an unmanaged one."""
+    with jackline.Guard(home=home) as guard:
+        guard.agent("support", framework="langchain", version="2")
+    assert check(server.client("support", version="2"))["permitted"]
+    agent = open_registry(Home(home)).entries["support"].facts("2")
+    assert (agent.managed, agent.framework) == (True, "langchain")
 
 
 def test_unmanaged_agents_may_nothing_unless_the_bundle_or_the_registry_says_so(bundle, serve, home):

@@ -51,12 +51,18 @@ class Decider:
         known = self._agents.get(token.digest)
         if known is None:
             registry = self.guard.registry
+            registry.refresh()  # another process may have seen it since
             entry = registry.entries.get(token.agent)
             if entry is not None and token.version in entry.versions:
                 known = entry.facts(token.version)
             else:
-                framework = token.framework or FRAMEWORK
-                seen = Agent(name=token.agent, version=token.version, framework=framework, managed=False)
+                seen = Agent(
+                    name=token.agent,
+                    version=token.version,
+                    framework=token.framework or FRAMEWORK,
+                    labels={"source": FRAMEWORK},
+                    managed=False,
+                )
                 known = registry.agent(seen, revision=self.guard.revision)
             self._agents[token.digest] = known
         return known

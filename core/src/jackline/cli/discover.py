@@ -20,7 +20,7 @@ _DAY = 86400.0
 REGISTER = "jackline agents set {} --status active"
 BOUNDARY = "the gateway (jackline mcp) for its tools, or the Decision API (jackline serve) where its code can ask"
 _SEEN_BY = {
-    "mcp": ("gateway", "its tools' calls pass the gateway"),
+    "gateway": ("gateway", "its tools' calls pass the gateway"),
     "decision-api": ("decision API", "it asks the Decision API before it acts"),
 }
 NOT_VISIBLE = (
@@ -98,7 +98,8 @@ def _agent(entry: Entry) -> Shadow:
     if newest.managed:
         how = f"a guard in its process ({newest.framework or 'python'})"
         return Shadow("agent", entry.name, how, True, f"its guard; to register it: {register}", None, detail)  # noqa: FBT003
-    seen = _SEEN_BY.get(newest.framework)
+    source = newest.labels.get("source", "gateway" if newest.framework == "mcp" else "otlp")
+    seen = _SEEN_BY.get(source)
     if seen is None:
         governs = f"jackline.init() in its process, or {BOUNDARY}"
         return Shadow("agent", entry.name, "what it reports (OTLP)", False, governs, None, detail)  # noqa: FBT003
