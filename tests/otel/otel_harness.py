@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -13,7 +14,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 import jackline
 from jackline.cli import state
-from jackline.events import AlertFired, AlertResolved, Usage
+from jackline.events import (
+    AlertFired,
+    AlertResolved,
+    ApprovalApproved,
+    ApprovalConsumed,
+    ApprovalRequested,
+    Usage,
+)
 from jackline.request import Model
 
 POLICIES = """\
@@ -132,7 +140,7 @@ def governed(home, folder):
     def refund(amount):
         raise AssertionError("a tool that waits ran")
 
-    with guard.session(id="job-1", user="u-9", labels={"purpose": "tests"}):
+    with guard.session(id="job-1", user="u-9", labels={"purpose": "tests"}) as opened:
         ask(guard)
         ask(guard, name="nobody-knows-this-model")
         look(name="ümläut \u2028 x")
@@ -148,4 +156,10 @@ def governed(home, folder):
     guard.close()
     alert = {"alert": "a" * 32, "rule": "r", "signal": "loop", "severity": "critical", "since": 1.0}
     fired = AlertFired(at=2.0, state="firing", message="it loops", value=3.0, **alert)
-    state.record(home, fired, AlertResolved(at=3.0, message="over", **alert))
+    asked = {"approval": "b" * 64, "session": opened.id}
+    act = {"run": "c" * 32, "span": "d" * 16, "agent": "desk", "action": "tool.call", "resource": "refund"}
+    at = time.time()
+    requested = ApprovalRequested(at=at, policy="large-refunds", rule="1", expires=at + 60, **asked, **act)
+    yes = ApprovalApproved(at=at + 1, who="ana", why="fine", **asked)
+    used = ApprovalConsumed(at=at + 2, span="e" * 16, by=("ana",), **asked)
+    state.record(home, requested, yes, used, fired, AlertResolved(at=3.0, message="over", **alert))

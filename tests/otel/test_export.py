@@ -77,6 +77,16 @@ def test_a_denied_call_is_an_error_that_is_no_failure_of_the_tool(home, receiver
     assert "wipe" not in {plain(point.attributes)[names.TOOL_NAME.current] for point in durations}
 
 
+def test_people_s_time_is_a_span(home, receiver):
+    export(home, receiver)
+    span, told = by_name(receiver)["approval refund"]
+    assert (told["jackline.approval.status"], told["jackline.approval.id"]) == ("approved", "b" * 64)
+    assert told["jackline.approval.approver"].values[0].string_value == "ana"
+    assert told["jackline.approval.wait_s"] == pytest.approx(2.0, abs=0.01)
+    assert span.end_time_unix_nano - span.start_time_unix_nano == pytest.approx(2e9, rel=0.01)
+    assert [link.span_id.hex() for link in span.links] == ["d" * 16]
+
+
 def test_lineage_is_in_the_spans(home, receiver):
     export(home, receiver)
     spans = receiver.spans()

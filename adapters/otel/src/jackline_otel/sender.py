@@ -84,7 +84,7 @@ class Sender:
 
     def _send(self, signal: str, message: bytes) -> bytes:
         headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip", **self._endpoint.headers}
-        url = f"{self._endpoint.url}/v1/{signal}"
+        url = f"{self._endpoint.url.rstrip('/')}/v1/{signal}"
         request = urllib.request.Request(  # noqa: S310 - the scheme was checked
             url, data=gzip.compress(message, 5, mtime=0), headers=headers, method="POST"
         )
