@@ -244,3 +244,12 @@ def test_a_hundred_clients_at_once(server, home):
         assert list(pool.map(work, clients, timeout=4 * PATIENCE)) == [5] * 100
     assert len(events(home, "completed")) == 500
     assert len(events(home, "session_halted")) == 100
+
+
+def test_a_ceiling_holds_for_one_session_asked_by_many_and_by_two_servers(serve, home):
+    """Whatever the order: five calls are permitted, and the session is halted for both servers."""
+    clients = [serve().client("billing"), serve().client("billing")] * 10
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        told = list(pool.map(check, clients, timeout=4 * PATIENCE))
+    assert sum(one["permitted"] for one in told) == 5
+    assert {check(client)["effect"] for client in clients[:2]} == {"halt"}

@@ -1,0 +1,193 @@
+"""What needs a clock, a fault or a bound: the same application, asked without a network."""
+
+from __future__ import annotations
+
+import contextlib
+import types
+
+import httpx
+import pytest
+from decision_harness import POLICIES, events, token
+
+import jackline
+from jackline.errors import JournalError
+from jackline.home import Home
+from jackline_console.decisions import jobs, open_acts
+from jackline_console.decisions.application import DecisionAPI
+from jackline_console.problems import ProblemError
+from jackline_console.settings import Settings
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+async def inside(tmp_path):
+    """A guard, its Decision API and a client of `billing`, on a clock that stands still until it is set."""
+    path, home = tmp_path / "jackline.yaml", tmp_path / "home"
+    path.write_text(POLICIES, encoding="utf-8")
+    made = types.SimpleNamespace(home=home, now=NOW)
+    with jackline.Guard.load(path, home=home, clock=lambda: made.now, idle=60.0) as guard:
+        made.guard, made.api = guard, DecisionAPI(guard, Settings(home=Home(home)), clock=lambda: made.now)
+        headers = {"Authorization": f"Bearer {token(home, 'billing')}"}
+        transport = httpx.ASGITransport(made.api)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+
+            async def check(session="job-1", **more):
+                asked = {"action": "tool.call", "resource": "find", "session": session, **more}
+                return await client.post("/v1/check", json=asked)
+
+            made.client, made.check = client, check
+            yield made
+        await made.api.close()
+
+
+async def test_a_decision_that_cannot_be_recorded_permits_nothing(inside, monkeypatch):
+    def full(_event):
+        raise JournalError("no space left on device")
+
+    assert (await inside.check()).json()["permitted"]
+    monkeypatch.setattr(inside.guard.recorder.journal, "append", full)
+    told = (await inside.check()).json()
+    monkeypatch.undo()
+    assert (told["effect"], told["permitted"], told["policy"]) == ("deny", False, "jackline")
+    assert told["reason"] == "the decision could not be recorded: no space left on device"
+    assert "decision" not in told
+
+
+async def test_a_policy_that_breaks_denies(inside, monkeypatch):
+    engine = inside.guard._active.engine
+
+    def broken(*_):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(type(engine), "decide", broken)
+    told = (await inside.check()).json()
+    assert (told["effect"], told["reason"]) == ("deny", "it could not be judged: RuntimeError: a bug")
+
+
+async def test_leases_end_on_their_own_time(inside):
+    short = (await inside.check(lease_s=10)).json()
+    long = (await inside.check(lease_s=1000)).json()
+    inside.now += 11
+    again = (await inside.check()).json()
+    assert [event.span for event in events(inside.home, "failed")] == [short["span"]]
+    for told, status in ((short, 409), (long, 200), (again, 200)):
+        answer = await inside.client.post("/v1/record", json={"decision": told["decision"], "outcome": "completed"})
+        assert answer.status_code == status
+
+
+async def test_what_is_open_is_bounded(inside, monkeypatch):
+    monkeypatch.setattr(open_acts, "MOST", 2)
+    for _ in range(2):
+        assert (await inside.check()).status_code == 200
+    answer = await inside.check()
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json()["detail"] == "2 acts are open and wait for their records"
+    assert len(events(inside.home, "decided")) == 2
+
+
+async def test_bytes_of_what_is_open_are_bounded(inside, monkeypatch):
+    monkeypatch.setattr(open_acts, "MOST_BYTES", 2000)
+    assert (await inside.check(args={"q": "x" * 1500})).status_code == 200
+    assert (await inside.check(args={"q": "x" * 1500})).status_code == 503
+    assert (await inside.check()).status_code == 200
+
+
+def test_ends_that_are_remembered_are_bounded_and_leases_let_go(monkeypatch):
+    monkeypatch.setattr(open_acts, "_ENDED", 10)
+    acts = open_acts.OpenActs(lambda act: None)
+    request = types.SimpleNamespace(agent=types.SimpleNamespace(name="a"))
+    made = [open_acts.OpenAct(request, None, None, 1, NOW + 1000) for _ in range(1200)]
+    for act in made:
+        acts.add(act)
+        acts.take(act.id, "a")
+    acts.sweep(NOW)
+    assert (len(acts), acts._bytes, len(acts._leases), len(acts._ended)) == (0, 0, 0, 10)
+    with pytest.raises(ProblemError) as forgotten:
+        acts.take(made[0].id, "a")
+    assert forgotten.value.problem.status == 404
+    with pytest.raises(ProblemError) as known:
+        acts.take(made[-1].id, "a")
+    assert known.value.problem.status == 409
+
+
+async def test_a_session_that_ended_idle_begins_again(inside):
+    first = (await inside.check()).json()
+    inside.now += 200
+    assert (await inside.check("job-2")).status_code == 200
+    assert [event.how for event in events(inside.home, "session_ended")] == ["idle"]
+    again = (await inside.check()).json()
+    assert again["session"] == first["session"]
+    assert len(events(inside.home, "session_started")) == 3
+    assert len(events(inside.home, "run_ended")) == 1
+
+
+async def test_sessions_and_runs_are_bounded(inside, monkeypatch):
+    monkeypatch.setattr(jobs, "_MOST", 2)
+    monkeypatch.setattr(jobs, "_RUNS", 2)
+    for name in ("job-1", "job-2", "job-3"):
+        assert (await inside.check(name)).status_code == 200
+    assert [event.how for event in events(inside.home, "session_ended")] == ["explicit"]
+    for name in ("a", "b"):
+        assert (await inside.check("job-3", run=name)).status_code == 200
+    assert len(events(inside.home, "run_ended")) == 2
+
+
+async def test_a_change_that_cannot_be_said_is_no_permission(inside, monkeypatch):
+    def stubborn(*_):
+        raise ValueError("no native form")
+
+    monkeypatch.setattr("jackline_console.decisions.decider.rewrite", stubborn)
+    told = (await inside.check(args={"to": "ann@example.com"})).json()
+    assert (told["effect"], told["permitted"], told["rule"]) == ("deny", False, "changed")
+    assert told["reason"] == "it cannot be changed as policy asks: no native form"
+    (failed,) = events(inside.home, "failed")
+    assert failed.error == "abandoned"
+    plain = (await inside.check()).json()
+    asked = {"action": "tool.return", "decision": plain["decision"], "result": "bob@example.com"}
+    withheld = (await inside.client.post("/v1/check", json=asked)).json()
+    assert (withheld["effect"], withheld["rule"], "result" in withheld) == ("deny", "changed", False)
+
+
+async def test_a_tokens_file_that_others_can_write_lets_nobody_in(inside):
+    (inside.home / "console" / "access.json").chmod(0o666)
+    answer = await inside.check()
+    (inside.home / "console" / "access.json").chmod(0o600)
+    assert answer.status_code == 503
+    assert "others can write" in answer.json()["detail"]
+    assert [event.what for event in events(inside.home, "caller_refused")] == ["access"]
+
+
+async def test_every_action_can_be_asked(inside):
+    asked = [
+        {"action": "retrieval", "resource": "wiki", "args": {"query": "tea"}},
+        {"action": "embedding", "resource": "text-embedding-3-small", "args": {"texts": ["tea"]}},
+        {"action": "http.request", "resource": "API.Example.com.", "http": {"method": "post", "path": "/a?b=c"}},
+        {"action": "http.request", "resource": "example.com"},
+        {"action": "output", "resource": "billing", "args": {"result": "done"}},
+    ]
+    told = (await inside.client.post("/v1/check", json=[{**one, "session": "job-1"} for one in asked])).json()
+    assert [one["effect"] for one in told] == ["allow"] * 5
+    assert ["decision" in one for one in told] == [True, True, True, True, False]
+    sent = events(inside.home, "decided")[2]
+    assert (sent.resource, sent.http.method, sent.http.port) == ("api.example.com", "POST", 443)
+    done = {"decision": told[2]["decision"], "outcome": "completed", "status": 204}
+    assert (await inside.client.post("/v1/record", json=done)).status_code == 200
+    assert events(inside.home, "completed")[0].http.status == 204
+    wrong = {"action": "model.return", "decision": told[0]["decision"], "result": 1}
+    answer = await inside.client.post("/v1/check", json=wrong)
+    assert answer.json()["detail"] == "the decision is about a retrieval, which gives back no model.return"
+
+
+async def test_the_path_and_query_of_a_request_are_no_record(inside):
+    told = {"action": "http.request", "resource": "example.com", "session": "j", "http": {"path": "/x?key=sk-secret"}}
+    assert (await inside.client.post("/v1/check", json=told)).status_code == 200
+    assert not any(b"sk-secret" in path.read_bytes() for path in (inside.home / "journals").iterdir())
+
+
+async def test_closed_twice_is_closed(inside):
+    await inside.check()
+    with contextlib.suppress(AssertionError):
+        await inside.api.close()
+    await inside.api.close()
+    assert [event.error for event in events(inside.home, "failed")] == ["outcome unknown"]
