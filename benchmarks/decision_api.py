@@ -88,7 +88,7 @@ def _row(
     # By the server's own CPU time, where the system tells it: a machine that is busy otherwise does not count.
     rate = told["checks"] / busy if busy else told["rate"]
     return {
-        "what": f"Decision API, {clients} kept connections, {what}",
+        "what": f"Decision API, {what}, CPU",
         "unit": "checks/s",
         "goal": GOAL,
         "least": True,
