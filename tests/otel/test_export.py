@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import typer
 from otel_harness import ask, plain
 from typer.testing import CliRunner
 
@@ -215,3 +217,13 @@ def test_an_application_s_own_telemetry_is_left_alone(home, receiver):
     before = trace.get_tracer_provider()
     export(home, receiver)
     assert trace.get_tracer_provider() is before
+
+
+def test_every_option_is_documented():
+    command = typer.main.get_command(application()).commands["otel"].commands["export"]
+    documented = (Path(__file__).resolve().parents[2] / "docs/cli.md").read_text(encoding="utf-8")
+    assert "For example: jackline otel export" in command.help
+    for parameter in command.params:
+        for option in parameter.opts:
+            if option.startswith("--") and option != "--help":
+                assert f"`{option}" in documented, f"docs/cli.md does not name {option}"
