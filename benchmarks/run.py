@@ -53,7 +53,8 @@ def measured(rounds: int, processes_of_a_kind: int, events: int) -> list[dict[st
     for row in rows:
         row["ratio"] = row["median"] / yardstick
     first_peer = len(own) + len(langchain)
-    console = [*console_stream.rows(), *(dashboards.rows(events) if events else ()), *stops.rows(), *decision_api.rows()]
+    console = [*console_stream.rows(), *(dashboards.rows(events) if events else ()), *stops.rows()]
+    console += decision_api.rows()
     return [*rows[:first_peer], taken_in(), *console, *processes.rows(processes_of_a_kind), *rows[first_peer:]]
 
 

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from jackline_console.settings import Settings
 
 _GRACE_S = 3
+_PRICES_S = 10.0
 
 
 def serve(guard: Guard, settings: Settings, *, cert: Path | None = None, key: Path | None = None) -> None:
     """Serve until SIGINT or SIGTERM. Raises JacklineError where the address cannot be had."""
     listening = listen(settings)
+    guard.prices.warm(wait=_PRICES_S)  # what the first model call costs is asked on the loop, which waits for nothing
     settings = replace(settings, port=listening.getsockname()[1])
     config = uvicorn.Config(
         DecisionAPI(guard, settings),
