@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from mcp import MCPError
+from mcp_harness import ERAS, everything
 from mcp_types import CreateMessageResult, ElicitResult, TextContent
 
 from jackline_mcp.enforce import META, REFUSED
 
 if TYPE_CHECKING:
-    from conftest import Wrap
-    from mcp import Client
+    from mcp_harness import Wrap
 
-ERAS = pytest.mark.parametrize("mode", ["legacy", "auto"])
 DENY = """\
 jackline: 1
 policies:
@@ -25,28 +23,6 @@ policies:
      reason: too much}
 unregistered: allow
 """
-
-
-async def everything(client: Client) -> dict[str, Any]:
-    """What a client sees of the server, as JSON with every field."""
-    found: dict[str, Any] = {
-        "server": client.server_info,
-        "can": client.server_capabilities,
-        "says": client.instructions,
-        "tools": await client.list_tools(),
-        "templates": await client.list_resource_templates(),
-        "prompts": await client.list_prompts(),
-        "find": await client.call_tool("find", {"query": "\U0001f600 \u00e9"}),
-        "pay": await client.call_tool("pay", {"order": "A1", "amount": 3}),
-        "rich": await client.call_tool("rich", {}),
-        "fails": await client.call_tool("fails", {}),
-        "note": await client.read_resource("note://one"),
-        "greet": await client.get_prompt("greet", {"who": "Ana"}),
-    }
-    return {
-        name: json.loads(item.model_dump_json()) if hasattr(item, "model_dump_json") else item
-        for name, item in found.items()
-    }
 
 
 @ERAS
@@ -176,13 +152,11 @@ async def test_sampling_and_elicitation_go_through(wrap: Wrap) -> None:
 async def test_a_call_that_is_given_up_ends_at_the_server_and_on_record(wrap: Wrap) -> None:
     async with wrap.client(mode="legacy") as client:
         call = asyncio.create_task(client.call_tool("hangs", {}))
-        while not wrap.ran:  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.01)
+        await wrap.lines(1)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        while len(wrap.ran) < 2:  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.01)
+        await wrap.lines(2)
         again = await client.call_tool("find", {"query": "x"})
 
     assert not again.is_error

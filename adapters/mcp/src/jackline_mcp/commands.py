@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -36,6 +38,8 @@ def register(cli: typer.Typer) -> None:
     """Add the commands."""
     family = typer.Typer(no_args_is_help=True, help="A gateway in front of MCP servers.")
     family.command("wrap")(wrap)
+    family.command("serve")(serve)
+    family.command("token")(token)
     cli.add_typer(family, name="mcp", rich_help_panel=_PANEL)
 
 
@@ -89,3 +93,31 @@ async def _wrapped(guard: Guard, command: list[str], name: str, client: Client, 
         await back.close()
         await front.close()
     return relay.ended
+
+
+def serve(
+    ctx: typer.Context, config: Annotated[Path, typer.Argument(help="Servers and callers.")] = Path("jackline-mcp.yaml")
+) -> None:
+    """Serve many servers behind one address, each at /mcp/NAME, to callers with tokens.
+
+    For example: jackline mcp serve jackline-mcp.yaml
+    """
+    from jackline_mcp.config import filled, load  # noqa: PLC0415 - where it is run
+    from jackline_mcp.running import serve as running  # noqa: PLC0415
+
+    home: Home = ctx.obj
+    found = load(config)
+    for server in found.servers.values():
+        filled({**server.env, **server.headers})
+    with Guard.load(config.parent / found.bundle, home=home.path, application="jackline-mcp") as guard:
+        asyncio.run(running(guard, found, output.note))
+
+
+def token() -> None:
+    """Make a token for a caller: the token for the caller, its SHA-256 for `callers:` of the configuration.
+
+    For example: jackline mcp token
+    """
+    made = secrets.token_urlsafe(32)
+    output.say(f"token: {made}")
+    output.say(f"token_sha256: {hashlib.sha256(made.encode()).hexdigest()}")

@@ -1,0 +1,54 @@
+"""Connections to the servers behind a gateway: each is one client's alone, and so is what goes wrong with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+from mcp.client.streamable_http import streamable_http_client
+
+from jackline_mcp.config import filled
+from jackline_mcp.frames import Child, EndError
+from jackline_mcp.streams import Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from jackline_mcp.config import ServerEntry
+    from jackline_mcp.frames import End
+
+_PASSED_ON = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "SHELL", "TERM", "TMPDIR", "USER")
+_CONNECT = 30.0
+_READ = 900.0
+"""Seconds without a byte; a stream that waits is kept alive by its server."""
+
+
+@contextlib.asynccontextmanager
+async def connected(server: ServerEntry, limit: int) -> AsyncIterator[End]:
+    """A connection to a server, as long as the context lasts; raises EndError where there is none."""
+    if server.command:
+        known = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        child = await Child.start(server.command, env={**known, **filled(server.env)}, cwd=server.cwd, limit=limit)
+        try:
+            yield child
+        finally:
+            await child.close()
+        return
+
+    async def bounded(response: Any) -> None:
+        if int(response.headers.get("content-length") or 0) > limit:
+            raise httpx2.DecodingError(f"an answer has more than {limit:,} bytes")
+
+    timeout = httpx2.Timeout(_CONNECT, read=_READ)
+    hooks = {"response": [bounded]}
+    headers = filled(server.headers)
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=timeout, event_hooks=hooks) as client,
+        streamable_http_client(server.url, http_client=client, max_sse_event_size=limit) as (read, write),
+    ):
+        yield Upstream(read, write)
+
+
+__all__ = ["EndError", "connected"]
