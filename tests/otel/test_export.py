@@ -15,11 +15,14 @@ from jackline import conventions as names
 from jackline.cli.application import application
 from jackline.journal import read
 from jackline_otel import Dialect, Endpoint, Exporter, ExportError
+from jackline_otel.export import SIGNALS
 
 
-def export(home, receiver, dialect=None, **more):
+def export(home, receiver, dialect=None, signals=SIGNALS, **more):
     waits = []
-    exporter = Exporter(home, Endpoint(url=receiver.url, **more), dialect or Dialect(), sleep=waits.append)
+    exporter = Exporter(
+        home, Endpoint(url=receiver.url, **more), dialect or Dialect(), signals=signals, sleep=waits.append
+    )
     try:
         return exporter.run(), waits
     finally:
@@ -146,6 +149,16 @@ def test_it_goes_on_where_it_stopped(home, receiver, tmp_path):
     hashes = [plain(record.attributes)[names.EVENT_HASH] for record in receiver.logs()]
     assert set(hashes) == {line.hash for line in lines(home)} - before
     assert len(hashes) == len(set(hashes))
+
+
+def test_a_receiver_may_want_spans_only(home, receiver):
+    done, _ = export(home, receiver, signals=["traces"])
+    assert {signal for signal, _ in receiver.requests} == {"traces"}
+    assert done.spans == len(receiver.spans()) > 8
+    assert export(home, receiver, signals=["traces"])[0].spans == 0
+    assert export(home, receiver)[0].events == len(receiver.logs()) > 0  # the rest was not sent before
+    with pytest.raises(ExportError, match="There is no signal 'lines' to export; expected some of logs, traces, metr"):
+        export(home, receiver, signals=["lines"])
 
 
 def test_a_receiver_that_is_busy_is_asked_again(home, receiver):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _EVERY_S = 2.0
 Url = Annotated[str, typer.Option("--endpoint", help="The OTLP endpoint; else OTEL_EXPORTER_OTLP_ENDPOINT.")]
 Header = Annotated[list[str] | None, typer.Option(help="A header, as NAME=VALUE; again for more.")]
+Signal = Annotated[list[str] | None, typer.Option(help="Send only this: logs, traces or metrics; again for more.")]
 Follow = Annotated[bool, typer.Option("--follow", help="Go on with what is recorded later, until interrupted.")]
 Older = Annotated[bool, typer.Option("--older", help="Write the older names of the conventions besides.")]
 OpenInference = Annotated[bool, typer.Option("--openinference", help="Write OpenInference's names besides.")]
@@ -39,6 +40,7 @@ def export(
     ctx: typer.Context,
     url: Url = "",
     header: Header = None,
+    signal: Signal = None,
     follow: Follow = False,
     older: Older = False,
     openinference: OpenInference = False,
@@ -48,13 +50,13 @@ def export(
 
     For example: jackline otel export --endpoint http://127.0.0.1:4318
     """
-    from jackline_otel.export import Exporter  # noqa: PLC0415 - protobuf only where something is exported
+    from jackline_otel.export import SIGNALS, Exporter  # noqa: PLC0415 - protobuf only where something is exported
     from jackline_otel.sender import Endpoint  # noqa: PLC0415 - the same
     from jackline_otel.translate import Dialect  # noqa: PLC0415 - the same
 
     home: Home = ctx.obj
     endpoint = Endpoint.of_environment(url, dict(_header(one) for one in header or ()))
-    exporter = Exporter(home, endpoint, Dialect(older=older, openinference=openinference))
+    exporter = Exporter(home, endpoint, Dialect(older=older, openinference=openinference), signals=signal or SIGNALS)
     try:
         wrong = _told(exporter.run(), endpoint.url, as_json=as_json)
         while follow:

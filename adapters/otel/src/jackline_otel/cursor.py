@@ -14,7 +14,7 @@ from jackline.stores import Position
 from jackline_otel.sender import ExportError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 
@@ -26,9 +26,10 @@ class _Kept(msgspec.Struct):
 class Cursor:
     """The places up to which an endpoint has everything."""
 
-    def __init__(self, folder: Path, url: str) -> None:
-        """Read what was kept. Raises ExportError where the file cannot be read."""
-        self._path = folder / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.json"
+    def __init__(self, folder: Path, url: str, signals: Sequence[str] = ()) -> None:
+        """Read what was kept, apart for an export of some `signals` only. Raises ExportError where that fails."""
+        name = " ".join((url, *signals))
+        self._path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
         self._kept = _Kept(endpoint=url)
         try:
             self._kept = msgspec.json.decode(self._path.read_bytes(), type=_Kept)

@@ -57,10 +57,15 @@ _Answer = TypeVar("_Answer", ExportLogsServiceResponse, ExportTraceServiceRespon
 _ENDS_OF_APPROVALS = (events.ApprovalConsumed, events.ApprovalDenied, events.ApprovalExpired)
 
 
+SIGNALS = ("logs", "traces", "metrics")
+"""What there is to send: lines, steps, sums. Many who show traces take nothing else."""
+
+
 class Exported(msgspec.Struct, kw_only=True):
     """What one export did."""
 
     events: int = 0
+    """Lines that were read and sent as far as they were wanted."""
     spans: int = 0
     metrics: int = 0
     rejected: int = 0
@@ -77,6 +82,7 @@ class Exporter:
         endpoint: Endpoint,
         dialect: Dialect = Dialect(),  # noqa: B008 - immutable
         *,
+        signals: Sequence[str] = SIGNALS,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
@@ -84,7 +90,12 @@ class Exporter:
         self._home, self._endpoint, self._dialect, self._clock = home, endpoint, dialect, clock
         folder = home.make().path / "otel"
         folder.mkdir(mode=0o700, exist_ok=True)
-        self._cursor = Cursor(folder, endpoint.url)
+        self._signals = tuple(one for one in SIGNALS if one in signals)
+        if not self._signals or set(signals) - set(SIGNALS):
+            raise ExportError(
+                f"There is no signal {', '.join(signals)!r} to export; expected some of {', '.join(SIGNALS)}"
+            )
+        self._cursor = Cursor(folder, endpoint.url, self._signals if self._signals != SIGNALS else ())
         self._sender = Sender(endpoint, sleep)
         self._store: Store = installed_plugins().registrations.store("sqlite")(home.index)
         self._prices = load_prices(home)
@@ -107,7 +118,7 @@ class Exporter:
                     self._journal(journal, known[journal].seq, done)
                 except BrokenLineError as error:
                     done.problems.append(f"journal {journal}: line {error.seq} {error}; see: jackline verify")
-            if done.events:
+            if done.events and "metrics" in self._signals:
                 self._send_metrics(done)
         return done
 
@@ -156,8 +167,10 @@ class Exporter:
 
     def _send(self, journal: str, lines: Sequence[Line], reported: bool, done: Exported) -> None:
         now = self._clock()
-        self._send_logs([record(line, journal, now) for line in lines], done)
-        if not reported:
+        if "logs" in self._signals:
+            self._send_logs([record(line, journal, now) for line in lines], done)
+        done.events += len(lines)
+        if "traces" in self._signals and not reported:
             spans = [one for line in lines for one in self._spans(journal, line)]
             self._send_spans(spans, done)
 
@@ -170,7 +183,7 @@ class Exporter:
         elif isinstance(event, _ENDS_OF_APPROVALS):
             rows = [row for row in self._store.approvals(event.session) if row.approval == event.approval]
             if rows:
-                yield approval_span(rows[0], line, journal)
+                yield approval_span(rows[0], line, journal, self._dialect)
 
     def _send_logs(self, records: Sequence[LogRecord], done: Exported) -> None:
         scope = InstrumentationScope(name=names.JOURNAL_SCOPE, version=__version__)
@@ -187,7 +200,6 @@ class Exporter:
             return
         told = _parsed(ExportLogsServiceResponse, answer).partial_success
         self._count(done, told.rejected_log_records, told.error_message)
-        done.events += len(records)
 
     def _send_spans(self, spans: Sequence[Span], done: Exported) -> None:
         if not spans:

@@ -156,7 +156,7 @@ def span(row: SpanRow, line: Line, journal: str, dialect: Dialect, provider: Cal
     )
 
 
-def approval_span(row: ApprovalRow, line: Line, journal: str) -> Span:
+def approval_span(row: ApprovalRow, line: Line, journal: str, dialect: Dialect) -> Span:
     """The time that people took, linked to the step that waited for them."""
     event: Any = line.event
     status = {"ApprovalConsumed": "approved", "ApprovalDenied": "rejected"}.get(type(event).__name__, "expired")
@@ -168,10 +168,11 @@ def approval_span(row: ApprovalRow, line: Line, journal: str) -> Span:
         "jackline.approval.wait_s": max(event.at - row.asked, 0.0),
         "jackline.policy.id": row.policy,
         "jackline.policy.rule.id": row.rule,
-        names.CONVERSATION.current: row.session,
-        names.AGENT_NAME.current: row.agent,
+        **dialect.write(names.CONVERSATION, row.session),
+        **dialect.write(names.AGENT_NAME, row.agent),
         **_proof(journal, line),
     }
+    told |= {"openinference.span.kind": "CHAIN"} if dialect.openinference else {}
     trace = identity(row.session, 16)
     return Span(
         trace_id=trace,
