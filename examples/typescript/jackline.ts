@@ -88,9 +88,14 @@ export class Jackline {
     });
     const decision = answer.decision;
     if (decision === undefined) throw new Refused("unreachable", "the answer permits and names no decision");
+    const used = answer.effect === "modify" ? answer.args : args;
+    if (used === undefined) {
+      await this.record({ decision, outcome: "not_started", error: "changed arguments were missing" });
+      throw new Refused("unreachable", "the answer changes the arguments and does not say to what");
+    }
     let result: T;
     try {
-      result = await body(answer.effect === "modify" ? (answer.args ?? args) : args);
+      result = await body(used);
     } catch (error) {
       await this.record({ decision, outcome: "failed", error: error instanceof Error ? error.name : "error" });
       throw error;
@@ -100,7 +105,10 @@ export class Jackline {
     if (answer.judge_return) {
       try {
         const returned = await this.check({ action: "tool.return", decision, result });
-        if (returned.effect === "modify") shown = returned.result as T;
+        if (returned.effect === "modify") {
+          if (!("result" in returned)) throw new Refused("unreachable", "the answer changes the result and does not say to what");
+          shown = returned.result as T;
+        }
       } catch (error) {
         withheld = error;
       }
@@ -136,7 +144,7 @@ export class Jackline {
         await this.post("/record", told as unknown as { [name: string]: Json });
         return true;
       } catch (error) {
-        if (error instanceof Refused && error.message.includes("(409)")) return true; // it had arrived
+        if (error instanceof Refused && error.message.includes("(409)")) return true; // it is on record already
       }
     }
     return false; // the lease ends, and the outcome is on record as unknown

@@ -118,7 +118,10 @@ def test_a_wrong_token_is_a_no(server):
     agent.end()
 
 
-@pytest.mark.parametrize("way", ["hangs", "500", "empty", "nonsense", "permits nothing", "redirects"])
+@pytest.mark.parametrize(
+    "way",
+    ["hangs", "500", "empty", "nonsense", "permits nothing", "changes to nothing", "names no decision", "redirects"],
+)
 def test_an_answer_that_is_none_is_a_no(way):
     """Another server in its place, which says what no Decision API says, or nothing."""
     stop = threading.Event()
@@ -135,6 +138,8 @@ def test_an_answer_that_is_none_is_a_no(way):
                 "nonsense": b"<html>",
                 "redirects": b"",
             }
+            bodies["changes to nothing"] = b'{"permitted":true,"effect":"modify","decision":"1"}'
+            bodies["names no decision"] = b'{"permitted":true,"effect":"allow"}'
             body = bodies.get(way, b'{"effect":"allow"}')
             self.send_response({"500": 500, "redirects": 307}.get(way, 200))
             self.send_header("Location", "/elsewhere")
