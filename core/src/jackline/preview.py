@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from jackline.decision import PERMITTING
 from jackline.engine import suspended
+from jackline.facts import facts
 from jackline.policy import PHASES, State
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from jackline.request import Request
 
 _JUDGE = PHASES.index("judge")
+_ARGUMENTS = frozenset({"args", "original"})
 _OBSTACLES = frozenset({"deny", "halt"})
 
 
@@ -52,6 +54,24 @@ class Unknown(dict[str, Any]):
         return self._asked().items()
 
 
+class _View(dict[str, Any]):
+    """What conditions see, noticing that one looks at the arguments."""
+
+    def __init__(self, known: dict[str, Any], args: Unknown) -> None:
+        super().__init__(known)
+        self._args = args
+
+    def __getitem__(self, key: str) -> Any:
+        if key in _ARGUMENTS:
+            self._args.asked = True
+            return {}  # a map of the kind that conditions take
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """As a map's, and noticed."""
+        return self[key] if key in self else default  # noqa: SIM401 - it is that method
+
+
 def permissible(engine: Engine, request: Request) -> bool:
     """Whether an act like this could be permitted, or put to people, with some arguments.
 
@@ -83,8 +103,10 @@ def _ask(item: Bound, request: Request) -> tuple[Verdict | None, bool]:
     if not item.trusted:
         return None, True
     args = Unknown()
+    asking = replace(request, args=args, original=None, view=None)
+    asking.view = _View(facts(asking), args)
     try:
-        answer = item.policy.evaluate(replace(request, args=args, original=None, view=None), State())
+        answer = item.policy.evaluate(asking, State())
     except Exception:  # noqa: BLE001 - a policy that fails would deny the act; whether it does so is seen then
         return None, True
     return answer, args.asked
