@@ -258,3 +258,11 @@ def test_alerts_and_the_registry_s_page_tell_them_apart(desk):
     assert desk.store.sessions()
     page = desk.client.get("/api/v1/agents", headers=desk.headers("viewer")).json()
     assert [(agent["name"], agent["managed"], agent["status"]) for agent in page["items"]] == [("buyer", False, "seen")]
+
+
+def test_costs_tell_them_apart(desk):
+    desk.report(span(1, NEW))
+    spent = only(desk.store.sessions()).cost_micro_usd
+    ask = {"by": "managed,agent", "since": 0}
+    rows = desk.client.get("/api/v1/costs", params=ask, headers=desk.headers("viewer")).json()["items"]
+    assert [(row["key"], row["cost_micro_usd"]) for row in rows] == [({"managed": "no", "agent": "shop"}, spent)]

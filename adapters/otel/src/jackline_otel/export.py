@@ -40,11 +40,13 @@ from jackline_otel.values import attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
     from jackline.home import Home
+    from jackline.journal.segment import Segment
     from jackline.stores import Store
 
 LINES = 500
@@ -111,22 +113,22 @@ class Exporter:
         with self._cursor.alone():
             ingest(self._home.path, self._store)
             known = self._store.positions()
-            for journal in find_segments(self._home.journals):
-                if journal not in known:
+            for journal, segments in find_segments(self._home.journals).items():
+                if journal not in known or self._cursor.position(journal).seq >= known[journal].seq:
                     continue
                 try:
-                    self._journal(journal, known[journal].seq, done)
+                    self._journal(journal, segments, known[journal].seq, done)
                 except BrokenLineError as error:
                     done.problems.append(f"journal {journal}: line {error.seq} {error}; see: jackline verify")
             if done.events and "metrics" in self._signals:
                 self._send_metrics(done)
         return done
 
-    def _journal(self, journal: str, last: int, done: Exported) -> None:
-        reported = self._writer(journal) == REPORTED
+    def _journal(self, journal: str, segments: Sequence[Segment], last: int, done: Exported) -> None:
+        reported = _writer(segments[0].path) == REPORTED
         lines: list[Line] = []
         size = 0
-        for line, position in self._lines(journal, last):
+        for line, position in self._lines(journal, segments, last):
             lines.append(line)
             size += len(line.raw)
             if len(lines) >= LINES or size >= BYTES:
@@ -137,11 +139,11 @@ class Exporter:
             self._send(journal, lines, reported, done)
             self._cursor.advance(position)
 
-    def _lines(self, journal: str, last: int) -> Iterator[tuple[Line, Position]]:
+    def _lines(self, journal: str, segments: Sequence[Segment], last: int) -> Iterator[tuple[Line, Position]]:
         """The lines behind the cursor that the index has, each proved to follow the one before."""
         position = self._cursor.position(journal)
         chain = Chain(position.head)
-        for segment in find_segments(self._home.journals)[journal]:
+        for segment in segments:
             if segment.number < position.segment:
                 continue
             offset = position.offset if segment.number == position.segment else 0
@@ -158,12 +160,6 @@ class Exporter:
                         hash=chain.head.hash,
                     )
                     yield line, position
-
-    def _writer(self, journal: str) -> str:
-        first = find_segments(self._home.journals)[journal][0].path
-        with first.open("rb") as file:
-            opened = Chain().follow(file.readline()).event
-        return opened.writer if isinstance(opened, events.JournalOpened) else ""
 
     def _send(self, journal: str, lines: Sequence[Line], reported: bool, done: Exported) -> None:
         now = self._clock()
@@ -244,6 +240,13 @@ class Exporter:
     def _find_provider(self, model: str) -> str:
         price = self._prices.price(model, "", self._clock())
         return price.provider if price is not None else ""
+
+
+def _writer(first: Path) -> str:
+    """What writes a journal, by its first line."""
+    with first.open("rb") as file:
+        opened = Chain().follow(file.readline()).event
+    return opened.writer if isinstance(opened, events.JournalOpened) else ""
 
 
 def _resource() -> Resource:

@@ -26,13 +26,16 @@ from jackline_console.routes.asking import Here, Since, Until
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from jackline.request import Agent
     from jackline.stores import DistributionRow, UsageRow
     from jackline_console.console import Console
 
 router = APIRouter(tags=["costs"])
 HOUR = 3600
 DAY = 86400
-_KEYS = ("agent", "model", "team", "day", "hour")
+_KEYS = ("agent", "model", "team", "managed", "day", "hour")
+_OF_AGENTS = ("team", "managed")
+"""Keys that the registry knows of an agent."""
 _WEEK = 7 * DAY
 _SUMS = tuple(Sums.model_fields)
 _WHAT = {
@@ -54,15 +57,15 @@ def costs(
     since: Since = None,
     until: Until = None,
 ) -> Costs:
-    """Cost, tokens and calls by one or two of agent, model, team, day, hour; the dearest first."""
+    """Cost, tokens and calls by one or two of agent, model, team, managed, day, hour; the dearest first."""
     keys = _keys(by)
     start, end = _span(here, since, until)
-    needed = {"agent" if key == "team" else key for key in keys}
+    needed = {"agent" if key in _OF_AGENTS else key for key in keys}
     rows = here.store.usage(tuple(sorted(needed)), since=start, until=end)
-    teams = _teams(here) if "team" in keys else {}
+    known = _known(here) if set(keys) & set(_OF_AGENTS) else {}
     found: dict[tuple[Any, ...], dict[str, int]] = {}
     for row in rows:
-        _add(found.setdefault(tuple(_value(key, row, teams) for key in keys), dict.fromkeys(_SUMS, 0)), row)
+        _add(found.setdefault(tuple(_value(key, row, known) for key in keys), dict.fromkeys(_SUMS, 0)), row)
     total = dict.fromkeys(_SUMS, 0)
     for row in rows:
         _add(total, row)
@@ -89,12 +92,12 @@ def series(
         expected = f"at most {_TIMES} steps"
         raise ProblemError(422, "invalid", "too many steps", what="since", expected=expected, hint="step=day")
     times = list(range(first, last + 1, size))
-    teams = _teams(here) if by == "team" else {}
+    known = _known(here) if by == "team" else {}
     rows = here.store.usage((step, "model" if by == "model" else "agent"), since=start, until=end)
     found: dict[str, dict[int, list[int]]] = {}
     for row in rows:
         at = (row.hour or 0) // size * size
-        sums = found.setdefault(str(_value(by, row, teams)), {}).setdefault(at, [0, 0])
+        sums = found.setdefault(str(_value(by, row, known)), {}).setdefault(at, [0, 0])
         sums[0] += row.cost_micro_usd
         sums[1] += row.calls
     order = sorted(found, key=lambda name: (-sum(one[0] for one in found[name].values()), name))
@@ -177,20 +180,23 @@ def _span(here: Console, since: float | None, until: float | None) -> tuple[floa
     return start, end
 
 
-def _teams(here: Console) -> dict[str, str]:
-    """The team of each agent, by its name and by its keys, as the registry says now."""
-    found: dict[str, str] = {}
+def _known(here: Console) -> dict[str, Agent]:
+    """Each agent, by its name and by its keys, as the registry says now."""
+    found: dict[str, Agent] = {}
     for name, entry in open_registry(here.home).entries.items():
         for version in sorted(entry.versions):
             facts = entry.facts(version)
-            found[facts.key] = facts.team
-        found[name] = entry.facts(max(entry.versions, default="")).team
+            found[facts.key] = facts
+        found[name] = entry.facts(max(entry.versions, default=""))
     return found
 
 
-def _value(key: str, row: UsageRow, teams: dict[str, str]) -> str | int:
-    if key == "team":
-        return teams.get(row.agent, "")
+def _value(key: str, row: UsageRow, known: dict[str, Agent]) -> str | int:
+    if key in _OF_AGENTS:
+        agent = known.get(row.agent)
+        if key == "team":
+            return agent.team if agent is not None else ""
+        return "no" if agent is not None and not agent.managed else "yes"
     if key in ("day", "hour"):
         size = DAY if key == "day" else HOUR
         return (row.hour or 0) // size * size
