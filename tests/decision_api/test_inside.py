@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import types
 
@@ -191,3 +192,55 @@ async def test_closed_twice_is_closed(inside):
         await inside.api.close()
     await inside.api.close()
     assert [event.error for event in events(inside.home, "failed")] == ["outcome unknown"]
+
+
+@pytest.mark.parametrize(("depth", "status"), [(10, 200), (60, 200), (70, 422), (900, 422), (5000, 400)])
+async def test_what_cannot_be_judged_whole_is_not_judged(depth, status, inside):
+    """Beyond what policies see there is nothing: no mail address comes through by being deep enough."""
+    deep = "bob@example.com"
+    for _ in range(depth):
+        deep = {"a": deep}
+    args = {"to": "ann@example.com", "n": 10**30, "deep": deep} if depth < 1000 else {}
+    if args:
+        answer = await inside.check(args=args)
+    else:
+        content = (
+            b'{"action":"tool.call","resource":"x","session":"j","args":' + b'{"a":' * depth + b"1" + b"}" * (depth + 1)
+        )
+        answer = await inside.client.post("/v1/check", content=content)
+    assert answer.status_code == status, answer.text
+    told = answer.json()
+    if status == 200:
+        assert (told["effect"], told["args"]["to"], told["args"]["n"]) == ("modify", "[EMAIL]", 10**30)
+        assert "bob@example.com" not in answer.text
+    elif status == 422:
+        assert told["detail"] == "`args` is too deep or has too many values to be judged as a whole"
+        assert events(inside.home, "decided") == []
+
+
+async def test_keys_that_look_like_marks_are_the_callers(inside):
+    told = (await inside.check(args={"$deep": {"$large": 1}})).json()
+    assert told["effect"] == "allow"
+    changed = (await inside.check(args={"$deep": 1, "to": "ann@example.com"})).json()
+    assert (changed["effect"], changed["rule"], "args" in changed) == ("deny", "changed", False)
+
+
+async def test_a_result_that_cannot_be_judged_whole_is_withheld(inside):
+    told = (await inside.check()).json()
+    asked = {"action": "tool.return", "decision": told["decision"], "result": [0] * 100_001}
+    answer = await inside.client.post("/v1/check", json=asked)
+    assert (answer.status_code, answer.json()["what"]) == (422, "result")
+
+
+async def test_a_changed_bundle_is_in_force(inside):
+    """The file is looked at once a second; no server is started again."""
+    path = inside.home.parent / "jackline.yaml"
+    assert (await inside.check("job-0")).json()["permitted"]
+    path.write_text(POLICIES.replace("startsWith('delete')", "startsWith('find')"), encoding="utf-8")
+    for number in range(1, 200):
+        inside.now += 2
+        await asyncio.sleep(0.02)
+        told = (await inside.check(f"job-{number}")).json()
+        if not told["permitted"]:
+            break
+    assert (told["effect"], told["policy"]) == ("deny", "no-deletes")

@@ -10,7 +10,7 @@ import msgspec
 from jackline.asking import Waiting
 from jackline.events import CallerRefused, Http, Usage
 from jackline.facts import host
-from jackline.plain import canonical, fingerprint, plain, words
+from jackline.plain import MAX_DEPTH, MAX_NODES, canonical, fingerprint, plain, words
 from jackline.request import RETURNS, Agent, Model, Tool
 from jackline.rewriting import rewrite
 from jackline_console.access.refusals import Refusals
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 FRAMEWORK = "decision-api"
 """What the registry says of an agent whose token names no framework."""
 _RETURNS = {action: act for act, action in RETURNS.items()}
+_HIDDEN = (b'"$deep":', b'"$large":')
+"""How `plain` marks what it leaves out; a key of the caller's that looks like one has a second `$`."""
 _SAID = 300
 UNKNOWN = "outcome unknown"
 
@@ -140,7 +142,7 @@ class Decider:
             raise ProblemError(422, "invalid", detail, what="action", value=asked.action)
         if not self.guard.judges_return(request):
             return Answer(effect="allow", permitted=True, session=request.subject.session, span=request.span)
-        result = plain(asked.result)
+        result = _whole(asked.result, "result")
         returned = msgspec.structs.replace(
             request, action=asked.action, args={"result": result}, original=None, view=None, at=self.guard.clock()
         )
@@ -156,6 +158,7 @@ class Decider:
         return answer(returned, decision, result=changed)
 
     def _request(self, agent: Agent, asked: Check) -> tuple[Request, Any]:
+        args = _whole(asked.args, "args")
         if asked.parent is not None:
             act = self.acts.peek(asked.parent)
             if act is None:
@@ -163,7 +166,6 @@ class Decider:
             scope = self._jobs.within(act, agent)
         else:
             scope = self._jobs.scope(agent, asked)
-        args = plain(asked.args)
         resource = host(asked.resource) if asked.action == "http.request" else asked.resource
         request = self.guard.request(
             asked.action,
@@ -272,6 +274,18 @@ def _unchangeable(request: Request, decision: Decision, why: str) -> Answer:
     reason = f"it cannot be changed as policy asks: {why}"
     changes = {"effect": "deny", "policy": "jackline", "rule": "changed", "reason": reason, "args": None}
     return answer(request, msgspec.structs.replace(decision, **changes))
+
+
+def _whole(value: Any, what: str) -> Any:
+    """A value as policies see it. Raises ProblemError where they would see only a part of it."""
+    shown = plain(value)
+    if shown is not value:
+        data = canonical(shown)
+        if any(mark in data for mark in _HIDDEN):
+            expected = f"at most {MAX_DEPTH} levels and {MAX_NODES} values"
+            detail = f"`{what}` is too deep or has too many values to be judged as a whole"
+            raise ProblemError(422, "unjudgeable", detail, what=what, expected=expected)
+    return shown
 
 
 def _tool(asked: Check) -> Tool:
