@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -18,9 +19,12 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp_harness import COMMAND, ERAS, SERVER, Wrap, everything
 from mcp_types import CreateMessageResult, ElicitResult, TextContent
 
+from jackline.errors import BundleError
+from jackline_mcp.config import Limits, load
+from jackline_mcp.relay import Options
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 TOKENS = {"support": "token-of-support", "sales": "token-of-sales"}
 
@@ -252,3 +256,28 @@ def test_a_configuration_says_what_is_wrong_with_it(serve: Serve) -> None:
     told = " ".join(done.stderr.split())
     assert "jackline-mcp.yaml:2:1: unknown key `server`; did you mean 'servers'?" in told
     assert "jackline-mcp.yaml:3:14: `servers.a`: a server has either `command` or `url`" in told
+
+
+def test_the_documented_configuration_is_sound(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text(encoding="utf-8")
+    file = tmp_path / "jackline-mcp.yaml"
+    file.write_text(page.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+
+    found = load(file)
+    assert list(found.servers) == ["files", "crm"]
+    assert found.options() == Options()
+    assert found.limits == Limits()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("anonymous: a\nhost: 0.0.0.0\n", "`anonymous` beyond this machine: it listens on 0.0.0.0"),
+        ("", "nobody may call it; add `callers:`, see: jackline mcp token"),
+    ],
+)
+def test_a_configuration_that_lets_in_anybody_or_nobody_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "jackline-mcp.yaml"
+    file.write_text(f"jackline_mcp: 1\nservers: {{a: {{url: 'http://127.0.0.1'}}}}\n{text}", encoding="utf-8")
+    with pytest.raises(BundleError, match=re.escape(told)):
+        load(file)

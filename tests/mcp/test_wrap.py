@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -245,3 +249,52 @@ async def test_a_method_that_nobody_knows_cannot_be_judged(wrap: Wrap) -> None:
             ) else await client.session._dispatcher.send_raw_request("vendor/delete", {})
 
     assert refused.value.error.code == -32601
+
+
+async def test_a_server_that_does_not_want_to_end_is_ended_with_the_gateway(wrap: Wrap) -> None:
+    body = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid(), "
+    body += f"file=open({str(wrap.log)!r}, 'a'), flush=True); time.sleep(600)"
+    wrap.server = [sys.executable, "-c", body]
+    pipe = subprocess.PIPE
+    gateway = await asyncio.create_subprocess_exec(*wrap.command(), stdin=pipe, stdout=pipe, stderr=pipe)
+    await wrap.lines(1)
+    gateway.terminate()
+    _, told = await asyncio.wait_for(gateway.communicate(), 20)
+
+    assert gateway.returncode == 1
+    assert "it was told to end" in told.decode()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(wrap.ran[0]), 0)
+
+
+async def test_a_command_that_cannot_be_started_is_said(wrap: Wrap) -> None:
+    wrap.server = ["no-such-command"]
+    gateway = await asyncio.create_subprocess_exec(*wrap.command(), stderr=subprocess.PIPE)
+    _, told = await asyncio.wait_for(gateway.communicate(), 20)
+
+    assert gateway.returncode == 1
+    assert "'no-such-command' cannot be started: No such file or directory" in " ".join(told.decode().split())
+
+
+async def test_junk_of_a_client_is_answered_and_it_goes_on(wrap: Wrap) -> None:
+    frames = [
+        b"junk",
+        b"[]",
+        b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":7,"method":"ping"}',
+    ]
+    env = {**os.environ, "RAN": str(wrap.log)}
+    pipe = subprocess.PIPE
+    gateway = await asyncio.create_subprocess_exec(*wrap.command(), stdin=pipe, stdout=pipe, env=env)
+    assert gateway.stdin is not None
+    assert gateway.stdout is not None
+    gateway.stdin.write(b"\n".join(frames) + b"\n")
+    async with asyncio.timeout(20):
+        told = [json.loads(await gateway.stdout.readline()) for _ in frames]
+    gateway.stdin.close()
+    await gateway.wait()
+
+    assert [each.get("error", {}).get("code") for each in told[:3]] == [-32700] * 3
+    assert told[1]["error"]["message"] == "a frame is a batch, one JSON-RPC message was expected"
+    assert told[2]["error"]["message"] == "a request's id is neither a text nor a whole number"
+    assert told[3]["id"] == 7

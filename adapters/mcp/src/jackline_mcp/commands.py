@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import secrets
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -68,7 +69,10 @@ def wrap(  # noqa: PLR0917 - each is an option
     home: Home = ctx.obj
     options = Options(Cares(new, changed, poisoned), wait, wait_with_progress, silence=silence)
     with Guard.load(bundle, home=home.path, application="jackline-mcp") as guard:
-        why = asyncio.run(_wrapped(guard, command, name, Client(agent, user), options, frame))
+        try:
+            why = asyncio.run(_wrapped(guard, command, name, Client(agent, user), options, frame))
+        except asyncio.CancelledError:
+            why = "it was told to end"
     if why:
         output.note(why)
         raise typer.Exit(1)
@@ -78,6 +82,9 @@ async def _wrapped(guard: Guard, command: list[str], name: str, client: Client, 
     from jackline_mcp.frames import MIB, Child, EndError, own_lines  # noqa: PLC0415 - where it is run
     from jackline_mcp.relay import Relay  # noqa: PLC0415
 
+    ours = asyncio.current_task()
+    assert ours is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ours.cancel)
     try:
         back = await Child.start(command, env=dict(os.environ), limit=frame * MIB)
     except EndError as error:

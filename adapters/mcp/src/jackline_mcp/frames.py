@@ -29,8 +29,8 @@ FRAME = 16 * MIB
 """Bytes of a frame, unless it is said otherwise."""
 _WRITE = 30.0
 """Seconds that an end may take to read what it was sent before it counts as dead."""
-_GRACE = 2.0
-"""Seconds for a server to end by itself, and again after it was asked to."""
+_GRACE = 0.8
+"""Seconds for a server to end by itself, and again after it was asked to: clients give us two before they kill us."""
 
 
 class FrameError(Exception):
