@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import importlib.util
 import json
@@ -118,34 +119,33 @@ def test_a_wrong_token_is_a_no(server):
     agent.end()
 
 
-@pytest.mark.parametrize(
-    "way",
-    ["hangs", "500", "empty", "nonsense", "permits nothing", "changes to nothing", "names no decision", "redirects"],
-)
-def test_an_answer_that_is_none_is_a_no(way):
-    """Another server in its place, which says what no Decision API says, or nothing."""
+ODD = {
+    "500": (500, b'{"permitted":true,"effect":"allow"}'),
+    "empty": (200, b""),
+    "nonsense": (200, b"<html>"),
+    "permits nothing": (200, b'{"effect":"allow"}'),
+    "changes to nothing": (200, b'{"permitted":true,"effect":"modify","decision":"1"}'),
+    "names no decision": (200, b'{"permitted":true,"effect":"allow"}'),
+    "redirects": (307, b""),
+}
+
+
+@contextlib.contextmanager
+def another(answer):
+    """Another server in its place, which says what no Decision API says, or (None) nothing; gives its agent."""
     stop = threading.Event()
 
     class Odd(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            if way == "hangs":
+            said = answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            if said is None:
                 stop.wait(PATIENCE)
                 return
-            bodies = {
-                "500": b'{"permitted":true,"effect":"allow"}',
-                "empty": b"",
-                "nonsense": b"<html>",
-                "redirects": b"",
-            }
-            bodies["changes to nothing"] = b'{"permitted":true,"effect":"modify","decision":"1"}'
-            bodies["names no decision"] = b'{"permitted":true,"effect":"allow"}'
-            body = bodies.get(way, b'{"effect":"allow"}')
-            self.send_response({"500": 500, "redirects": 307}.get(way, 200))
+            self.send_response(said[0])
             self.send_header("Location", "/elsewhere")
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(said[1])))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(said[1])
 
         def log_message(self, *_):
             pass
@@ -153,17 +153,42 @@ def test_an_answer_that_is_none_is_a_no(way):
     odd = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Odd)
     thread = threading.Thread(target=odd.serve_forever)
     thread.start()
-    agent = Agent(f"http://127.0.0.1:{odd.server_port}/v1", "jkl_any", timeout_ms=300)
+    agent = Agent(f"http://127.0.0.1:{odd.server_port}/v1", "jkl_any", timeout_ms=500)
     try:
-        told = agent.do("find")
-        assert "refused" in told
-        assert told["ran"] == 0
+        yield agent
     finally:
         agent.end()
         stop.set()
         odd.shutdown()
         thread.join(PATIENCE)
         odd.server_close()
+
+
+@pytest.mark.parametrize("way", ["hangs", *ODD])
+def test_an_answer_that_is_none_is_a_no(way):
+    with another(lambda _: ODD.get(way)) as agent:
+        told = agent.do("find")
+    assert told["refused"] == ("allow" if way == "permits nothing" else "unreachable")
+    assert told["ran"] == 0
+
+
+@pytest.mark.parametrize("way", ["hangs", "500", "empty", "permits nothing", "changes to nothing"])
+def test_a_result_that_nobody_judged_is_withheld(way):
+    """The body ran, and its outcome is recorded; what it gave back is shown to nobody."""
+    recorded = []
+
+    def answer(asked):
+        if asked.get("action") == "tool.call":
+            return 200, b'{"permitted":true,"effect":"allow","decision":"1","judge_return":true}'
+        if "outcome" in asked:
+            recorded.append(asked["outcome"])
+            return 200, b'{"decision":"1"}'
+        return ODD.get(way)
+
+    with another(answer) as agent:
+        told = agent.do("find", gives="secret")
+    assert ("refused" in told, "result" in told, told["ran"]) == (True, False, 1)
+    assert recorded == ["completed"]
 
 
 def test_the_example_agent(server, home):
