@@ -76,7 +76,7 @@ def plain(attributes: Iterable[KeyValue]) -> dict[str, Any]:
 
 def _step(span: Span, resource: Mapping[str, Any], scope: str, now: float) -> Step:
     told = plain(span.attributes)
-    metadata = _json(told.get("metadata"))
+    metadata = _json(told.get(names.FRAMEWORK_AGENT.openinference[0]))
     metadata = metadata if isinstance(metadata, dict) else {}
     started = _time(span.start_time_unix_nano, now)
     step = Step(
