@@ -125,7 +125,8 @@ export class Jackline {
     const own = "decision" in asked ? {} : { session, run: run ?? "", user: user ?? "", labels: labels ?? {} };
     const answer = (await this.post("/check", { ...own, ...asked })) as unknown as Answer;
     if (answer.permitted === true && (answer.effect === "allow" || answer.effect === "modify")) return answer;
-    const refused = new Refused(answer.effect ?? "unreachable", answer.reason ?? "no reason given", answer);
+    const no = ["deny", "escalate", "halt"].includes(answer.effect) ? answer.effect : "unreachable";
+    const refused = new Refused(no, answer.reason ?? "no reason given", answer);
     if (refused.halted) this.halt = refused;
     throw refused;
   }
