@@ -85,11 +85,3 @@ def test_no_name_stands_beside_the_table(folder):
         for name in re.findall(r'"((?:gen_ai|llm|traceloop)\.[a-z_.]+)"', path.read_text(encoding="utf-8"))
     ]
     assert found == []
-
-
-def test_a_name_is_read_in_its_order():
-    assert conventions.INPUT_TOKENS.read({"gen_ai.usage.prompt_tokens": 3, "gen_ai.usage.input_tokens": 5}) == 5
-    assert conventions.INPUT_TOKENS.read({"llm.token_count.prompt": 7}) == 7
-    assert conventions.INPUT_TOKENS.read({"gen_ai.usage.input_tokens": 0, "llm.token_count.prompt": 7}) == 0
-    assert conventions.PROVIDER.read({"gen_ai.system": "", "llm.system": "openai"}) == "openai"
-    assert conventions.PROVIDER.read({}) is None
