@@ -150,4 +150,7 @@ if "CHANGED" in os.environ:
 
 if __name__ == "__main__":
     os.environ["WIRE"] = str(os.dup(1))
-    server.run(*sys.argv[1:])
+    if sys.argv[1:]:
+        server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[1]))
+    else:
+        server.run()

@@ -6,9 +6,11 @@ import asyncio
 import hashlib
 import os
 import re
+import socket
 import subprocess
 import sys
-from contextlib import asynccontextmanager, contextmanager
+import time
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -256,6 +258,73 @@ def test_a_configuration_says_what_is_wrong_with_it(serve: Serve) -> None:
     told = " ".join(done.stderr.split())
     assert "jackline-mcp.yaml:2:1: unknown key `server`; did you mean 'servers'?" in told
     assert "jackline-mcp.yaml:3:14: `servers.a`: a server has either `command` or `url`" in told
+
+
+@contextmanager
+def listening(serve: Serve) -> Iterator[str]:
+    """The server behind an address; its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    env = {**os.environ, "RAN": str(serve.log)}
+    process = subprocess.Popen([sys.executable, str(SERVER), str(port)], env=env, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(400):
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}/mcp"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@ERAS
+async def test_a_server_behind_an_address_is_equal_too(serve: Serve, mode: Any) -> None:
+    heard: list[str | None] = []
+
+    async def hear(_progress: float, _total: float | None, message: str | None) -> None:
+        heard.append(message)
+
+    async def elicit(_context: Any, _params: Any) -> ElicitResult:
+        return ElicitResult(action="accept", content={"sure": True})
+
+    with listening(serve) as url:
+        async with Client(url, mode=mode) as client:
+            bare = await everything(client)
+        serve.more = f"  far: {{url: '{url}'}}\n"
+        with serve.running():
+            async with serve.client(server="far", mode=mode, elicitation_callback=elicit) as client:
+                governed = await everything(client)
+                slow = await client.call_tool("slow", {"steps": 2}, progress_callback=hear)
+                if mode == "legacy":
+                    assert (await client.call_tool("elicits", {})).content[0].text == "accept True"
+            serve.policies("jackline: 1\npolicies: [{name: no, use: rule, on: tool.call, effect: deny}]\n")
+        serve.policies(serve.bundle.read_text(encoding="utf-8") + "unregistered: allow\n")
+        with serve.running():
+            async with serve.client(server="far", mode=mode) as client:
+                assert (await client.call_tool("delete", {"account": "a"})).is_error
+
+    assert governed == bare
+    assert slow.content[0].text == "slow is done"
+    assert heard == ["step 1", "step 2"]
+    assert "delete a" not in serve.ran
+
+
+@ERAS
+async def test_a_server_that_is_not_there_is_an_error(serve: Serve, mode: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    serve.more = f"  far: {{url: 'http://127.0.0.1:{port}/mcp'}}\n  none: {{command: [no-such-command]}}\n"
+    with serve.running():
+        for name in ("far", "none"):
+            async with asyncio.timeout(20):
+                with pytest.raises((MCPError, ExceptionGroup)):
+                    async with serve.client(server=name, mode=mode):
+                        pytest.fail("it connected")
+        async with serve.client(mode=mode) as client:
+            assert not (await client.call_tool("find", {"query": "x"})).is_error
+
+    assert "Traceback" not in serve.stderr
 
 
 def test_the_documented_configuration_is_sound(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 PATH = "/mcp/"
 SESSION = "mcp-session-id"
 VERSION = "mcp-protocol-version"
+_LAST = 0.5
+"""Seconds for responses to go out before their session ends."""
 
 
 class Caller(NamedTuple):
@@ -60,6 +62,7 @@ class Session:
         self.caller, self.server, self.transport = caller, server, transport
         self.task: asyncio.Task[None]
         self.ready = asyncio.Event()
+        self.quiet = asyncio.Event()
         self.busy = 0
         self.idle: asyncio.TimerHandle | None = None
 
@@ -132,6 +135,7 @@ class Endpoint:
             return
         await session.ready.wait()
         session.busy += 1
+        session.quiet.clear()
         if session.idle is not None:
             session.idle.cancel()
         status = 0
@@ -145,6 +149,8 @@ class Endpoint:
             await session.transport.handle_request(scope, receive, watched)
         finally:
             session.busy -= 1
+            if not session.busy:
+                session.quiet.set()
             if session.transport.is_terminated or (named is None and not 0 < status < 400):  # noqa: PLR2004
                 session.task.cancel()
             elif not session.busy:
@@ -181,13 +187,15 @@ class Endpoint:
                         await relay.run(session.caller.client(name))
                 except EndError as error:
                     await _tell(front, f"the server '{session.server}': {error}")
+                finally:
+                    with contextlib.suppress(TimeoutError):  # what was answered last is still on its way
+                        await asyncio.wait_for(session.quiet.wait(), _LAST)
+                    await transport.terminate()
         finally:
             session.ready.set()
             self.sessions.pop(name, None)
             if session.idle is not None:
                 session.idle.cancel()
-            with contextlib.suppress(Exception):
-                await transport.terminate()
 
 
 async def _tell(front: Streams, why: str) -> None:
