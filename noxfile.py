@@ -77,6 +77,18 @@ def require_programs(session: nox.Session, programs: dict[str, str]) -> None:
     session.run(*rights, *words, env=quietly, external=True, silent=True)
 
 
+def run_patiently(session: nox.Session, *words: str) -> None:
+    """Run tests of processes and browsers; what fails, on a machine that others load, is told and run once more."""
+    kept = f"cache_dir={Path(session.virtualenv.location).resolve() / 'failed'}"  # the settings of all keep no cache
+    settings = ["-o", "addopts=", "-o", kept, "--strict-markers", "--strict-config", "-ra", "--import-mode=importlib"]
+    command = ["python", "-m", "pytest", *settings, *words, *session.posargs]
+    try:
+        session.run(*command)
+    except CommandFailed:
+        session.warn("what failed above is run once more; it counts if it fails again")
+        session.run(*command, "--last-failed")
+
+
 def install_framework(session: nox.Session, name: str, versions: str, *wanted: str, group: str = "tests") -> None:
     """Install the core, the packs and one adapter with one tested set of its framework's versions.
 
@@ -202,7 +214,7 @@ def together(session: nox.Session) -> None:
 def console(session: nox.Session) -> None:
     """The console's API, stream and access: a real server, with governed agents in processes of their own beside it."""
     install(session, [*CORE, *PACKS, *CONSOLE], group="console")
-    session.run("python", "-m", "pytest", "-n", "2", "tests/console", *session.posargs)
+    run_patiently(session, "-n", "2", "tests/console")
 
 
 @nox.session(name="console-e2e")
@@ -215,7 +227,7 @@ def console_e2e(session: nox.Session) -> None:
         session.run("npm", "ci", external=True, silent=True)
         session.run("npm", "run", "check", external=True)
         session.run("npm", "test", external=True)
-    session.run("python", "-m", "pytest", "tests/console_e2e", *session.posargs)
+    run_patiently(session, "tests/console_e2e")
 
 
 @nox.session(name="console-prometheus")
@@ -228,7 +240,7 @@ def console_prometheus(session: nox.Session) -> None:
     }
     require_programs(session, wanted)
     install(session, [*CORE, *PACKS, *CONSOLE], group="console")
-    session.run("python", "-m", "pytest", "tests/console_prometheus", *session.posargs)
+    run_patiently(session, "tests/console_prometheus")
 
 
 @nox.session

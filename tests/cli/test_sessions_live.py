@@ -61,11 +61,19 @@ def typed(jackline_home, tmp_path):
     """Start `jackline sessions --live` with more words; what still runs at the end is ended."""
     started = []
 
-    def start(*words, **streams):
+    def start(*words, prepared=None, **streams):
+        def fresh():
+            signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            )  # who was started in the background hands on that it is ignored
+            if prepared is not None:
+                prepared()
+
         command = [str(Path(sys.executable).with_name("jackline")), "sessions", "--live", *words]
         env = {**os.environ, "JACKLINE_HOME": str(jackline_home), "TERM": "xterm", "PYTHONWARNINGS": "error"}
-        env.pop("NO_COLOR", None)
-        started.append(subprocess.Popen(command, cwd=tmp_path, env=env, **streams))
+        for name in ("NO_COLOR", "COLUMNS", "LINES"):
+            env.pop(name, None)
+        started.append(subprocess.Popen(command, cwd=tmp_path, env=env, preexec_fn=fresh, **streams))  # noqa: PLW1509 - nothing but a signal and a terminal
         return started[-1]
 
     yield start
@@ -82,7 +90,7 @@ class Screen:
         self.ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         controls = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "start_new_session": True}
-        self.process = start(**controls, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        self.process = start(**controls, prepared=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         os.close(theirs)
         self.text = ""
         self._thread = threading.Thread(target=self._read, daemon=True)

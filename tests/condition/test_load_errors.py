@@ -273,7 +273,12 @@ FIXED = [
         "agent.status is never 'retird'; it is one of seen, active, suspended, retired",
         "retired",
     ),
-    ("tool.status == 'unknown'", 16, "tool.status is never 'unknown'; it is one of known, new, changed", "known"),
+    (
+        "tool.status == 'unknown'",
+        16,
+        "tool.status is never 'unknown'; it is one of known, new, changed, suspended",
+        "known",
+    ),
     ("args.currency == 'GBP'", 18, "args.currency is never 'GBP'; it is one of EUR, USD", None),
     (
         "action.startsWith('tools.')",

@@ -158,8 +158,9 @@ def test_every_list_shows_them_as_text(open_page, spoiled):
 def test_every_step_shows_them_as_text(open_page, spoiled, client):
     page = open_page(f"/sessions/{spoiled[0]}", viewport=TALL)
     expect(page.locator(".span-row .name").first).to_be_visible()
-    names = [" ".join(text.split()) for text in page.locator(".span-row .name").all_text_contents()]
-    assert {one_line(f"tool {text}") for text in TEXTS} <= set(names)
+    names = page.locator(".span-row .name")
+    wanted = {one_line(f"tool {text}") for text in TEXTS}
+    until(lambda: wanted <= {" ".join(text.split()) for text in names.all_text_contents()}, "every step's name")
     shown(page, "every step")
     page.set_viewport_size({"width": 1440, "height": 900})
     details = page.get_by_role("complementary", name="The chosen step")
@@ -167,7 +168,7 @@ def test_every_step_shows_them_as_text(open_page, spoiled, client):
     spans = {one["name"].removeprefix("tool "): one["span"] for one in failed if one.get("outcome") == "failed"}
     for text in TEXTS:
         page.evaluate(GO, f"/sessions/{spoiled[0]}?span={spans[text]}")
-        expect(details.get_by_text(spans[text])).to_be_visible()
+        expect(details.get_by_text(spans[text], exact=True)).to_be_visible()
         details.get_by_role("button", name="Show").first.click()
         expect(details.locator("pre.json").first).to_contain_text('"text"')
         assert json.loads(details.locator("pre.json").first.text_content())["text"] == text

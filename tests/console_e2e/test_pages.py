@@ -173,13 +173,17 @@ def test_replay_shows_what_had_been_done_by_then(open_page):
     expect(page.locator(".replay-at")).to_contain_text("1 of")
     total = int(slider.get_attribute("max"))
     assert total > 10
-    few = page.locator(".span-row").count()
+    rows = page.locator(".span-row")
+    few = rows.count()
     slider.fill(str(total // 2))
     expect(page.locator(".replay-at")).to_contain_text(f"{total // 2 + 1} of {total + 1}")
-    half = page.locator(".span-row").count()
+    until(lambda: rows.count() > few, "rows of what had been done by then")
+    half = rows.count()
     slider.fill(str(total))
     expect(page.locator(".replay-at")).to_contain_text(f"{total + 1} of {total + 1}")
-    assert few < half < page.locator(".span-row").count()
+    until(lambda: rows.count() > half, "every row")
+    slider.fill("0")
+    expect(rows).to_have_count(few)
 
 
 def test_the_graph_has_every_node_of_the_api(open_page, client):

@@ -109,6 +109,32 @@ def test_p29_a_stop_by_a_person_acts_on_the_next_call(bench, pause, word):
         assert decision.reason == f"{word} by ann: too slow"
 
 
+@pytest.mark.parametrize("name", ["look", "ghost"])
+def test_a_suspended_tool_is_denied_however_its_call_is_asked_about(bench, name):
+    """With its description or by its name alone, seen before or not; once it is given back, it may be used."""
+    guard, ran = bench.guard(), []
+
+    @guard.tool
+    def look():
+        """Look."""
+        ran.append("look")
+
+    with guard.session(id="job-1", agent="support"):
+        look()
+        before = guard.request("tool.call", name, {})
+        guard.registry.amend("support", "ann", {"tools": {name: "suspended"}})
+        guard.control.bump()
+        assert guard.check(before).effect == "deny", "it was asked about before the change"
+        denied = guard.check(guard.request("tool.call", name, {}))
+        assert (denied.effect, denied.reason[:22]) == ("deny", f"tool '{name}' of agent '"[:22])
+        if name == "look":
+            with pytest.raises(Denied, match="tool 'look' of agent 'support' is suspended"):
+                look()
+        assert ran == ["look"]
+        guard.registry.amend("support", "ann", {"tools": {name: "active"}})
+        assert guard.check(guard.request("tool.call", name, {})).effect == "allow"
+
+
 def test_suspending_an_agent_acts_on_the_next_call(bench):
     guard = bench.guard()
     with guard.session(id="job", agent="support"):

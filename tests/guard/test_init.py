@@ -253,6 +253,13 @@ def test_the_public_names_are_found_and_others_are_not():
         _ = jackline.missing
 
 
+@pytest.mark.parametrize("first", ["close", "current", "init", "Guard"])
+def test_whatever_is_asked_for_first_init_can_be_called(first):
+    """The module of that name, once it is imported, must not stand in the function's place."""
+    code = f"import jackline; jackline.{first}; assert all(map(callable, (jackline.init, jackline.close, jackline.current)))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_p30_no_signal_handlers_and_no_change_to_logging(place):
     (place / "jackline.yaml").write_text(ENFORCE)
     program = """

@@ -54,9 +54,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'jackline' has no attribute '{name}'")
     import importlib  # noqa: PLC0415 - only when something is asked for
 
-    found = getattr(importlib.import_module(module), name)
-    globals()[name] = found
-    return found
+    found = importlib.import_module(module)
+    for each, where in _LAZY.items():
+        if where == module:  # all at once: the import has put the module `init` where the function `init` is to be
+            globals()[each] = getattr(found, each)
+    return globals()[name]
 
 
 def __dir__() -> list[str]:

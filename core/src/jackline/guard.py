@@ -152,9 +152,10 @@ class Guard(Asking):
     ) -> Request:
         """The question about an act in `scope` (the current one where none is given). `args` must be plain data."""
         scope = scope if scope is not None else self.scope()
-        agent = self.registry.facts(scope.agent)
+        registry = self.registry
+        agent = registry.facts(scope.agent)
         if model is not None:
-            self.registry.model(agent, model.name)
+            registry.model(agent, model.name)
         return Request(
             action=action,
             resource=resource,
@@ -164,10 +165,10 @@ class Guard(Asking):
             run=scope.run,
             span=span if span is not None else new_span_id(),
             parent=scope.span,
-            ancestors=tuple(map(self.registry.facts, scope.ancestors)) if scope.ancestors else (),
+            ancestors=tuple(map(registry.facts, scope.ancestors)) if scope.ancestors else (),
             depth=len(scope.ancestors),
             args=args,
-            tool=self.registry.tool(agent, tool) if tool is not None else None,
+            tool=registry.tool(agent, tool) if tool is not None else registry.taken(agent, action, resource),
             model=model,
             call_id=call_id,
             facts=dict(facts) if facts else {},

@@ -268,6 +268,8 @@ class Lifecycle:
         request.ancestors = tuple(map(self.registry.facts, request.ancestors))
         if request.tool is not None:
             request.tool = self.registry.tool(request.agent, request.tool)
+        else:
+            request.tool = self.registry.taken(request.agent, request.action, request.resource)
         if request.model is not None and any(tool.provider for tool in request.model.tools):
             tools = (self.registry.tool(request.agent, each) if each.provider else each for each in request.model.tools)
             request.model = msgspec.structs.replace(request.model, tools=tuple(tools))

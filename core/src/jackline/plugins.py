@@ -86,6 +86,15 @@ class Plugins:
                 reason = f"its commands: {type(error).__name__}: {error}"
                 self.registrations.fail(Failure(name, self._distributions.get(name, ""), reason))
 
+    def commands(self) -> list[Target]:
+        """Who adds subcommands to the command line, as targets of the kind `commands`, by plugin."""
+        hook = "jackline_register_commands"
+        found = [(one.plugin_name, one.plugin) for one in getattr(self._manager.hook, hook).get_hookimpls()]
+        return [
+            Target("commands", name, f"{_module(plugin)}:{hook}", name, self._distributions.get(name, ""), {})
+            for name, plugin in sorted(found, key=lambda one: one[0])
+        ]
+
     def _check(self, plugin: Any, name: str) -> None:
         try:
             self._manager.check_pending()
@@ -151,6 +160,11 @@ def _loaded(point: EntryPoint) -> Any:
     except Exception as error:
         message = f"plugin '{point.name}' cannot be imported from '{point.value}': {type(error).__name__}: {error}"
         raise PluginError(message) from error
+
+
+def _module(plugin: Any) -> str:
+    """A plugin is a module, or an object of a class."""
+    return str(getattr(plugin, "__name__", "") or type(plugin).__module__)
 
 
 def _first_line(error: BaseException) -> str:

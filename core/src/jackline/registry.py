@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jackline.events import AgentAmended, AgentSeen, Event, ModelSeen, ToolSeen
+from jackline.request import Tool
 from jackline.roster import KINDS, Entry, Roster, Told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from jackline.request import Agent, Tool, ToolStatus
+    from jackline.request import Agent, ToolStatus
 
 _decode = msgspec.json.Decoder(Told).decode
 _encode = msgspec.json.Encoder().encode
@@ -123,6 +124,11 @@ class Registry:
         """The agent as it is now; the same object until something changes."""
         return self._agents.get((agent.name, agent.version)) or self.agent(agent)
 
+    def taken(self, agent: Agent, action: str, tool: str) -> Tool | None:
+        """The tool of a call that does not describe it, where a person took that tool from the agent."""
+        entry = self.entries.get(agent.name) if action == "tool.call" else None
+        return Tool(name=tool, status="suspended") if entry is not None and tool in entry.suspended else None
+
     def tool(self, agent: Agent, tool: Tool) -> Tool:
         """The tool with its status for this agent; the same object until something changes."""
         key = (agent.name, tool.name, tool.fingerprint, tool.read_only, tool.provider)
@@ -204,7 +210,7 @@ class Registry:
         if known is not None and known.tool.fingerprint == tool.fingerprint:
             return known.status(tool.fingerprint)
         if known is None and len(entry.tools) >= _TOOLS:
-            return "new"
+            return "suspended" if tool.name in entry.suspended else "new"
         event = ToolSeen(
             at=self._clock(),
             agent=entry.name,

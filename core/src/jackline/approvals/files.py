@@ -31,7 +31,8 @@ def put(path: Path, data: bytes) -> bool:
             os.link(draft, path)
         except FileExistsError:
             return False
-        _sync(path.parent)
+        with contextlib.suppress(FileNotFoundError):  # others have seen it, and taken the whole folder away since
+            _sync(path.parent)
     except OSError as error:
         raise ApprovalError(f"{path} cannot be written: {error}. Free space or mend its rights.") from error
     finally:

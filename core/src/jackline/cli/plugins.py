@@ -17,8 +17,9 @@ def plugins(as_json: output.Json = False) -> None:
     from jackline.plugins import installed_plugins  # noqa: PLC0415 - assembly, once
     from jackline.registrations import KINDS  # noqa: PLC0415
 
-    found = installed_plugins().registrations
-    targets = [target for kind in KINDS for target in found.targets(kind)]
+    plugged = installed_plugins()
+    found = plugged.registrations
+    targets = [*(target for kind in KINDS for target in found.targets(kind)), *plugged.commands()]
     failures = [failure._asdict() for failure in found.failures]
     if as_json:
         output.answer({"registered": [_told(target) for target in targets], "failures": failures})
