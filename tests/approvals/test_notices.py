@@ -75,7 +75,7 @@ def test_a_question_its_answers_and_its_end_are_told_once_each(worker, receiver,
 
 
 def test_what_is_sent_names_the_act_and_not_what_is_in_it(worker, receiver, ask, refund):
-    asked, _ = ask(refund(args={"to": "ann@example.com", "card": {"number": "4111"}, "amount": 900}), reason="over 500")
+    asked, _ = ask(refund(args={"to": "ann@example.com", "card": {"number": "plum"}, "amount": 900}), reason="over 500")
     worker.round()
     ((name, body),) = receiver.got
     assert (name, body["id"], body["approval"]) == (body["id"], name, asked.question.id)
@@ -89,7 +89,7 @@ def test_what_is_sent_names_the_act_and_not_what_is_in_it(worker, receiver, ask,
     assert (body["to"], body["needed"], body["expires"]) == (["ana", "ben"], 1, NOW + 1800)
     short = asked.question.id[:12]
     assert body["command"] == f"jackline approvals show {short}; jackline approvals approve {short}"
-    for secret in (b"ann@example.com", b"4111", b"A-1", b"u-9"):
+    for secret in (b"ann@example.com", b"plum", b"A-1", b"u-9"):
         assert secret not in receiver.bodies[0]
 
 

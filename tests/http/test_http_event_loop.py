@@ -41,11 +41,11 @@ def watched() -> Iterator[None]:
 
 
 async def test_p27_requests_block_nothing(good: Server, bad: Server, governing: Governing) -> None:
-    guard = governing(refuse_port(bad.port), replacing("http.request", "4111", "****"))
+    guard = governing(refuse_port(bad.port), replacing("http.request", "plum", "****"))
     client, session = httpx.AsyncClient(trust_env=False), aiohttp.ClientSession()
     with watched(), guard.session("job", agent="researcher"):
         for send in (client, session):
-            answer: Any = await send.post(f"{good.url}/ok?card=4111", headers={"x": "4111"})
+            answer: Any = await send.post(f"{good.url}/ok?card=plum", headers={"x": "plum"})
             assert (answer.status_code if send is client else answer.status) == 200
             if send is session:
                 await answer.read()

@@ -123,13 +123,13 @@ def test_it_is_named_like_its_journal(store, journal):
 
 def test_erasing_leaves_the_chain_and_the_writer_alone(store, journal, event):
     target = Payloads(store, Digester(), capture="full", journal=journal)
-    secret = put(target, "my card is 4111")
+    secret = put(target, "my word is plum")
     other = put(target, "harmless")
     journal.append(event(1, text=secret))
     size = files(store)[0].stat().st_size
     assert target.erase(secret) == 1
     assert files(store)[0].stat().st_size == size
-    assert b"4111" not in files(store)[0].read_bytes()
+    assert b"plum" not in files(store)[0].read_bytes()
     assert target.get(secret) == Payload(digest=secret, erased=True)
     third = put(target, "later")
     found = find_payloads(store, [secret, other, third])

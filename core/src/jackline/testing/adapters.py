@@ -204,8 +204,8 @@ class AdapterSuite(Cells):
         job = self.job(path, guards(policy), Bodies({FIND.tool: f"it is {LEAK} indeed"}))
         outcome = path.do(job)
         assert job.bodies.ran[FIND.tool] == path.times
-        assert "4111" not in outcome.words
-        assert "4111" not in str(job.bodies.sent)
+        assert "violet" not in outcome.words
+        assert "violet" not in str(job.bodies.sent)
         assert (HIDDEN if effect == "modify" else NO) in job.told[-1]
         done = [event for event in on_record(job.guard, "completed") if event.resource == FIND.tool]
         assert len(done) == path.times
@@ -226,7 +226,7 @@ class AdapterSuite(Cells):
         policy = replacing(action, LEAK, HIDDEN) if effect == "modify" else refusing(action, NO, agent=path.agent)
         job = self.job(path, guards(policy), steps=(Step(f"it is {LEAK} indeed"),))
         outcome = path.do(job)
-        assert "4111" not in outcome.words
+        assert "violet" not in outcome.words
         assert (f"it is {HIDDEN} indeed" if effect == "modify" else NO) in outcome.words
         assert len(job.bodies.sent) >= 1
         job.guard.close()
@@ -244,7 +244,7 @@ class AdapterSuite(Cells):
         held.guard.close()
         seen = "".join(held.seen)
         assert f"it is {HIDDEN} indeed" in seen
-        assert "4111" not in seen
+        assert "violet" not in seen
         flowing = self.job(path, guards(), Bodies(results), LEAKING)
         path.do(flowing)
         assert f"it is {LEAK} indeed" in "".join(flowing.seen)

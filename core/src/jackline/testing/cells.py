@@ -88,7 +88,7 @@ class Cells:
         outcome = path.do(job)
         assert isinstance(outcome.error, JacklineError), outcome.error
         assert str(outcome.error)
-        assert "4111" not in outcome.words
+        assert "violet" not in outcome.words
         assert path.action != "tool.call" or not job.bodies.ran
 
     def _not_offered(self, path: Path, row: Behaviour) -> list[list[str]]:

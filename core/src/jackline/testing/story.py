@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jackline.testing.scripted import Scripted
 
 SECRET, HIDDEN = "sesame seven", "[hidden]"
-LEAK = "4111 1111"
+LEAK = "violet river"
 PAY = Call("pay", {"order": "o-1", "amount": 40.0})
 FIND = Call("find", {"query": f"who knows {SECRET}"})
 PROMPT = f"please find who knows {SECRET}"
