@@ -45,7 +45,7 @@ EVERY_FRAMEWORK = [
 ]
 EVERY_FRAMEWORK += ["-c", "constraints/crewai-newest.txt", "-c", "constraints/llamaindex-newest.txt"]
 """All of them, in one environment: pip finds versions that go together."""
-ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "docs", "together"]]
+ELSEWHERE = [f"tests/{name}" for name in [*FRAMEWORKS, "decision_api", "docs", "mcp", "otel", "together"]]
 for pattern in ("tests/console*", "tests/transparency*"):
     ELSEWHERE += [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob(pattern))]
 """Tests that need more than the core: the sessions below run them in environments that have it."""
@@ -77,16 +77,19 @@ def require_programs(session: nox.Session, programs: dict[str, str]) -> None:
     session.run(*rights, *words, env=quietly, external=True, silent=True)
 
 
-def run_patiently(session: nox.Session, *words: str) -> None:
-    """Run tests of processes and browsers; what fails, on a machine that others load, is told and run once more."""
+def run_patiently(session: nox.Session, *words: str, under: tuple[str, ...] = ("python",)) -> None:
+    """Run tests of threads, processes and browsers; what fails, on a machine that others load, is told and run again.
+
+    A test that fails twice fails; one that fails once is listed above by pytest, and is a defect to be looked for.
+    """
     kept = f"cache_dir={Path(session.virtualenv.location).resolve() / 'failed'}"  # the settings of all keep no cache
     settings = ["-o", "addopts=", "-o", kept, "--strict-markers", "--strict-config", "-ra", "--import-mode=importlib"]
-    command = ["python", "-m", "pytest", *settings, *words, *session.posargs]
+    command = [*under, "-m", "pytest", *settings, *words, *session.posargs]
     try:
         session.run(*command)
     except CommandFailed:
         session.warn("what failed above is run once more; it counts if it fails again")
-        session.run(*command, "--last-failed")
+        session.run(*command, "--last-failed", "--last-failed-no-failures", "none")
 
 
 def install_framework(session: nox.Session, name: str, versions: str, *wanted: str, group: str = "tests") -> None:
@@ -150,7 +153,8 @@ def tests(session: nox.Session) -> None:
         session.run("python", "-m", "pytest", *session.posargs)
         return
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-n", "2", *(f"--ignore={folder}" for folder in ELSEWHERE))
+    elsewhere = [f"--ignore={folder}" for folder in ELSEWHERE]
+    run_patiently(session, "-n", "2", *elsewhere, under=("coverage", "run"))
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
 
@@ -160,7 +164,7 @@ def tests_oldest(session: nox.Session) -> None:
     """The same tests with the oldest dependencies that the core promises to work with."""
     install(session, CORE + PACKS, "-c", "constraints/core-oldest.txt")
     elsewhere = [f"--ignore={folder}" for folder in [*ELSEWHERE, "tests/architecture"]]
-    session.run("python", "-m", "pytest", "-n", "2", *elsewhere, *session.posargs)
+    run_patiently(session, "-n", "2", *elsewhere)
 
 
 @nox.session
@@ -212,9 +216,35 @@ def together(session: nox.Session) -> None:
 
 @nox.session
 def console(session: nox.Session) -> None:
-    """The console's API, stream and access: a real server, with governed agents in processes of their own beside it."""
+    """The console's and the Decision API: real servers, with governed agents in processes of their own beside them."""
     install(session, [*CORE, *PACKS, *CONSOLE], group="console")
-    run_patiently(session, "-n", "2", "tests/console")
+    run_patiently(session, "-n", "2", "tests/console", "tests/decision_api")
+
+
+@nox.session
+def mcp(session: nox.Session) -> None:
+    """The gateway: the official SDK's clients and servers on both sides of it, over stdio and HTTP, and what breaks."""
+    install(session, [*CORE, *PACKS, "adapters/mcp"], "-c", "constraints/mcp-newest.txt", group="mcp")
+    run_patiently(session, "-n", "2", "tests/mcp")
+
+
+@nox.session
+def otel(session: nox.Session) -> None:
+    """OTLP in and out: other people's instrumentations report to a real console, and what is exported is read again."""
+    install(session, [*CORE, *PACKS, "adapters/otel", *CONSOLE], "-c", "constraints/otel-newest.txt", group="otel")
+    run_patiently(session, "-n", "2", "tests/otel")
+
+
+@nox.session(name="otel-phoenix")
+def otel_phoenix(session: nox.Session) -> None:
+    """Phoenix, in an environment of its own beside this one, shows what is exported to it."""
+    install(session, [*CORE, *PACKS, "adapters/otel", *CONSOLE], "-c", "constraints/otel-newest.txt", group="otel")
+    folder = Path(session.create_tmp()).resolve() / "phoenix"
+    session.run(sys.executable, "-m", "venv", "--clear", str(folder), external=True)
+    pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    session.run(*pip, "arize-phoenix", external=True, silent=True)
+    program = {"JACKLINE_TEST_PHOENIX": str(folder / "bin" / "phoenix")}
+    session.run("python", "-m", "pytest", "tests/otel/test_phoenix.py", *session.posargs, env=program)
 
 
 @nox.session(name="console-e2e")
