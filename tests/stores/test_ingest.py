@@ -220,8 +220,8 @@ def test_only_one_ingests_and_the_other_returns_at_once(home, store):
 HOLD = """
 import sys
 from pathlib import Path
-from jackline.ingest import _only_one
-with _only_one(Path(sys.argv[1])) as alone:
+from jackline.locks import only_one
+with only_one(Path(sys.argv[1]) / "ingest.lock") as alone:
     assert alone
     print("held", flush=True)
     sys.stdin.read()

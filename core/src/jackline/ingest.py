@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,11 +11,13 @@ from jackline.journal.line import LINE_LIMIT, BrokenLineError, Chain
 from jackline.journal.reader import raw_lines
 from jackline.journal.segment import Segment, find_segments
 from jackline.journal.verify import Report, prove_opening, verify
+from jackline.locks import only_one
 from jackline.stores import Batch, Position
 from jackline.stores.fold import fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from jackline.stores import Store
@@ -67,7 +66,7 @@ def ingest(home: Path, store: Store | None = None, *, lines: int = 0) -> IngestR
     journal whose chain is broken is ingested up to there and reported. Raises StoreError where the store cannot be
     used; what the writers do is never touched.
     """
-    with _only_one(home) as alone:
+    with _alone(home) as alone:
         if not alone:
             return IngestReport(busy=True)
         if store is not None:
@@ -86,7 +85,7 @@ def rebuild(home: Path, store: Store) -> IngestReport:
 
     Raises StoreError where a journal is not what the store has seen: emptying it would forget the only proof.
     """
-    with _only_one(home) as alone:
+    with _alone(home) as alone:
         if not alone:
             return IngestReport(busy=True)
         for report in verify(home / "journals", store.heads()):
@@ -197,23 +196,13 @@ class _Ingest:
             self._batch = Batch()
 
 
-@contextmanager
-def _only_one(home: Path) -> Iterator[bool]:
-    """Hold the lock of this home, or say that another holds it; the system frees it when its holder dies."""
-    try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(home / "ingest.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreError(f"Cannot ingest in {home}: {error.strerror}. The journals are untouched") from error
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(fd)
+def _alone(home: Path) -> AbstractContextManager[bool]:
+    """The lock of this home: whether nobody else ingests."""
+
+    def refused(error: OSError) -> StoreError:
+        return StoreError(f"Cannot ingest in {home}: {error.strerror}. The journals are untouched")
+
+    return only_one(home / "ingest.lock", refused)
 
 
 def _ahead(position: Position | None, segments: list[Segment]) -> int:

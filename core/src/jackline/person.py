@@ -6,7 +6,6 @@ The command line and the console do the same through this module; only the journ
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import tempfile
@@ -28,10 +27,12 @@ from jackline.events import (
     SessionReopened,
     SessionStopped,
 )
+from jackline.locks import in_turn
 from jackline.opening import known_schemas, open_registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -205,19 +206,14 @@ class Person:
             control.reload()
         return Changed(bundle, previous, widened)
 
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _alone(self) -> AbstractContextManager[None]:
         """Of two who do something at once, the second sees what the first did, and the record's last word holds."""
         path = self.home.make().path / "people.lock"
-        try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise JacklineError(f"{path} cannot be made: {error.strerror}; nothing was changed") from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(lock)
+
+        def refused(error: OSError) -> JacklineError:
+            return JacklineError(f"{path} cannot be made: {error.strerror}; nothing was changed")
+
+        return in_turn(path, refused)
 
     def _refuse_misfit(self, question: Question, args: dict[str, Any]) -> None:
         """Arguments that the tool cannot take are not signed; the guard looks again when they are used."""

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from jackline.notices.courier import only_one
+from jackline.notices.courier import alone
 from jackline.notices.message import Counts, Tried
 from jackline.notices.outbox import Outbox
 from jackline.notices.target import EDGES, NoticeError
@@ -239,7 +239,7 @@ def _held(path: Path) -> contextlib.ExitStack | None:
     """The lock, until what is given is closed; None where another has it."""
     with contextlib.ExitStack() as stack:
         try:
-            if stack.enter_context(only_one(path)):
+            if stack.enter_context(alone(path)):
                 return stack.pop_all()
         except NoticeError as error:
             _log.warning("%s", error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import time
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jackline.approvals.files import put
 from jackline.approvals.question import DAY, ApprovalError
+from jackline.locks import only_one
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from jackline.approvals.question import Question
@@ -43,7 +43,7 @@ def prune(approvals: Approvals, now: float, keep: float = KEEP_S) -> Pruned:
     Whoever asks, answers or uses an approval meanwhile is not disturbed: what is removed could not be answered or used
     any more, and answers to it fit no later question. The journal keeps what was asked and answered.
     """
-    with _only_one(approvals.directory) as alone:
+    with _alone(approvals.directory) as alone:
         if not alone:
             return Pruned(busy=True)
         _sweep(approvals.directory)
@@ -101,19 +101,6 @@ def _remove(folder: Path, directory: Path) -> None:
         folder.parent.rmdir()
 
 
-@contextlib.contextmanager
-def _only_one(directory: Path) -> Iterator[bool]:
-    """Hold the folder's lock, or say that another holds it; the system frees it when its holder dies."""
-    if not directory.is_dir():
-        yield True
-        return
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
+def _alone(directory: Path) -> AbstractContextManager[bool]:
+    """The folder's lock: whether nobody else is at it."""
+    return only_one(directory) if directory.is_dir() else contextlib.nullcontext(enter_result=True)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import random
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from jackline.locks import only_one
 from jackline.notices import chat, webhook
 from jackline.notices.target import NoticeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from jackline.notices.message import Delivery, Message
@@ -90,21 +89,11 @@ def secret_of(target: Target) -> webhook.Secret:
         raise NoticeError(f"notify '{target.name}': {error}") from None
 
 
-@contextmanager
-def only_one(outbox: Path) -> Iterator[bool]:
-    """Hold the lock of an outbox, or say that another holds it; the system frees it when its holder dies."""
+def alone(outbox: Path) -> AbstractContextManager[bool]:
+    """The lock of an outbox: whether nobody else sends what it holds. Raises NoticeError."""
     path = outbox.with_suffix(".lock")
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise NoticeError(f"{path} cannot be opened: {error.strerror}; mend its rights") from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(descriptor)
+
+    def refused(error: OSError) -> NoticeError:
+        return NoticeError(f"{path} cannot be opened: {error.strerror}; mend its rights")
+
+    return only_one(path, refused)

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from jackline.approvals import ApprovalError, Approvals
-from jackline.notices.courier import Courier, only_one
+from jackline.notices.courier import Courier, alone
 from jackline.notices.notice import told_of
 from jackline.notices.outbox import Outbox
 from jackline.notices.target import KINDS
@@ -59,8 +59,8 @@ class Sender(Courier):
 
     def round(self) -> Round:
         """Take in what is new, then send what is due; a target that fails is left alone until the next round."""
-        with only_one(self._home.outbox) as alone:
-            if not alone:
+        with alone(self._home.outbox) as free:
+            if not free:
                 return Round(busy=True)
             outbox = Outbox(self._home.outbox, self._clock())
             try:
