@@ -83,7 +83,7 @@ def test_people_are_let_in(run, home, config):
         "ben",
     ]
     wrong = run("console", "users", "add", "eve", "--role", "king", "--password", PASSWORD, code=2)
-    assert "expected one of viewer, approver," in " ".join(wrong.stderr.split())
+    assert "expected one of reporter, viewer, approver," in " ".join(wrong.stderr.split())
     assert "10 to 1024 were expected" in run("console", "users", "add", "eve", "--password", "short", code=1).stderr
 
 
