@@ -82,7 +82,7 @@ def test_an_error_inside_lets_go_of_it(lock, tmp_path):
 @pytest.mark.parametrize("lock", [only_one, in_turn])
 def test_what_cannot_be_opened_is_said_in_the_caller_s_words(lock, tmp_path):
     (tmp_path / "file").write_text("")
-    path = tmp_path / "file" / "one.lock"
+    path = tmp_path / "file" / "sub" / "one.lock"
     with pytest.raises(NotADirectoryError), lock(path):
         pass
     words = pytest.raises(ValueError, match="no lock here: Not a directory")
