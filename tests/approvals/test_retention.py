@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jackline.approvals import KEEP_S, ApprovalError, Pruned, daily, files, prune, retention
+from jackline.locks import only_one
 
 NOW = 1_800_000_000.0
 DAY = 86400.0
@@ -141,7 +142,7 @@ def test_nobody_is_disturbed(ask, approvals, people, refund):
 
 def test_one_process_prunes_at_a_time(ask, approvals, monkeypatch):
     asked, _ = ask()
-    with retention._only_one(approvals.directory) as alone:
+    with only_one(approvals.directory) as alone:
         assert alone
         assert prune(approvals, NOW + 1e7) == Pruned(busy=True)
         assert daily(approvals, NOW + 1e7) == Pruned(busy=True)
