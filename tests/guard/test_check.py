@@ -154,6 +154,78 @@ def test_the_agent_of_a_request_made_before_the_change_is_looked_up_again(bench)
         assert guard.check(request).effect == "deny"
 
 
+def in_a_thread(step):
+    """Run a step in another thread, to its end."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(step).result(30)
+
+
+CHANGES = [{"status": "suspended"}, {"tools": {"look": "suspended"}}, {"labels": {"cleared": "no"}}]
+CLEARED = """
+jackline: 1
+policies:
+  - {name: cleared, use: rule, on: tool.call, when: "has(agent.labels.cleared)", effect: deny, reason: not cleared}
+"""
+
+
+@pytest.mark.parametrize("changes", CHANGES, ids=["agent", "tool", "label"])
+def test_a_request_of_before_a_change_that_another_thread_took_up_is_looked_up_again(bench, changes):
+    guard = bench.guard(CLEARED)
+    with guard.session(id="job", agent="support"):
+        scope = guard.scope()
+        early = [guard.request("tool.call", "look", {}, tool=tool) for tool in (None, Tool(name="look"))]
+        guard.registry.amend("support", "ann", changes)
+        guard.control.bump()
+        late = guard.request("tool.call", "look", {})
+        assert in_a_thread(lambda: guard.check(late)).effect == "deny"
+        assert [guard.check(request).effect for request in early] == ["deny", "deny"]
+        again = guard.request("tool.call", "look", {})
+        assert guard.check(again).effect == "deny"
+        guard.registry.amend(
+            "support", "ann", {"status": "active", "tools": {"look": "active"}, "labels": {"cleared": None}}
+        )
+        guard.control.bump()
+        assert in_a_thread(lambda: guard.check(guard.request("tool.call", "other", {}, scope=scope))).permitted
+        assert guard.check(again).permitted
+
+
+def test_a_change_that_is_taken_up_while_a_request_is_made_reaches_it(bench, monkeypatch):
+    """The agent was looked up before the change, and all else after another thread had taken it up."""
+    guard = bench.guard()
+    with guard.session(id="job", agent="support") as session:
+        assert guard.check(ask(guard)).permitted
+        facts = guard.registry.facts
+
+        def interrupted(agent):
+            monkeypatch.undo()
+            found = facts(agent)
+            guard.registry.amend("support", "ann", {"status": "suspended"})
+            guard.control.bump()
+            assert (
+                in_a_thread(lambda: guard.check(guard.request("tool.call", "look", {}, scope=scope))).effect == "deny"
+            )
+            return found
+
+        scope = guard.scope()
+        assert scope.session is session
+        monkeypatch.setattr(guard.registry, "facts", interrupted)
+        request = guard.request("tool.call", "look", {})
+        assert request.agent.status != "suspended"
+        assert guard.check(request).reason.startswith("agent 'support' is suspended")
+
+
+def test_the_result_of_an_act_is_judged_by_what_its_agent_is_by_then(bench):
+    guard = bench.guard(CLEARED.replace("tool.call", "tool.return"))
+    with guard.session(id="job", agent="support"):
+        request = guard.request("tool.call", "look", {})
+        assert guard.check(request).permitted
+        guard.registry.amend("support", "ann", {"labels": {"cleared": "no"}})
+        guard.control.bump()
+        late = guard.request("tool.call", "look", {})
+        assert in_a_thread(lambda: guard.check(late)).permitted
+        assert guard.returned(request, "found").effect == "deny"
+
+
 def test_observe_mode_changes_nothing_and_records_what_would_have_been(bench):
     guard = bench.guard(STOP.format(effect="halt", mode="mode: observe"))
     with guard.session(id="job") as session:

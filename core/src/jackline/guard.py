@@ -152,7 +152,7 @@ class Guard(Asking):
     ) -> Request:
         """The question about an act in `scope` (the current one where none is given). `args` must be plain data."""
         scope = scope if scope is not None else self.scope()
-        registry = self.registry
+        epoch, registry = self._epoch, self.registry  # in this order: what is asked after it is as new, or newer
         agent = registry.facts(scope.agent)
         if model is not None:
             registry.model(agent, model.name)
@@ -173,6 +173,7 @@ class Guard(Asking):
             call_id=call_id,
             facts=dict(facts) if facts else {},
             session=scope.session.facts(),
+            epoch=epoch,
         )
 
     def judges(self, request: Request) -> bool:

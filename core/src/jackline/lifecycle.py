@@ -246,14 +246,15 @@ class Lifecycle:
 
     def _current(self, request: Request) -> Active:
         """What is in force for this request, after looking whether people have changed something."""
-        if self.control.epoch != self._epoch:
+        seen = request.epoch
+        if self.control.epoch != (self._epoch if seen is None else seen):
             self._follow(request)
         if self._watcher is not None:
             self._watcher.poll(request.at)
         return self._active
 
     def _follow(self, request: Request) -> None:
-        """Somebody stopped a session, changed an agent or asked for a reload."""
+        """Since the guard looked, or the request did: a session stopped, an agent changed, a reload asked for."""
         with self._lock:
             epoch = self.control.epoch
             if epoch != self._epoch:
@@ -273,7 +274,7 @@ class Lifecycle:
         if request.model is not None and any(tool.provider for tool in request.model.tools):
             tools = (self.registry.tool(request.agent, each) if each.provider else each for each in request.model.tools)
             request.model = msgspec.structs.replace(request.model, tools=tuple(tools))
-        request.view = None
+        request.view, request.epoch = None, epoch
 
     def _obey(self, session: Session, stops: Mapping[str, Stop] | None = None) -> None:
         """Halt a session that was halted or stopped elsewhere; lift the halt that a human lifted."""

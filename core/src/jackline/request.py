@@ -138,3 +138,6 @@ class Request(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Where the values in it come from, for conditions that ask; set by the engine where a bundle has such."""
     view: dict[str, Any] | None = None
     """What conditions see, kept by `jackline.facts` once it was made."""
+    epoch: int | None = None
+    """Up to which change by people (see `jackline.control`) the registry was asked about agents and tools; None where
+    it was not asked."""
