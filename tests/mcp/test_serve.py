@@ -41,9 +41,10 @@ class Serve(Wrap):
         self.url = ""
         self.more = ""
         self.stderr = ""
+        self.server_file = SERVER
 
     def configuration(self) -> str:
-        command = f"[{sys.executable}, {SERVER}]"
+        command = f"[{sys.executable}, {self.server_file}]"
         env = f"{{RAN: {self.log}, PYTHONPATH: {os.environ.get('PYTHONPATH', '')!r}}}"
         callers = "".join(
             f"  {name}: {{token_sha256: {hashlib.sha256(token.encode()).hexdigest()}, user: u-{name}{servers}}}\n"

@@ -18,6 +18,7 @@ import json
 import os
 import signal
 import sys
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class End(Protocol):
 def decoded(frame: bytes | str) -> Message:
     """The message in a frame; raises FrameError."""
     try:
-        found = json.loads(frame, parse_constant=_no_number)
+        found = json.loads(frame, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise FrameError(f"a frame is no JSON: {error}"[:200]) from error
     if not isinstance(found, dict):
@@ -81,6 +82,13 @@ def decoded(frame: bytes | str) -> Message:
 
 def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (inf, -inf):
+        raise ValueError(f"{text[:20]} is more than a JSON number can be here")
+    return number
 
 
 def encoded(message: Message) -> bytes:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jackline_mcp.ambiguity import ambiguity
 from jackline_mcp.calls import Call
 from jackline_mcp.catalogue import Cares, Catalogue
 from jackline_mcp.enforce import GONE, INTERNAL, NO_METHOD, TIMED_OUT, error_of
@@ -73,7 +75,8 @@ class Relay:
         self._awaited: dict[Any, asyncio.Future[Message]] = {}
         self._tokens: dict[Any, Any] = {}
         self._heard: dict[Any, float] = {}
-        self._own = itertools.count(1)
+        own = f"jackline-{secrets.token_hex(8)}"
+        self._own = (f"{own}-{number}" for number in itertools.count(1))
 
     async def run(self, client: Client) -> None:
         """Serve one client: its MCP session is a session of Jackline's."""
@@ -107,7 +110,7 @@ class Relay:
 
     async def ask_own(self, method: str, params: dict[str, Any]) -> Message:
         """Ask the server something for ourselves."""
-        request = f"jackline-{next(self._own)}"
+        request = next(self._own)  # none that a client could have open, to be given its answer
         return await self.ask({"jsonrpc": "2.0", "id": request, "method": method, "params": params})
 
     async def _patiently(self, request: Any, answer: asyncio.Future[Message]) -> Message:
@@ -176,6 +179,10 @@ class Relay:
 
     async def _client_says(self, message: Message) -> None:
         method = message.get("method")
+        unclear = ambiguity(message)
+        if unclear:  # also where no answer is expected: a client that sends such a thing is to hear why nothing came
+            await self.front.send(error_of(message.get("id"), -32600, f"it is not passed on: {unclear}"))
+            return
         if method is None or "id" not in message:
             if method == "notifications/cancelled":
                 await self._cancelled(message)

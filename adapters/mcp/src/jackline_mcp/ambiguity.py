@@ -1,0 +1,58 @@
+"""What two readers of one message could take differently; it is refused, since only one of them was judged.
+
+Go's encoding/json, .NET's reader and others match keys without regard to case: where we read `method` and `args.path`,
+such a server may take `Method` and `args.Path`. A request without an id is none for us, and may be one for a server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jackline_mcp.frames import Message
+
+_MESSAGE = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+_PARAMS = frozenset({"_meta", "argument", "arguments", "context", "name", "ref", "uri"})
+"""What of a request's params is judged."""
+
+
+def ambiguity(message: Message) -> str:
+    """What of a client's message is ambiguous, in words; empty where nothing is."""
+    params = message.get("params") or {}
+    return _variant(message, _MESSAGE) or _variant(params, _PARAMS) or _twice(params) or _shape(message)
+
+
+def _variant(found: dict[str, Any], known: frozenset[str]) -> str:
+    """A key that is not one of those known, but that a reader without regard to case would take for it."""
+    for key in found:
+        if key not in known and key.casefold() in known:
+            return f"the key {key[:50]!r} may be read as '{key.casefold()}'"
+    return ""
+
+
+def _twice(params: dict[str, Any]) -> str:
+    waiting: list[Any] = [params]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, list):
+            waiting.extend(one)
+        elif isinstance(one, dict):
+            waiting.extend(one.values())
+            seen: dict[str, str] = {}
+            for key in one:
+                other = seen.setdefault(key.casefold(), key)
+                if other is not key:
+                    return f"the keys {other[:50]!r} and {key[:50]!r} may be read as one"
+    return ""
+
+
+def _shape(message: Message) -> str:
+    method = message.get("method")
+    if method is None:
+        answers = "id" in message and ("result" in message) != ("error" in message)
+        return "" if answers else "it is neither a request nor an answer: no method, and not one of result and error"
+    if "result" in message or "error" in message:
+        return "it is a request and an answer at once"
+    if "id" not in message and not method.startswith("notifications/"):
+        return f"'{method[:100]}' has no id: what is judged needs one"
+    return ""
