@@ -28,4 +28,5 @@ for line in sys.stdin:
     else:
         result = {}
     if message.get("id") is not None:
-        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+        sys.stdout.write(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}) + "\n")
+        sys.stdout.flush()
