@@ -15,7 +15,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from jackline.policy import State
-from jackline.request import Subject
+from jackline.request import Agent, Subject
 from jackline.testing.policies import Context, request
 from jackline_pii import Pii
 from jackline_pii.options import PiiOptions
@@ -59,6 +59,9 @@ def test_a_permitted_tool_and_the_final_answer_get_the_original_back(tmp_path: P
     assert answer(made, "output", {"result": f"Dear {token}"}).args == {"result": f"Dear {MAIL}"}
     assert answer(made, "tool.call", call, "web.post") is None, "another tool gets the token"
     assert answer(policy(tmp_path), "output", {"result": token}) is None
+    caller = Agent(name="support", framework="mcp", managed=False)
+    assert answer(made, "output", {"result": token}, agent=caller) is None, "it would go to a server"
+    assert MAIL not in str(answer(made, "output", {"result": MAIL}, agent=caller).args)
 
 
 def test_another_session_has_no_use_of_a_token(tmp_path: Path, key: str) -> None:

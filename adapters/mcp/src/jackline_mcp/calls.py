@@ -12,6 +12,7 @@ from jackline.request import Tool
 from jackline_mcp.enforce import INVALID, McpAct, error_of, pending, refusal, waits_said
 from jackline_mcp.frames import EndError
 from jackline_mcp.listing import learned
+from jackline_mcp.questions import INPUT, handed_out, released
 from jackline_mcp.translate import judged, token_of
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Call:
 
     async def answered(self) -> Message:
         """What the client is told."""
+        params = self.params
         try:
             how = judged(self.method, self.params)
             assert how is not None
@@ -50,6 +52,7 @@ class Call:
         if how.action == "tool.call" and not self.relay.catalogue.complete:
             await learned(self.relay, self.params)
         try:
+            await self._hand_out()
             request = self.act.built(lambda: self._request(how))
             self.act.judged(await self._decided(request))
             sent = self.act.sent(self.method, self.params)
@@ -58,7 +61,15 @@ class Call:
         except _StillPendingError as still:
             fields, text = pending(still.waiting)
             return refusal(self.message, Decision(**fields), text)
-        return await self._done({**self.message, "params": sent} if sent is not self.params else self.message)
+        return await self._done({**self.message, "params": sent} if sent is not params else self.message)
+
+    async def _hand_out(self) -> None:
+        """What the client answers to what the first try was asked; raises a Signal where the server may not have it."""
+        answers = self.params.get(INPUT)
+        if answers:
+            given = await released(self.relay, handed_out(self.relay, self.method, answers), answers)
+            if given is not answers:
+                self.params = {**self.params, INPUT: given}
 
     def _request(self, how: Judged) -> Request:
         guard, catalogue = self.relay.guard, self.relay.catalogue

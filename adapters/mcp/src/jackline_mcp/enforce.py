@@ -47,21 +47,24 @@ def error_of(request: Any, code: int, text: str, data: Any = None) -> Message:
     return {"jsonrpc": "2.0", "id": request, "error": error}
 
 
-def refusal(message: Message, decision: Decision, text: str = "") -> Message:
-    """Tell a client that an act was not permitted, or its result withheld: a model reads why and goes on.
-
-    A tool's call is answered by a result that says it is an error; of anything else the protocol has only errors.
-    """
-    text = text or describe(decision)
-    data = {
+def decided(decision: Decision) -> dict[str, Any]:
+    """A decision as data for whoever is told of it."""
+    told: dict[str, Any] = {
         "effect": decision.effect,
         "policy": decision.policy,
         "rule": decision.rule,
         "reason": decision.reason,
         "session": decision.session,
     }
-    if decision.approvals:
-        data["approvals"] = list(decision.approvals)  # type: ignore[assignment]
+    return {**told, "approvals": list(decision.approvals)} if decision.approvals else told
+
+
+def refusal(message: Message, decision: Decision, text: str = "") -> Message:
+    """Tell a client that an act was not permitted, or its result withheld: a model reads why and goes on.
+
+    A tool's call is answered by a result that says it is an error; of anything else the protocol has only errors.
+    """
+    text, data = text or describe(decision), decided(decision)
     if message["method"] != "tools/call":
         return error_of(message["id"], REFUSED, text, data)
     told = {"content": [{"type": "text", "text": text}], "isError": True, "_meta": {META: data}}

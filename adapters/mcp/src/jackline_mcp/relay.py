@@ -15,6 +15,7 @@ from jackline_mcp.catalogue import Cares, Catalogue
 from jackline_mcp.enforce import GONE, INTERNAL, NO_METHOD, TIMED_OUT, error_of
 from jackline_mcp.frames import EndError, FrameError, TooLargeError
 from jackline_mcp.listing import listed
+from jackline_mcp.questions import Questions
 from jackline_mcp.translate import JUDGED, PASSED, client_of, token_of
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Relay:
         self._heard: dict[Any, float] = {}
         own = f"jackline-{secrets.token_hex(8)}"
         self._own = (f"{own}-{number}" for number in itertools.count(1))
+        self._questions = Questions(self)
 
     async def run(self, client: Client) -> None:
         """Serve one client: its MCP session is a session of Jackline's."""
@@ -121,7 +123,9 @@ class Relay:
             done, _ = await asyncio.wait({answer}, timeout=max(0.0, left))
             if done:
                 return answer.result()
-            if self._heard.get(request, began) + self.options.silence <= loop.time():
+            if self._questions.open:
+                began = self._heard[request] = loop.time()  # it is the client that says nothing
+            elif self._heard.get(request, began) + self.options.silence <= loop.time():
                 note = {"requestId": request, "reason": "timed out"}
                 with contextlib.suppress(EndError):
                     await self.back.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": note})
@@ -169,25 +173,22 @@ class Relay:
         tasks = [*pumps, *self._calls.values()]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, self._questions.close(), return_exceptions=True)
 
     async def _from_client(self, first: Message) -> None:
         message: Message | None = first
         while message is not None:
-            await self._client_says(message)
+            unclear = ambiguity(message)
+            if unclear:  # also where no answer is expected: a client is to hear why nothing came
+                await self.front.send(error_of(message.get("id"), -32600, f"it is not passed on: {unclear}"))
+            else:
+                await self._client_says(message)
             message = await self._received()
 
     async def _client_says(self, message: Message) -> None:
         method = message.get("method")
-        unclear = ambiguity(message)
-        if unclear:  # also where no answer is expected: a client that sends such a thing is to hear why nothing came
-            await self.front.send(error_of(message.get("id"), -32600, f"it is not passed on: {unclear}"))
-            return
         if method is None or "id" not in message:
-            if method == "notifications/cancelled":
-                await self._cancelled(message)
-            else:
-                await self.back.send(message)
+            await self._client_tells(message)
             return
         request, params = message["id"], message.get("params") or {}
         if request in self._calls or request in self._passed or request in self._awaited:
@@ -209,6 +210,15 @@ class Relay:
         else:
             text = f"'{method}' is not known to this gateway, so it cannot be judged"
             await self.front.send(error_of(request, NO_METHOD, text))
+
+    async def _client_tells(self, message: Message) -> None:
+        """What a client says that asks for nothing: an answer, or a notification."""
+        if "method" not in message:
+            await self._questions.answer(message)
+        elif message["method"] == "notifications/cancelled":
+            await self._cancelled(message)
+        else:
+            await self.back.send(message)
 
     def _begin(self, message: Message, answered: Callable[[], Awaitable[Message]]) -> None:
         self._calls[message["id"]] = asyncio.create_task(self._answering(message, answered))
@@ -275,9 +285,15 @@ class Relay:
                 self._heard[about] = asyncio.get_running_loop().time()
         elif method == "notifications/tools/list_changed":
             self.catalogue.complete = False
-        elif self._calls:
-            about = next(reversed(self._calls))  # where nothing says of which, the newest that is open
-        await self.front.send(message, about)
+        else:
+            if method == "notifications/cancelled":
+                self._questions.cancelled(params)
+            if self._calls:
+                about = next(reversed(self._calls))  # where nothing says of which, the newest that is open
+        if "id" in message:
+            await self._questions.ask(message, about)
+        else:
+            await self.front.send(message, about)
 
     async def _server_answers(self, message: Message) -> None:
         request = message.get("id")

@@ -32,7 +32,8 @@ class Tokens:
     def gives_back(self, request: Request) -> bool:
         """Whether this request may have the originals."""
         if request.action == "output":
-            return self._options.output
+            # What the gateway sees an agent hand out goes to a server, not to the user.
+            return self._options.output and request.agent.framework != "mcp"
         return request.action == "tool.call" and request.resource in self._tools
 
     def session(self, request: Request) -> Session:
