@@ -333,7 +333,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """`jackline demo`: stories on real LangChain agents, and on one that nobody here built, without and with Jackline."""
+    """`jackline demo`: stories on real LangChain agents and on one of somebody else's, without and with Jackline."""
     install(session, [*CORE, *PACKS, "adapters/langchain", GATEWAY], "langchain>=1.2,<2", group="")
     session.run("jackline", "demo", *session.posargs)
 
