@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 
 import pytest
 
@@ -264,6 +265,60 @@ def test_a_permission_that_is_not_declared_is_taken_back(team, manifest, ask):
     assert {found["name"]: found["kind"] for found in answer["drift"] if found["agent"] == "support"} == {
         "crm_get": "tool_undeclared"
     }
+
+
+@pytest.fixture
+def foreign(team):
+    """`robot` asks by a client of its own, `reporter` only tells."""
+    for name, source in (("robot", "decision-api"), ("reporter", "otlp")):
+        team.registry.agent(Agent(name=name, managed=False, labels={"source": source}))
+    return team
+
+
+def test_an_owner_vouches_for_an_agent_that_asks_by_its_own_client(foreign, run, ask):
+    """Until then it may do nothing: a bundle may say otherwise of each kind."""
+    robot = foreign.registry.facts(Agent(name="robot"))
+
+    def effect():
+        with foreign.session(agent=robot):
+            foreign.check(foreign.request("tool.call", "look", {}))
+            return foreign.check(foreign.request("tool.call", "look", {})).effect
+
+    assert effect() == "deny"
+    assert re.search(r"managed +no: nobody vouches that it always asks\n", run("agents", "show", "robot").stdout)
+    told = run("agents", "set", "robot", "--managed", "--why", "its client was reviewed").stdout
+    assert told == f"robot: managed yes, by {ME}\n"
+    assert effect() == "allow"
+    assert re.search(r"managed +yes\n", run("agents", "show", "robot").stdout)
+    assert ask("agents", "list", "--where", "agent.managed && agent.name == 'robot'")["agents"]
+    assert run("agents", "set", "robot", "--unmanaged").stdout == f"robot: managed no, by {ME}\n"
+    assert effect() == "deny"
+
+
+def test_nobody_vouches_for_an_agent_that_only_reports(foreign, run, manifest, jackline_home):
+    assert re.search(r"managed +no: it only reports\n", run("agents", "show", "reporter").stdout)
+    manifest.write_text(
+        "agents:\n  - {name: robot, managed: true}\n  - {name: reporter, managed: true}\n", encoding="utf-8"
+    )
+    for words in (("set", "reporter", "--managed"), ("apply", manifest)):
+        told = run("agents", *words, code=1).stderr
+        assert told == (
+            "agent 'reporter' only reports, over OTLP: nothing of Jackline's stands before its acts, so it is not "
+            "managed; jackline.init() in its process, the gateway for its tools or the Decision API would stand before them\n"
+        )
+    assert amended(jackline_home) == []
+    assert run("agents", "set", "reporter", "--unmanaged").stdout == f"reporter: managed no, by {ME}\n"
+
+
+def test_a_manifest_vouches_too(foreign, ask, run, manifest):
+    manifest.write_text("agents:\n  - {name: robot, managed: true}\n", encoding="utf-8")
+    assert "robot: to change: managed yes\n" in run("agents", "apply", manifest, "--check", code=1).stdout
+    assert ask("agents", "apply", manifest)["changes"] == {"robot": {"managed": True}}
+    assert ask("agents", "apply", manifest)["changes"] == {}
+    run("agents", "set", "robot", "--unmanaged")
+    assert "robot: to change: managed yes\n" in run("agents", "apply", manifest, "--check", code=1).stdout
+    manifest.write_text("agents:\n  - {name: robot}\n", encoding="utf-8")
+    assert ask("agents", "apply", manifest)["changes"] == {}
 
 
 def test_a_changed_tool_is_drift_and_never_permitted_by_applying_again(team, manifest, ask):

@@ -41,7 +41,8 @@ class Agent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     environment: str = ""
     status: AgentStatus = "seen"
     managed: bool = True
-    """False for an agent that only reports (gateway, OTLP): nothing stands between it and its acts."""
+    """False for an agent that can act without Jackline: its own client asks (gateway, Decision API), or it only reports
+    (OTLP). A person may vouch for one that asks."""
 
     @property
     def key(self) -> str:

@@ -90,6 +90,7 @@ def show(
 def set_(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The agent's name.")],
+    *,
     status: Annotated[Status | None, typer.Option(help="A suspended or retired agent may do nothing.")] = None,
     team: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
     environment: Annotated[str | None, typer.Option(help="Where it runs.")] = None,
@@ -102,6 +103,10 @@ def set_(
     forbid: Annotated[list[str] | None, typer.Option(help="A tool whose permission is taken back.")] = None,
     suspend: Annotated[list[str] | None, typer.Option(help="A tool to take from it, whatever is permitted.")] = None,
     resume: Annotated[list[str] | None, typer.Option(help="A suspended tool that it may use again.")] = None,
+    managed: Annotated[
+        bool | None,
+        typer.Option("--managed/--unmanaged", help="Whether its owner vouches that every act of it is asked about."),
+    ] = None,
     why: Annotated[str, typer.Option(help="The reason, for the record.")] = "",
     as_json: output.Json = False,
 ) -> None:
@@ -110,13 +115,15 @@ def set_(
     For example: jackline agents set support --permit crm_export --why "reviewed in PR 12"
     """
     changes: dict[str, Any] = {"status": status.value if status is not None else None}
-    changes |= {"team": team, "environment": environment, "labels": _labels(label or ())}
+    changes |= {"managed": managed, "team": team, "environment": environment, "labels": _labels(label or ())}
     changes |= {"permit": _permits(permit or ()), "forbid": list(forbid or ())}
     changes |= {"tools": dict.fromkeys(suspend or (), "suspended") | dict.fromkeys(resume or (), "active")}
     changes = {key: value for key, value in changes.items() if value not in (None, {}, [])}
     if not changes:
         raise typer.BadParameter("say what to change, such as --status active or --permit TOOL")
     agent = inventory.named(inventory.agents(ctx.obj, None), name)
+    if managed:
+        inventory.require_asking(state.registry(ctx.obj).entries.get(agent.name))
     _require_tools(agent, [name for key in ("permit", "forbid", "tools") for name in changes.get(key, ())])
     who = amend(ctx.obj, agent.name, changes, why)
     if as_json:
@@ -191,6 +198,8 @@ def changes_said(changes: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
         return " ".join(_pair(key, item) for key, item in value.items())
     return " ".join(value) if isinstance(value, list) else str(value)
@@ -228,7 +237,7 @@ def _show_agent(agent: AgentView) -> None:
     labels = " ".join(f"{key}={value}" for key, value in sorted(newest.labels.items()))
     facts = [
         ("status", status_text(newest.status)),
-        ("managed", "yes" if newest.managed else "no: it only reports"),
+        ("managed", inventory.managed_text(newest)),
         ("team", newest.team),
         ("environment", newest.environment),
         ("labels", labels),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from jackline.cli import output, state
+from jackline.cli import inventory, output, state
 from jackline.cli.agents import amend, changes_said
 from jackline.cli.bundles import refuse
 from jackline.errors import BundleError
@@ -34,6 +34,9 @@ def apply(
     except BundleError as error:
         raise refuse(file, error, as_json=as_json) from None
     entries = state.registry(ctx.obj).entries
+    for agent in manifest.agents:
+        if agent.managed:
+            inventory.require_asking(entries.get(agent.name))
     wanted = {agent.name: manifests.changes(agent, entries.get(agent.name)) for agent in manifest.agents}
     wanted = {name: changes for name, changes in wanted.items() if changes}
     if wanted and not check:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from jackline.stores import AgentRow, Store, ToolRow, UsageRow
 
 
+_REPORTED = "otlp"
+"""The label `source` of agents of which is only told, after their acts."""
+
+
 class ToolView(NamedTuple):
     """One tool of an agent, over its versions. Times are Unix seconds."""
 
@@ -80,6 +84,26 @@ def named(found: Sequence[AgentView], name: str) -> AgentView:
             return agent
     hint = nearest(name, [agent.name for agent in found]) or "no agent was seen yet"
     raise JacklineError(f"unknown agent '{name}'; {hint}")
+
+
+def managed_text(agent: Agent) -> str:
+    """Whether an agent is managed, for people."""
+    if agent.managed:
+        return "yes"
+    return (
+        "no: it only reports" if agent.labels.get("source") == _REPORTED else "no: nobody vouches that it always asks"
+    )
+
+
+def require_asking(entry: Entry | None) -> None:
+    """Raises JacklineError where an agent only reports: no word of a person's makes it ask."""
+    versions = entry.versions.values() if entry is not None else ()
+    if entry and versions and all(not one.managed and one.labels.get("source") == _REPORTED for one in versions):
+        raise JacklineError(
+            f"agent '{entry.name}' only reports, over OTLP: nothing of Jackline's stands before its acts, so it is "
+            "not managed; jackline.init() in its process, the gateway for its tools or the Decision API would "
+            "stand before them"
+        )
 
 
 def _view(entry: Entry, rows: Sequence[AgentRow], usage: Mapping[str, UsageRow]) -> AgentView:

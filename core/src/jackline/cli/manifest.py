@@ -42,6 +42,8 @@ class DeclaredAgent(Options):
 
     name: _Name
     status: AgentStatus | None = None
+    managed: bool | None = None
+    """Its owner vouches that every act of it is asked about."""
     team: str | None = None
     environment: str | None = None
     labels: dict[str, str] | None = None
@@ -100,7 +102,7 @@ def _twice(document: Any, place: int, agent: DeclaredAgent) -> Iterator[Problem]
 def changes(declared: DeclaredAgent, entry: Entry | None) -> dict[str, Any]:
     """What to amend so that the registry says what the manifest says; empty where it does."""
     amended = entry.amended if entry is not None else {}
-    wanted = {key: getattr(declared, key) for key in ("status", "team", "environment")}
+    wanted = {key: getattr(declared, key) for key in ("status", "managed", "team", "environment")}
     found = {key: value for key, value in wanted.items() if value is not None and amended.get(key) != value}
     if declared.labels is not None:
         before = {key: value for key, value in amended.get("labels", {}).items() if value is not None}

@@ -49,7 +49,7 @@ AGENT = t.record(
         "environment": Field(t.STRING, "where it runs"),
         "status": Field(t.one_of(*get_args(AgentStatus)), f"in the registry: {', '.join(get_args(AgentStatus))}"),
         "key": Field(t.STRING, "name, or name@version"),
-        "managed": Field(t.BOOL, "false for an agent that only reports"),
+        "managed": Field(t.BOOL, "false for an agent that could act without asking, or that only reports"),
         "labels": Field(_LABELS, "labels given in the registry"),
     },
 )
