@@ -195,6 +195,8 @@ class Posts:
                 why = relay.ended or why
         except EndError as error:
             why = f"the server '{server}': {error}"
+        except ExceptionGroup as errors:  # of the SDK's tasks: nobody listens at the address, or it broke off
+            why = f"the server '{server}': {errors.exceptions[0]}"
         finally:
             self._all.discard(lent)
             with contextlib.suppress(ValueError):

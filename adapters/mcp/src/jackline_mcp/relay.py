@@ -146,6 +146,8 @@ class Relay:
             asyncio.create_task(self._from_client(first), name="front"),
             asyncio.create_task(self._from_server(), name="back"),
         }
+        for pump in pumps:  # asyncio would tell of what failed where this task is cancelled before it looks
+            pump.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         try:
             done, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
             ended = next(iter(done))
