@@ -82,7 +82,7 @@ def test_an_alert_is_in_the_mail_and_at_the_webhook_within_two_seconds(up, agent
     (item,) = until(lambda: [one for one in client.get("/alerts").json()["items"] if len(one["sent"]) == 2], "its row")
     assert {one["channel"]: one["ok"] for one in item["sent"]} == {"hook": True, "mail": True}
     metrics = client.get(f"{running.base}/metrics").text
-    assert 'jackline_alerts_firing{rule="denials",severity="critical"} 1.0' in metrics
+    assert 'jackline_alerts_firing{reported="no",rule="denials",severity="critical"} 1.0' in metrics
     assert 'jackline_alert_deliveries_waiting{channel="hook"} 0.0' in metrics
     assert (len(receiver.got), len(mails.got), name) == (1, 1, body["id"])
 

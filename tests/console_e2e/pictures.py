@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "console"))
 
 import e2e_world
+from addresses import HELD, PAGES
 from console_harness import Running, until
 from playwright.sync_api import expect, sync_playwright
 
@@ -23,44 +24,15 @@ DESK = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 WORKED_S = 45
 """How long the live sessions have run when their picture is taken."""
-PAGES = {
-    "live": "/",
-    "sessions": "/sessions",
-    "trace": "/sessions/ticket-44?span={denied}",
-    "study": "/sessions/study-57",
-    "long": "/sessions/long",
-    "graph": "/sessions/study-57?tab=graph",
-    "replay": "/sessions/study-57?replay=1",
-    "agents": "/agents",
-    "agent": "/agents/support",
-    "query": "/agents?where=agent.team == 'care' %26%26 'customer-data' in agent.labels",
-    "approvals": "/approvals/{approval}",
-    "inbox": "/approvals",
-    "asked": "/approvals?state=all",
-    "policies": "/policies",
-    "bundle": "/policies?tab=edit",
-    "revisions": "/policies?tab=revisions",
-    "alerts": "/alerts",
-    "history": "/alerts?tab=history",
-    "rules": "/alerts?tab=rules",
-    "silences": "/alerts?tab=silences",
-    "channels": "/alerts?tab=channels",
-    "costs": "/costs",
-    "costs-model": "/costs?by=model&time=day",
-    "access": "/access",
-    "nowhere": "/sessions/ffffffff",
-}
 PAST = ("costs",)
 """Pages whose picture is of the week alone."""
-HELD = ("live", "alerts", "inbox", "approvals", "trace", "agents")
-"""Pages that people open on a phone."""
 SHOWN = {
     "live-light": "live",
-    "trace-dark": "trace",
+    "step-dark": "trace",
     "alerts-dark": "alerts",
     "agents-light": "agents",
-    "approvals-light": "approvals",
-    "approvals-phone-dark": "approvals-phone",
+    "approval-light": "approvals",
+    "approval-phone-dark": "approvals-phone",
     "bundle-dark": "policies",
     "costs-light": "costs",
 }

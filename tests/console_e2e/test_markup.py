@@ -8,34 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 import yaml
 from console_harness import until
-from e2e_world import visible
+from markup import CORPUS, FOUND, GO, TEXTS, one_line, shown
 from playwright.sync_api import expect
 
 import jackline
 from jackline.request import Agent, Tool
 
-CORPUS = json.loads((Path(__file__).parent / "markup.json").read_text(encoding="utf-8"))
-TEXTS = list(CORPUS.values())
 QUOTED = '"'
 TALL = {"width": 1440, "height": 6400}
-GO = "(path) => { history.pushState(null, '', path); dispatchEvent(new PopStateEvent('popstate')); }"
-"""To another page of this one without loading it anew, as its links do."""
-FOUND = """() => [
-  window.ran === undefined ? '' : `ran ${window.ran}`,
-  ({}).ran === undefined ? '' : 'a prototype was changed',
-  ...[...document.querySelectorAll('body *')].flatMap((one) => [
-    ['SCRIPT', 'IFRAME', 'IMG', 'STYLE', 'LINK', 'META', 'BASE', 'OBJECT', 'EMBED', 'VIDEO', 'AUDIO', 'MARQUEE'].includes(one.tagName) ? one.outerHTML : '',
-    ...[...one.attributes].map((had) => (/^on/i.test(had.name) ? one.outerHTML : '')),
-    one.tagName === 'A' && one.href && !/^http:\\/\\/127\\.0\\.0\\.1:/.test(one.href) ? one.href : '',
-  ]),
-].filter(Boolean)"""
-"""What must not be there: signs that something ran, elements that the page has none of, handlers, links elsewhere."""
 
 
 def bundle(text):
@@ -121,17 +106,6 @@ def listed(client, route):
         cursor = answer["next"]
         if not cursor:
             return found
-
-
-def shown(page, path):
-    """Wait until a page is there; fail where anything of it is more than text."""
-    expect(page.locator("h1").first).to_be_visible()
-    expect(page.locator(".shade")).to_have_count(0)
-    assert page.evaluate(FOUND) == [], path
-
-
-def one_line(text):
-    return " ".join(visible(text).split())
 
 
 def test_every_list_shows_them_as_text(open_page, spoiled):

@@ -10,37 +10,13 @@ from pathlib import Path
 
 import e2e_world
 import pytest
+from addresses import HELD, PAGES
 from console_harness import program, until
 from e2e_world import visible
 from playwright.sync_api import expect
 
 import jackline_console
 
-PAGES = {
-    "live": "/",
-    "sessions": "/sessions",
-    "trace": "/sessions/ticket-44",
-    "long": "/sessions/long",
-    "graph": "/sessions/study-57?tab=graph",
-    "replay": "/sessions/study-57?replay=1",
-    "agents": "/agents",
-    "agent": "/agents/support",
-    "step": "/sessions/ticket-44?span={denied}",
-    "approvals": "/approvals",
-    "approval": "/approvals/{approval}",
-    "asked": "/approvals?state=all",
-    "policies": "/policies",
-    "bundle": "/policies?tab=edit",
-    "revisions": "/policies?tab=revisions",
-    "alerts": "/alerts",
-    "history": "/alerts?tab=history",
-    "rules": "/alerts?tab=rules",
-    "silences": "/alerts?tab=silences",
-    "channels": "/alerts?tab=channels",
-    "costs": "/costs",
-    "access": "/access",
-    "nowhere": "/sessions/ffffffff",
-}
 SERIOUS = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
   .filter((one) => ['serious', 'critical'].includes(one.impact))
   .map((one) => `${one.id}: ${one.nodes.slice(0, 3).map((node) => node.html).join(' | ')}`)"""
@@ -104,7 +80,7 @@ def test_no_serious_fault_where_nobody_is_logged_in(scheme, open_page, axe, shot
     assert faults(page, axe) == []
 
 
-@pytest.mark.parametrize("name", ["live", "trace", "approvals", "approval", "agents", "alerts", "costs"])
+@pytest.mark.parametrize("name", HELD)
 def test_a_phone_shows_no_more_than_its_width(name, open_page, places, axe, shot):
     path = PAGES[name].format(**places)
     page = open_page(path, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)

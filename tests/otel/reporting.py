@@ -15,10 +15,12 @@ from jackline.home import Home
 from jackline.ingest import ingest
 from jackline_console.access.users import Users
 from jackline_console.app import create_app
+from jackline_console.otlp.intake import trace_session
 from jackline_console.settings import Settings
 
 PROTOBUF = "application/x-protobuf"
 TRACE = "5b8efff798038103d269b633813fc60c"
+SESSION = trace_session(TRACE)
 NOW = time.time()
 
 

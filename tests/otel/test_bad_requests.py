@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from reporting import PROTOBUF, TRACE, Desk, attributes, request, span
+from reporting import PROTOBUF, SESSION, TRACE, Desk, attributes, request, span
 
 from jackline_console.otlp import bodies
 
@@ -111,7 +111,7 @@ def test_json_is_taken_as_otlp_writes_it(desk):
     body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [told]}]}]}).encode()
     answer = desk.send(body, **{"Content-Type": "application/json"})
     assert (answer.status_code, answer.json(), answer.headers["content-type"]) == (200, {}, "application/json")
-    (step,) = desk.store.spans(TRACE)
+    (step,) = desk.store.spans(SESSION)
     assert (step.span, step.input_tokens, step.agent) == ("eee19b7ec3c1b174", 12, "unknown_service")
     told["traceId"] = "not hex"
     body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [told]}]}]}).encode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric, ResourceMetrics, ScopeMetrics
-from reporting import TRACE, Desk, request, span
+from reporting import SESSION, Desk, request, span
 
 import jackline
 from jackline.events import Usage
@@ -79,7 +79,7 @@ def test_a_model_call_is_the_same_in_every_convention(desk, told):
     session = only(desk.store.sessions())
     usage = Usage(input=1000, output=50, cache_read=100)
     cost = load_prices(desk.home).cost("gpt-4o-mini-2024-07-18", "openai", usage, session.started)
-    assert (session.session, session.state) == (TRACE, "ended")
+    assert (session.session, session.state) == (SESSION, "ended")
     assert (session.cost_micro_usd, session.unpriced, session.model_calls) == (cost.micro_usd, 0, 1)
     step = only(desk.store.spans(session.session))
     assert (step.kind, step.name, step.model) == ("model.call", "gpt-4o-mini", "gpt-4o-mini-2024-07-18")
@@ -118,7 +118,7 @@ def test_p65_a_real_model_provider_and_arguments(desk):
         span(4, TOOL | {"traceloop.entity.input": '{"input_str": "", "inputs": {"a": 1, "b": 2}}'}),
         span(5, bare | {"gen_ai.usage.input_tokens": 5}),
     )
-    found = steps(desk, TRACE)
+    found = steps(desk, SESSION)
     assert found["0000000000000001"].name == "gpt-4o-mini"
     assert found["0000000000000001"].cost_micro_usd > 0
     digests = {found[f"000000000000000{number}"].args for number in (2, 3, 4)}
@@ -165,14 +165,14 @@ def test_a_run_reported_after_what_it_holds_is_still_above_it(desk):
     desk.report(span(3, NEW, parent=2, at=0.5))
     desk.report(span(2, {"openinference.span.kind": "CHAIN"}, parent=1, at=0.4, name="graph"))
     desk.report(span(1, AGENT, took=9.0))
-    found = steps(desk, TRACE)
+    found = steps(desk, SESSION)
     assert (found["0000000000000003"].parent, found["0000000000000002"].parent) == (
         "0000000000000002",
         "0000000000000001",
     )
     assert found["0000000000000002"].kind == "run"
     session = only(desk.store.sessions())
-    assert (session.session, session.external_id, session.state) == (TRACE, "c-1", "ended")
+    assert (session.session, session.external_id, session.state) == (SESSION, "c-1", "ended")
 
 
 def test_one_call_that_two_instrumentations_report_counts_once(desk):
@@ -250,7 +250,7 @@ def test_what_cannot_be_written_is_taken_when_it_is_sent_again(desk, monkeypatch
     assert answer.status_code in (500, 503, 507)
     monkeypatch.setattr(intake, "write", write)
     desk.report(span(1, NEW), span(2, NEW, at=1.0))
-    assert next(row for row in desk.store.sessions() if row.session == TRACE).input_tokens == 2000
+    assert next(row for row in desk.store.sessions() if row.session == SESSION).input_tokens == 2000
 
 
 def test_alerts_and_the_registry_s_page_tell_them_apart(desk):
@@ -266,3 +266,81 @@ def test_costs_tell_them_apart(desk):
     ask = {"by": "managed,agent", "since": 0}
     rows = desk.client.get("/api/v1/costs", params=ask, headers=desk.headers("viewer")).json()["items"]
     assert [(row["key"], row["cost_micro_usd"]) for row in rows] == [({"managed": "no", "agent": "shop"}, spent)]
+
+
+def test_whoever_reports_cannot_write_into_a_governed_session(desk, tmp_path):
+    """A trace's id is the reporter's choice: that of a governed session is not its session."""
+    (tmp_path / "jackline.yaml").write_text("jackline: 1\npolicies: []\n", encoding="utf-8")
+    with jackline.Guard.load(tmp_path / "jackline.yaml", home=desk.home.path, application="desk") as guard:
+        with guard.session(id="job-1") as governed:
+            request = guard.request("tool.call", "look", {})
+            guard.complete(request, guard.require(request), "x")
+        desk.report(span(1, AGENT | {"gen_ai.conversation.id": ""}, trace=governed.id), span(2, NEW, 1, governed.id))
+        rows = {row.session: row for row in desk.store.sessions()}
+    assert (rows[governed.id].namespace, rows[governed.id].model_calls, rows[governed.id].agents) == (
+        "default",
+        0,
+        ("desk",),
+    )
+    other = next(row for row in rows.values() if row.session != governed.id)
+    assert (other.namespace, other.external_id, other.model_calls) == ("otlp", governed.id, 1)
+
+
+def test_a_guard_cannot_call_its_sessions_reported(tmp_path):
+    with pytest.raises(jackline.errors.JacklineError, match="namespace 'otlp' is for sessions that are only reported"):
+        jackline.Guard(home=tmp_path / "home", namespace="otlp")
+
+
+@pytest.mark.parametrize("route", ["stop", "pause"])
+def test_a_reported_session_cannot_be_held_and_the_answer_says_why(desk, route):
+    desk.report(span(1, AGENT, took=1.0), span(2, NEW, parent=1))
+    session = only(desk.store.sessions()).session
+    answer = desk.client.post(
+        f"/api/v1/sessions/{session}/{route}", json={"why": "enough"}, headers=desk.headers("operator")
+    )
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (409, "urn:jackline:problem:reported")
+    assert problem["detail"].startswith(f"session '{session}' is only reported, over OTLP: nothing of Jackline's")
+    assert problem["hint"].startswith("jackline.init() in its process")
+    assert not desk.store.audits(("session_stopped",))
+
+
+def test_a_reported_agent_can_be_described_but_not_held(desk):
+    desk.report(span(1, AGENT), span(3, TOOL, parent=1))
+    assert desk.store.sessions()
+    operator = desk.headers("operator")
+
+    def patch(**given):
+        return desk.client.patch("/api/v1/agents/buyer", json={"why": "w", **given}, headers=operator).status_code
+
+    assert [patch(status="active", team="shop"), patch(status="suspended"), patch(permit={"add": "*"})] == [
+        200,
+        409,
+        409,
+    ]
+    for act in ("suspend", "tools/add/suspend", "tools/add/resume"):
+        assert desk.client.post(f"/api/v1/agents/buyer/{act}", json={"why": "w"}, headers=operator).status_code == 409
+    view = desk.client.get("/api/v1/agents/buyer", headers=operator).json()
+    assert (view["status"], view["team"], view["managed"], view["reported"]) == ("active", "shop", False, True)
+
+
+def test_sessions_are_told_apart(desk):
+    desk.report(span(1, NEW))
+    assert desk.store.sessions()
+    asked = {
+        said: desk.client.get("/api/v1/sessions", params={"reported": said}, headers=desk.headers("viewer")).json()
+        for said in ("true", "false")
+    }
+    assert [row["reported"] for row in asked["true"]["items"]] == [True]
+    assert asked["false"]["items"] == []
+
+
+def test_an_agent_that_is_judged_at_a_boundary_keeps_its_name(desk):
+    """Unmanaged is not reported: what asks the Decision API or passes the gateway is judged there."""
+    registry = Registry(desk.home.registry, lambda _event: None, lambda: 1.0)
+    registry.agent(Agent(name="buyer", version="7", managed=False, labels={"source": "decision-api"}))
+    desk.report(span(1, AGENT), **{"service.version": "7"})
+    assert only(desk.store.sessions()).agents == ("buyer (reported)@7",)
+    viewer = desk.headers("viewer")
+    views = {one["name"]: one for one in desk.client.get("/api/v1/agents", headers=viewer).json()["items"]}
+    assert {name: one["reported"] for name, one in views.items()} == {"buyer": False, "buyer (reported)": True}

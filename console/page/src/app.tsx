@@ -6,7 +6,7 @@ import { get, me } from "./api/client";
 import type { Me, Summary } from "./api/types";
 import { Frame, useKeys } from "./frame/frame";
 import { KeysDialog } from "./frame/keys";
-import { Login } from "./frame/login";
+import { Login, OnlySends } from "./frame/login";
 import { Title } from "./frame/title";
 import { Empty, Loading, Trouble } from "./parts/basics";
 import { Notices } from "./parts/notices";
@@ -48,6 +48,7 @@ export function App() {
   }, []);
   if (state === "asking") return <Loading />;
   if (state !== "ready") return <Trouble problem={state} again={ask} />;
+  if (person?.role === "reporter") return <OnlySends name={person.name} />;
   return person ? <Inside key={person.name} /> : <Login />;
 }
 

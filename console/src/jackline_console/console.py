@@ -30,6 +30,7 @@ from jackline_console.otlp.intake import Intake
 from jackline_console.otlp.lines import Lines
 from jackline_console.problems import unknown
 from jackline_console.questions import Questions
+from jackline_console.reported import Subjects
 from jackline_console.tail import Tail
 
 if TYPE_CHECKING:
@@ -65,8 +66,15 @@ class Console:
         self.tail = Tail(self.home, self.store, self.live, ingesting=settings.ingest, clock=clock)
         self.silences = Silences(self.store)  # after the tail: what comes in from here on is told to both
         self.channels = Channels(self.home, self.bundles.targets, clock=clock)
+        self.subjects = Subjects(self.home, self.store)
         self.alerts = Alerts(
-            self.home, self.store, self.silences, rules=self._rules_now, delivery=self.channels, clock=clock
+            self.home,
+            self.store,
+            self.silences,
+            rules=self._rules_now,
+            delivery=self.channels,
+            reported=self.subjects.reported,
+            clock=clock,
         )
         self.live.alerts = self.alerts
         self.tail.silences = self.silences

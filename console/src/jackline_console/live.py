@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jackline.cli.live import LiveSessions, session_facts
+from jackline.cli.live import LiveSessions
+from jackline.cli.live import session_facts as known_facts
+from jackline_console.reported import NAMESPACE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jackline.control import Stop
     from jackline.stores import SessionRow
     from jackline_console.alerts.alerter import Alerts
 
-__all__ = ["Live", "session_facts"]
+
+def session_facts(row: SessionRow, stop: Stop | None) -> dict[str, Any]:
+    """A session as `Session` has it."""
+    return known_facts(row, stop) | {"reported": row.namespace == NAMESPACE}
 
 
 class Live(LiveSessions):
@@ -31,4 +37,7 @@ class Live(LiveSessions):
         for row in self.store.alerts(open_only=True) if self.alerts.running else ():
             told = {"alert": row.alert, "rule": row.rule, "severity": row.severity, "state": row.state}
             found.setdefault(row.group.get("session", ""), []).append(told)
-        return [facts | {"alerts": found.get(facts["session"], [])} for facts in super().told(rows)]
+        return [
+            facts | {"alerts": found.get(facts["session"], []), "reported": facts["namespace"] == NAMESPACE}
+            for facts in super().told(rows)
+        ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,7 @@ SERIES = 500
 """Series of one family that are told apart."""
 HISTOGRAMS = 200
 """The same of a histogram, whose series are 17 each."""
+_ALERTS = 100_000
 _USAGE = "gen_ai_client_inference_usage"
 _TOKENS = {
     "input_tokens": ("input_tokens", "Tokens sent, cached ones included"),
@@ -139,9 +140,14 @@ class Metrics:
     def _alerts(self) -> Iterator[Metric]:
         here = self._here
         rules = here.alert_rules() if here.alerts.running else ()
-        counts = {(rule.name, rule.severity): 0 for rule in rules} | here.store.open_alerts()
+        rows = here.store.alerts(open_only=True, limit=_ALERTS)
+        reported = here.subjects.reported(row.group for row in rows)
+        counts = Counter({(rule.name, rule.severity, "no"): 0 for rule in rules})
+        for row, only in zip(rows, reported, strict=True):
+            counts[row.rule, row.severity, "yes" if only else "no"] += 1
         open_ = self._bounds["alerts"].sums((key, (float(count),)) for key, count in counts.items())
-        fires = GaugeMetricFamily("jackline_alerts_firing", "Alerts that are not over", labels=["rule", "severity"])
+        labels = ["rule", "severity", "reported"]
+        fires = GaugeMetricFamily("jackline_alerts_firing", "Alerts that are not over", labels=labels)
         for key, (count,) in open_.items():
             fires.add_metric(key, count)
         yield fires

@@ -8,6 +8,7 @@ from jackline.cli import inventory
 from jackline.cli.manifest import DeclaredAgent, Manifest, drift
 from jackline.opening import open_registry
 from jackline_console.models.agents import AgentView, Drift, Recent, ToolView, Version
+from jackline_console.reported import is_reported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,6 +48,7 @@ class Roster:
             name=agent.name,
             status=newest.status,
             managed=newest.managed,
+            reported=is_reported(entry),
             team=newest.team,
             environment=newest.environment,
             labels=dict(newest.labels),
@@ -66,6 +68,8 @@ class Roster:
     def _policies(self, agent: Known) -> list[str] | None:
         if self._bundle is None:
             return None
+        if is_reported(self.entries[agent.name]):
+            return []  # whatever selects it, nothing of it is decided
         return [entry.name for entry in self._bundle.entries if any(map(entry.selects, agent.versions))]
 
     def _recent(self, agent: Known) -> Recent:

@@ -35,7 +35,7 @@ from jackline.ledger import Ledger
 from jackline.opening import history, load_prices
 from jackline.recorder import Recorder
 from jackline.registry import Registry
-from jackline.session import CARRIER, Halt, Scope, Session, subject_of
+from jackline.session import CARRIER, REPORTED, Halt, Scope, Session, subject_of
 from jackline.sessions import Sessions
 from jackline.workers import Workers
 
@@ -100,6 +100,10 @@ class Lifecycle:
         changes, it is loaded and put in force. `idle`: seconds without an act after which a session that a framework
         named (a thread's) has ended; the next act of it starts it again.
         """
+        if namespace == REPORTED:
+            raise JacklineError(
+                f"namespace '{REPORTED}' is for sessions that are only reported; choose another one"
+            )
         self.home = Home(home).make()
         self.clock = clock
         self.application = application or _this_program()

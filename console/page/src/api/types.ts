@@ -86,6 +86,8 @@ export interface Session {
   user: string;
   application: string;
   namespace: string;
+  /** Told over OTLP after the acts: nothing judged them, and nothing here can hold them. */
+  reported: boolean;
   labels: Record<string, string>;
   state: "running" | "open" | "ended" | "halted" | "crashed";
   agents: string[];

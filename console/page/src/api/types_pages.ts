@@ -23,6 +23,8 @@ export interface AgentView {
   name: string;
   status: "seen" | "active" | "suspended" | "retired";
   managed: boolean;
+  /** Seen by what it reports alone. */
+  reported: boolean;
   team: string;
   environment: string;
   labels: Record<string, string>;
@@ -192,6 +194,7 @@ export interface Alert {
   severity: Severity;
   state: "warning" | "firing" | "resolved" | "no_data";
   group: { agent?: string; session?: string; tool?: string };
+  reported: boolean;
   value: number | null;
   threshold: number | null;
   unit: string;

@@ -88,3 +88,24 @@ function Password() {
     </form>
   );
 }
+
+/** Who may send telemetry sees nothing of what others sent. */
+export function OnlySends({ name }: { name: string }) {
+  return (
+    <main class="login">
+      <div class="login-card">
+        <p class="brand">
+          <Mark />
+          <span>Jackline</span>
+        </p>
+        <div class="advice">
+          <h1>There is nothing to see for a reporter</h1>
+          <p>
+            {name} has the role <code>reporter</code>: it sends telemetry to this console, over OTLP, and sees nothing. An admin can give another role.
+          </p>
+        </div>
+        <Button onClick={() => void post("/logout").finally(() => me.set(null))}>Log out</Button>
+      </div>
+    </main>
+  );
+}

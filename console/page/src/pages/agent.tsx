@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { get, may, patch, segment } from "../api/client";
 import type { AgentView, ToolView } from "../api/types_pages";
-import { Button, Empty, Facts, Loading, Pill, StatePill, Trouble, When } from "../parts/basics";
+import { Button, Empty, Facts, Loading, Pill, Reported, StatePill, Trouble, When } from "../parts/basics";
 import { doing } from "../parts/notices";
 import { askWhy } from "../parts/why";
 import { count, moneyWith, percent, short } from "../format";
@@ -16,7 +16,7 @@ export function AgentPage({ name }: { name: string }) {
   const agent = loaded.data;
   return (
     <>
-      <Title text={name} back="/agents" pill={agent ? agent.status === "seen" ? <Pill tone="warn">unregistered</Pill> : <StatePill state={agent.status} /> : null}>
+      <Title text={name} back="/agents" pill={agent ? <Standing agent={agent} /> : null}>
         {agent && may("operator") ? <Acts agent={agent} /> : null}
       </Title>
       {loaded.problem ? <Trouble problem={loaded.problem} again={loaded.again} /> : null}
@@ -25,10 +25,19 @@ export function AgentPage({ name }: { name: string }) {
   );
 }
 
+function Standing({ agent }: { agent: AgentView }) {
+  return (
+    <>
+      {agent.status === "seen" ? <Pill tone="warn">unregistered</Pill> : <StatePill state={agent.status} />}
+      {agent.reported ? <Reported /> : null}
+    </>
+  );
+}
+
 function Acts({ agent }: { agent: AgentView }) {
   const address = `/agents/${segment(agent.name)}`;
   const register = async () => {
-    const why = await askWhy({ title: `Register ${agent.name}`, text: "Its status becomes active; what it does now is permitted by the registry as far as its tools are.", action: "Register" });
+    const why = await askWhy({ title: `Register ${agent.name}`, text: agent.reported ? "Its status becomes active. What it does is only reported all the same: nothing of it is judged." : "Its status becomes active; what it does now is permitted by the registry as far as its tools are.", action: "Register" });
     if (why !== null) await doing(patch(address, { why, status: "active" }), `${agent.name} is registered`);
   };
   return (
@@ -41,7 +50,7 @@ function Acts({ agent }: { agent: AgentView }) {
         <Button kind="main" icon="play" onClick={() => void act(`${address}/resume`, `Resume ${agent.name}`, "It may act again, in every process of this host.", "Resume", `${agent.name} may act again`)}>
           Resume
         </Button>
-      ) : (
+      ) : agent.reported ? null : (
         <Button kind="danger" icon="pause" onClick={() => void act(`${address}/suspend`, `Suspend ${agent.name}`, "From its next request on it may do nothing, in every process of this host.", "Suspend", `${agent.name} is suspended`, true)}>
           Suspend
         </Button>
@@ -53,6 +62,11 @@ function Acts({ agent }: { agent: AgentView }) {
 function Shown({ agent }: { agent: AgentView }) {
   return (
     <>
+      {agent.reported ? (
+        <p class="banner told">
+          It only reports, over OTLP: nothing of Jackline's stands before its acts, so it cannot be stopped, suspended, or kept from a tool here. <code>jackline.init()</code> in its process, the gateway for its tools, or the Decision API would stand before them.
+        </p>
+      ) : null}
       <div class="cards">
         <section class="card">
           <h2>What people say of it</h2>
@@ -61,8 +75,8 @@ function Shown({ agent }: { agent: AgentView }) {
               ["team", agent.team || "–"],
               ["environment", agent.environment || "–"],
               ["labels", labels(agent)],
-              ["managed", agent.managed ? "yes" : "no: it only reports"],
-              ["policies", agent.policies ? agent.policies.map((policy) => <a class="label" href={`/policies?policy=${encodeURIComponent(policy)}`}>{policy}</a>) : "not known"],
+              ["managed", agent.managed ? "yes" : agent.reported ? "no: it only reports" : "no: what it asks of the gateway or the Decision API is judged"],
+              ["policies", agent.reported ? "none: nothing of it is decided" : agent.policies ? agent.policies.map((policy) => <a class="label" href={`/policies?policy=${encodeURIComponent(policy)}`}>{policy}</a>) : "not known"],
             ]}
           />
           {may("operator") ? <Amend agent={agent} /> : null}
@@ -73,8 +87,12 @@ function Shown({ agent }: { agent: AgentView }) {
             items={[
               ["cost", moneyWith(agent.recent.cost_micro_usd, agent.recent.unpriced)],
               ["sessions", count(agent.recent.sessions)],
-              ["decisions", count(agent.recent.decisions)],
-              ["denied", `${count(agent.recent.denied)} (${percent(agent.recent.denial_rate)})`],
+              ...(agent.reported
+                ? ([["acts reported", count(agent.recent.decisions)]] as [string, string][])
+                : ([
+                    ["decisions", count(agent.recent.decisions)],
+                    ["denied", `${count(agent.recent.denied)} (${percent(agent.recent.denial_rate)})`],
+                  ] as [string, string][])),
               ["first seen", <When at={agent.first_seen} />],
               ["last seen", <When at={agent.last_seen} />],
             ]}
@@ -182,7 +200,7 @@ function Tools({ agent }: { agent: AgentView }) {
   const unseen = Object.keys(declared ?? {}).filter((name) => !agent.tools.some((tool) => tool.name === name));
   if (!agent.tools.length && !unseen.length) return <Empty title="No tools" icon="tool">It was seen without any, and none is declared.</Empty>;
   return (
-    <div class="table-scroll">
+    <div class="table-scroll" tabIndex={0} role="group" aria-label="Table">
       <table class="table">
         <thead>
           <tr>
@@ -221,14 +239,14 @@ function Tools({ agent }: { agent: AgentView }) {
 function Tool({ agent, tool, declared }: { agent: AgentView; tool: ToolView; declared: boolean | null }) {
   const address = `/agents/${segment(agent.name)}/tools/${segment(tool.name)}`;
   return (
-    <tr class={tool.permitted ? "" : "attention"}>
+    <tr class={tool.permitted || agent.reported ? "" : "attention"}>
       <td>
         <b class="strong">{tool.name}</b> {tool.read_only ? <Pill>reads only</Pill> : null} {tool.provider ? <Pill>at the provider</Pill> : null}
       </td>
       <td>{declared === null ? <span class="muted">no manifest</span> : declared ? "yes" : <Pill tone="warn">no</Pill>}</td>
       <td>
-        {tool.suspended ? <Pill tone="bad">suspended</Pill> : tool.permitted ? <Pill tone="good">permitted</Pill> : <Pill tone="warn">not permitted</Pill>}
-        {tool.status === "changed" ? <Pill tone="warn">changed</Pill> : null}
+        {agent.reported ? <Reported text="seen" /> : tool.suspended ? <Pill tone="bad">suspended</Pill> : tool.permitted ? <Pill tone="good">permitted</Pill> : <Pill tone="warn">not permitted</Pill>}
+        {tool.status === "changed" && !agent.reported ? <Pill tone="warn">changed</Pill> : null}
       </td>
       <td>
         <code title={tool.fingerprint}>{short(tool.fingerprint, 8)}</code>
@@ -243,7 +261,7 @@ function Tool({ agent, tool, declared }: { agent: AgentView; tool: ToolView; dec
         <When at={tool.last_seen} relative />
       </td>
       <td class="right">
-        {may("operator") ? (
+        {may("operator") && !agent.reported ? (
           tool.suspended || !tool.permitted ? (
             <Button small onClick={() => void act(`${address}/resume`, `Give ${tool.name} to ${agent.name}`, "It is permitted as it is now; another fingerprint is not.", "Permit", `${tool.name} is permitted`)}>
               {tool.suspended ? "Resume" : "Permit"}
@@ -262,7 +280,7 @@ function Tool({ agent, tool, declared }: { agent: AgentView; tool: ToolView; dec
 function Versions({ agent }: { agent: AgentView }) {
   if (!agent.versions.length) return <p class="muted">It is declared and was never seen.</p>;
   return (
-    <div class="table-scroll">
+    <div class="table-scroll" tabIndex={0} role="group" aria-label="Table">
       <table class="table">
         <thead>
           <tr>
@@ -277,7 +295,7 @@ function Versions({ agent }: { agent: AgentView }) {
           {agent.versions.map((version) => (
             <tr>
               <td>{version.version || "(none)"}</td>
-              <td>{version.framework ? `${version.framework} ${version.framework_version}` : "plain Python"}</td>
+              <td>{version.framework ? `${version.framework} ${version.framework_version}` : agent.managed ? "plain Python" : "–"}</td>
               <td>
                 <code title={version.revision}>{short(version.revision, 12) || "–"}</code>
               </td>

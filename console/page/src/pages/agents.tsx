@@ -4,8 +4,9 @@ import { useEffect, useState } from "preact/hooks";
 import { get } from "../api/client";
 import type { Problem } from "../api/client";
 import type { AgentView, ConditionSchema } from "../api/types_pages";
-import { Empty, Loading, Pill, StatePill, Trouble, When } from "../parts/basics";
+import { Empty, Loading, Pill, Reported, StatePill, Trouble, When } from "../parts/basics";
 import { Icon } from "../parts/icons";
+import { who, WhoSelect } from "../parts/who";
 import { count, moneyWith, percent, plural, short } from "../format";
 import { Title } from "../frame/title";
 import { agentPath, amend, place } from "../router";
@@ -18,13 +19,21 @@ interface Found {
 }
 
 export function AgentsPage() {
-  const where = useCell(place).query.get("where") ?? "";
+  const { query } = useCell(place);
+  const where = query.get("where") ?? "";
+  const only = who(query);
   const loaded = useLoad<Found>(`agents ${where}`, (signal) => get("/agents", { where: where || null, days: 7 }, signal), { kinds: ["agent_", "tool_seen", "model_seen"], every: 60 });
   const wrong = loaded.problem?.type === "condition" ? loaded.problem : null;
-  const unregistered = loaded.data?.items.filter((agent) => agent.status === "seen").length ?? 0;
+  const governed = loaded.data?.items.filter((agent) => !agent.reported && only !== "reported") ?? [];
+  const reported = loaded.data?.items.filter((agent) => agent.reported && only !== "governed") ?? [];
+  const shown = governed.length + reported.length;
+  const unregistered = governed.filter((agent) => agent.status === "seen").length;
   return (
     <>
-      <Title text="Agents">{loaded.data ? <span class="muted">{plural(loaded.data.items.length, "agent")}</span> : null}</Title>
+      <Title text="Agents">
+        {loaded.data ? <span class="muted">{plural(shown, "agent")}</span> : null}
+        <WhoSelect />
+      </Title>
       <QueryBox where={where} wrong={wrong} />
       {loaded.problem && !wrong ? <Trouble problem={loaded.problem} again={loaded.again} /> : null}
       {loaded.data?.unclear?.length ? (
@@ -43,12 +52,15 @@ export function AgentsPage() {
         </p>
       ) : null}
       {loaded.data ? (
-        loaded.data.items.length ? (
-          <Table items={loaded.data.items} />
+        shown ? (
+          <>
+            {governed.length ? <Table items={governed} /> : null}
+            {reported.length ? <ReportedAgents items={reported} /> : null}
+          </>
         ) : (
-          <Empty title={where ? "No agent fits" : "No agents yet"} icon="agent">
-            {where ? (
-              "Take the query away to see them all."
+          <Empty title={where || only ? "No agent fits" : "No agents yet"} icon="agent">
+            {where || only ? (
+              "Take the query away, and choose governed and reported, to see them all."
             ) : (
               <>
                 An agent is listed as soon as it runs under Jackline, or when <code>jackline agents apply</code> names it.
@@ -118,7 +130,7 @@ function QueryBox({ where, wrong }: { where: string; wrong: Problem | null }) {
 
 function Table({ items }: { items: AgentView[] }) {
   return (
-    <div class="table-scroll">
+    <div class="table-scroll" tabIndex={0} role="group" aria-label="Table">
       <table class="table dense">
         <thead>
           <tr>
@@ -160,7 +172,7 @@ function Line({ agent }: { agent: AgentView }) {
             {key}={value}
           </span>
         ))}
-        {agent.managed ? null : <Pill title="it only reports: nothing decides before it acts">unmanaged</Pill>}
+        {agent.managed ? null : <Pill title="its process is not governed: what it asks of the gateway or the Decision API is">unmanaged</Pill>}
       </td>
       <td>{agent.status === "seen" ? <Pill tone="warn">unregistered</Pill> : <StatePill state={agent.status} />}</td>
       <td>{agent.team || <span class="muted">–</span>}</td>
@@ -179,6 +191,72 @@ function Line({ agent }: { agent: AgentView }) {
       <td class={`right${agent.recent.denied ? "" : " muted"}`} title={`${agent.recent.denied} of ${agent.recent.decisions} decisions`}>
         {percent(agent.recent.denial_rate)}
       </td>
+      <td>
+        <When at={agent.last_seen} relative />
+      </td>
+    </tr>
+  );
+}
+
+/** Those that others' instrumentations tell of: apart, since nothing that stands above is true of them. */
+function ReportedAgents({ items }: { items: AgentView[] }) {
+  return (
+    <section class="told-part" aria-label="Only reported">
+      <h2 class="section">Only reported</h2>
+      <p class="muted">
+        Told over OTLP by {plural(items.length, "agent")}, after each act. Nothing of Jackline's judged it, and nothing here can hold it. <code>jackline.init()</code> in its process, the gateway for its tools, or the Decision API would.
+      </p>
+      <div class="table-scroll" tabIndex={0} role="group" aria-label="Table">
+        <table class="table dense">
+          <thead>
+            <tr>
+              <th>Agent</th>
+              <th>Status</th>
+              <th>Team</th>
+              <th>Environment</th>
+              <th>Told by</th>
+              <th>Models</th>
+              <th>Tools seen</th>
+              <th class="right">Sessions</th>
+              <th class="right">7 days</th>
+              <th>Last seen</th>
+            </tr>
+          </thead>
+          <tbody>
+            {items.map((agent) => (
+              <ReportedLine key={agent.name} agent={agent} />
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function ReportedLine({ agent }: { agent: AgentView }) {
+  const version = agent.versions[0];
+  return (
+    <tr class="told">
+      <td class="named">
+        <a class="strong" href={agentPath(agent.name)}>
+          {agent.name}
+        </a>
+        {version?.version ? <small> {version.version}</small> : null} <Reported />
+      </td>
+      <td>{agent.status === "seen" ? <Pill tone="warn">unregistered</Pill> : <StatePill state={agent.status} />}</td>
+      <td>{agent.team || <span class="muted">–</span>}</td>
+      <td>{agent.environment || <span class="muted">–</span>}</td>
+      <td class="cut" title={version?.framework}>
+        {agent.labels["service"] || version?.framework || <span class="muted">–</span>}
+      </td>
+      <td class="cut" title={agent.models.join(", ")}>
+        {agent.models.join(", ")}
+      </td>
+      <td class="cut" title={agent.tools.map((tool) => tool.name).join(", ")}>
+        {agent.tools.map((tool) => tool.name).join(", ")}
+      </td>
+      <td class="right">{count(agent.recent.sessions)}</td>
+      <td class="right">{moneyWith(agent.recent.cost_micro_usd, agent.recent.unpriced)}</td>
       <td>
         <When at={agent.last_seen} relative />
       </td>

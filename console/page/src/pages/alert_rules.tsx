@@ -31,7 +31,7 @@ export function Rules() {
   const rule = loaded.data.items.find((one) => one.rule === chosen);
   return (
     <>
-      <div class="table-scroll">
+      <div class="table-scroll" tabIndex={0} role="group" aria-label="Table">
         <table class="table">
           <thead>
             <tr>

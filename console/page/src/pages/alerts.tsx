@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 import { get, may, post, segment } from "../api/client";
 import type { Page } from "../api/types";
 import type { Alert, Channel, Silence } from "../api/types_pages";
-import { Button, Empty, Loading, Pill, severityTone, Tabs, Trouble, When } from "../parts/basics";
+import { Button, Empty, Loading, Pill, Reported, severityTone, Tabs, Trouble, When } from "../parts/basics";
 import { doing } from "../parts/notices";
 import { askWhy } from "../parts/why";
 import { count, duration, inUnit } from "../format";
@@ -75,6 +75,7 @@ export function AlertLine({ alert, still = false }: { alert: Alert; still?: bool
           <b>{alert.rule}</b>
           <Pill tone={over ? "plain" : severityTone(alert.severity)}>{over ? "resolved" : alert.severity}</Pill>
           {alert.state === "no_data" ? <Pill>no data</Pill> : alert.state === "warning" ? <Pill>early</Pill> : null}
+          {alert.reported ? <Reported /> : null}
           <GroupLinks group={alert.group} />
         </p>
         <p>{alert.message}</p>

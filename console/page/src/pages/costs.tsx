@@ -3,7 +3,7 @@
 import { useMemo } from "preact/hooks";
 import { get } from "../api/client";
 import type { CostRow, Costs, CostSeries, Distribution, ToolUsage } from "../api/types_pages";
-import { Empty, Loading, Tabs, Trouble } from "../parts/basics";
+import { Empty, Loading, Pill, Tabs, Trouble } from "../parts/basics";
 import { Chart, tint } from "../parts/chart";
 import { compact, count, duration, inUnit, money, moneyWith, percent } from "../format";
 import { Title } from "../frame/title";
@@ -18,7 +18,10 @@ const SPANS: Record<string, { text: string; seconds: number; step: string }> = {
   month: { text: "30 days", seconds: 30 * 86_400, step: "day" },
 };
 
-const BY = ["agent", "model", "team", "day"];
+const BY = ["agent", "model", "team", "managed", "day"];
+
+/** What the API's answers mean. */
+const MANAGED: Record<string, string> = { yes: "managed", no: "unmanaged (reported, gateway)" };
 
 export function CostsPage() {
   const { query } = useCell(place);
@@ -35,7 +38,7 @@ export function CostsPage() {
           ))}
         </select>
       </Title>
-      <Tabs label="Summed by" tabs={BY.map((id) => ({ id, text: `By ${id}` }))} at={by} choose={(id) => amend({ by: id === "agent" ? null : id })} />
+      <Tabs label="Summed by" tabs={BY.map((id) => ({ id, text: id === "managed" ? "Managed or not" : `By ${id}` }))} at={by} choose={(id) => amend({ by: id === "agent" ? null : id })} />
       <Spent by={by} since={since} step={span.step} />
       <h2 class="section">How sessions and calls are distributed</h2>
       <Distributions since={since} />
@@ -46,10 +49,10 @@ export function CostsPage() {
 }
 
 function Spent({ by, since, step }: { by: string; since: number; step: string }) {
-  const rows = useLoad<Costs>(`costs ${by} ${since}`, (signal) => get("/costs", { by, since }, signal), { every: 60 });
+  const rows = useLoad<Costs>(`costs ${by} ${since}`, (signal) => get("/costs", { by: by === "agent" ? "agent,managed" : by, since }, signal), { every: 60 });
   const lines = by === "day" ? "agent" : by;
   const series = useLoad<CostSeries>(`series ${lines} ${since} ${step}`, (signal) => get("/costs/series", { by: lines, since, step, top: 8 }, signal), { every: 60 });
-  const drawn = useMemo(() => series.data?.series.map((one) => ({ name: one.name || "others", values: one.micro_usd })) ?? [], [series.data]);
+  const drawn = useMemo(() => series.data?.series.map((one) => ({ name: lines === "managed" ? (MANAGED[one.name] ?? one.name) : one.name || "others", values: one.micro_usd })) ?? [], [series.data]);
   if (rows.problem && !rows.data) return <Trouble problem={rows.problem} again={rows.again} />;
   if (!rows.data) return <Loading rows={8} />;
   if (!rows.data.items.length) return <Empty title="Nothing was spent" icon="cost">No call was made in this time. Choose a longer one above.</Empty>;
@@ -105,7 +108,7 @@ function CostTable({ rows, by, total }: { rows: CostRow[]; by: string; total: nu
       <table class="table">
         <thead>
           <tr>
-            <th>{by[0]?.toUpperCase() + by.slice(1)}</th>
+            <th>{by === "managed" ? "Managed or not" : by[0]?.toUpperCase() + by.slice(1)}</th>
             <th class="right">Cost</th>
             <th>Part</th>
             <th class="right">Calls</th>
@@ -142,7 +145,14 @@ function CostTable({ rows, by, total }: { rows: CostRow[]; by: string; total: nu
 
 function keyText(row: CostRow, by: string) {
   const value = String(row.key[by] ?? "");
-  if (by === "agent" && value) return <a href={agentPath(value.split("@")[0] ?? "")}>{value}</a>;
+  if (by === "managed") return MANAGED[value] ?? value;
+  if (by === "agent" && value) {
+    return (
+      <>
+        <a href={agentPath(value.split("@")[0] ?? "")}>{value}</a> {row.key["managed"] === "no" ? <Pill title="its process is not governed">unmanaged</Pill> : null}
+      </>
+    );
+  }
   return value || <span class="muted">{by === "team" ? "no team" : "not known"}</span>;
 }
 

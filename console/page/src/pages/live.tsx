@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { may, segment } from "../api/client";
 import type { LiveSession } from "../api/types";
 import type { Problem } from "../api/client";
-import { Button, Empty, Loading, Meter, Pill, severityTone, StatePill, Trouble } from "../parts/basics";
+import { Button, Empty, Loading, Meter, Pill, Reported, severityTone, StatePill, Trouble } from "../parts/basics";
 import { Sparkline } from "../parts/sparkline";
 import { Icon, kindIcon } from "../parts/icons";
 import { memo } from "../parts/memo";
@@ -135,7 +135,7 @@ const Row = memo(function Row({ cell, index, chosen }: { cell: Cell<LiveSession>
           {sessionName(session)}
         </a>
         <small>
-          {session.user ? `for ${session.user}` : session.application}
+          {session.reported ? <Reported /> : null} {session.user ? `for ${session.user}` : session.application}
           {session.denied ? <b class="bad-text"> · {count(session.denied)} denied</b> : null}
         </small>
       </span>
@@ -186,7 +186,7 @@ function Spent({ session }: { session: LiveSession }) {
     return (
       <>
         <span class="num left">{moneyWith(session.cost_micro_usd, session.unpriced)}</span>
-        <small>no ceiling</small>
+        <small>{session.reported ? "nothing limits it" : "no ceiling"}</small>
       </>
     );
   }
@@ -223,7 +223,7 @@ function Doing({ session }: { session: LiveSession }) {
 }
 
 function Actions({ session }: { session: LiveSession }) {
-  if (!may("operator") || session.ended !== null) return null;
+  if (!may("operator") || session.ended !== null || session.reported) return null;
   const address = `/sessions/${segment(session.session)}`;
   const name = sessionName(session);
   if (session.halted || session.stop) {

@@ -90,7 +90,7 @@ function Overview({ bundle, chosen }: { bundle: Loaded<BundleView>; chosen: stri
           </ul>
         </div>
       ) : null}
-      <div class="table-scroll">
+      <div class="table-scroll" tabIndex={0} role="group" aria-label="Table">
         <table class="table">
           <thead>
             <tr>
@@ -196,7 +196,7 @@ function Usage({ items, chosen }: { items: PolicyUsage[]; chosen: string }) {
     );
   }
   return (
-    <div class="table-scroll">
+    <div class="table-scroll" tabIndex={0} role="group" aria-label="Table">
       <table class="table">
         <thead>
           <tr>

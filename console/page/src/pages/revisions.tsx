@@ -22,7 +22,7 @@ export function Revisions({ current }: { current: string }) {
   const from = items.find((item) => item.revision === query.get("from")) ?? before;
   return (
     <div class="revisions">
-      <div class="table-scroll">
+      <div class="table-scroll" tabIndex={0} role="group" aria-label="Table">
         <table class="table">
           <thead>
             <tr>

@@ -3,19 +3,21 @@
 import { useState } from "preact/hooks";
 import { get } from "../api/client";
 import type { Page, Session } from "../api/types";
-import { Button, Empty, Loading, StatePill, Trouble, When } from "../parts/basics";
+import { Button, Empty, Loading, Reported, StatePill, Trouble, When } from "../parts/basics";
+import { who, WhoSelect } from "../parts/who";
 import { count, duration, moneyWith, sessionName } from "../format";
 import { Title } from "../frame/title";
 import { amend, go, place, sessionPath } from "../router";
 import { useCell } from "../state/cell";
 import { useLoad } from "../state/load";
 
+const REPORTED = { governed: "false", reported: "true", "": null };
 const STATES = ["running", "open", "ended", "halted", "crashed"];
 
 export function SessionsPage() {
   const { query } = useCell(place);
   const [more, setMore] = useState<{ key: string; items: Session[]; next: string | null } | null>(null);
-  const filter = { agent: query.get("agent"), user: query.get("user"), state: query.get("state") };
+  const filter = { agent: query.get("agent"), user: query.get("user"), state: query.get("state"), reported: REPORTED[who(query)] };
   const key = `sessions ${JSON.stringify(filter)}`;
   const loaded = useLoad<Page<Session>>(key, (signal) => get("/sessions", { ...filter, limit: 50 }, signal), { kinds: ["session_"], every: 15 });
   const further = more?.key === key ? more : null;
@@ -38,6 +40,7 @@ export function SessionsPage() {
             <option value={state}>{state}</option>
           ))}
         </select>
+        <WhoSelect />
       </Title>
       {loaded.problem ? <Trouble problem={loaded.problem} again={loaded.again} /> : null}
       {loaded.data ? (
@@ -45,7 +48,7 @@ export function SessionsPage() {
           <Table items={items} />
         ) : (
           <Empty title="No sessions">
-            {filter.agent || filter.user || filter.state ? (
+            {filter.agent || filter.user || filter.state || filter.reported ? (
               "None fits what you asked for."
             ) : (
               <>
@@ -84,7 +87,7 @@ function Find() {
 
 function Table({ items }: { items: Session[] }) {
   return (
-    <div class="table-scroll">
+    <div class="table-scroll" tabIndex={0} role="group" aria-label="Table">
       <table class="table">
         <thead>
           <tr>
@@ -102,12 +105,12 @@ function Table({ items }: { items: Session[] }) {
         </thead>
         <tbody>
           {items.map((item) => (
-            <tr key={item.session}>
+            <tr key={item.session} class={item.reported ? "told" : ""}>
               <td>
                 <a class="strong" href={sessionPath(item.session)}>
                   {sessionName(item)}
                 </a>
-                {item.user ? <small> for {item.user}</small> : null}
+                {item.user ? <small> for {item.user}</small> : null} {item.reported ? <Reported /> : null}
               </td>
               <td class="cut">{item.agents.join(", ")}</td>
               <td>
@@ -118,7 +121,7 @@ function Table({ items }: { items: Session[] }) {
               <td class="right">{count(item.tokens)}</td>
               <td class="right">{count(item.model_calls)}</td>
               <td class="right">{count(item.tool_runs)}</td>
-              <td class={`right${item.denied ? " bad-text" : " muted"}`}>{count(item.denied)}</td>
+              <td class={`right${item.denied ? " bad-text" : " muted"}`}>{item.reported ? "–" : count(item.denied)}</td>
               <td title={item.halt_reason}>
                 <StatePill state={item.paused ? "paused" : item.state} />
               </td>

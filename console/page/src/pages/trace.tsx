@@ -3,7 +3,7 @@
 import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
 import { may, segment } from "../api/client";
 import type { SessionDetail } from "../api/types";
-import { Button, Empty, Loading, Meter, StatePill, Tabs, Trouble } from "../parts/basics";
+import { Button, Empty, Loading, Meter, Reported, StatePill, Tabs, Trouble } from "../parts/basics";
 import { count, duration, inUnit, moneyWith, plural, sessionName, short, time } from "../format";
 import { amend, agentPath, place } from "../router";
 import { Title } from "../frame/title";
@@ -63,13 +63,22 @@ export function TracePage({ session }: { session: string }) {
   );
 }
 
+function Standing({ detail }: { detail: SessionDetail }) {
+  return (
+    <>
+      <StatePill state={detail.paused ? "paused" : detail.state} />
+      {detail.reported ? <Reported /> : null}
+    </>
+  );
+}
+
 function Head({ detail }: { detail: SessionDetail }) {
   const present = useCell(now);
   const ended = detail.ended ?? (detail.state === "running" ? present : detail.last_at);
   const name = sessionName(detail);
   return (
     <>
-      <Title text={name} back="/sessions" pill={<StatePill state={detail.paused ? "paused" : detail.state} />}>
+      <Title text={name} back="/sessions" pill={<Standing detail={detail} />}>
         <Control detail={detail} />
       </Title>
       <p class="subtitle">
@@ -85,6 +94,7 @@ function Head({ detail }: { detail: SessionDetail }) {
           </span>
         ))}
       </p>
+      {detail.reported ? <p class="banner told">Reported over OTLP, not judged: nothing of Jackline's stood before these acts, so this session cannot be paused or stopped here.</p> : null}
       {detail.halted && detail.halt_reason ? (
         <p class="banner bad">
           {detail.paused ? "Paused" : "Halted"}: {detail.halt_reason}
@@ -106,8 +116,14 @@ function Head({ detail }: { detail: SessionDetail }) {
         <Figure name="Tokens" value={count(detail.tokens)} />
         <Figure name="Model calls" value={count(detail.model_calls)} />
         <Figure name="Tool runs" value={count(detail.tool_runs)} />
-        <Figure name="Decisions" value={count(detail.decisions)} />
-        <Figure name="Denied" value={count(detail.denied)} bad={detail.denied > 0} />
+        {detail.reported ? (
+          <Figure name="Acts reported" value={count(detail.decisions)} />
+        ) : (
+          <>
+            <Figure name="Decisions" value={count(detail.decisions)} />
+            <Figure name="Denied" value={count(detail.denied)} bad={detail.denied > 0} />
+          </>
+        )}
         <Figure name="Failed" value={count(detail.failures)} bad={detail.failures > 0} />
       </dl>
     </>
@@ -132,7 +148,7 @@ function Control({ detail }: { detail: SessionDetail }) {
   if (detail.halted || detail.stop) {
     return <Button onClick={() => void act(`${address}/reopen`, "Reopen this session", "Its agents may act again.", "Reopen", "Reopened")}>Reopen</Button>;
   }
-  if (detail.state !== "running" && detail.state !== "open") return null;
+  if (detail.reported || (detail.state !== "running" && detail.state !== "open")) return null;
   return (
     <>
       <Button icon="pause" onClick={() => void act(`${address}/pause`, "Pause this session", "No act starts until somebody reopens it.", "Pause", "Paused")}>
@@ -195,13 +211,13 @@ function Steps({ store, detail }: { store: TraceStore; detail: SessionDetail }) 
             </option>
           ))}
         </select>
-        <label class="switch">
+        {detail.reported ? null : <label class="switch">
           <input type="checkbox" checked={filter === "denied"} onChange={(event) => amend({ only: event.currentTarget.checked ? "denied" : null })} />
           Only denied
-        </label>
+        </label>}
         <span class="muted">{stepsText(shown.length, list.length)}</span>
         <span class="grow" />
-        <Legend />
+        <Legend reported={detail.reported} />
         <ZoomButtons whole={whole} zoomed={seen !== null} setView={setView} step={(factor) => setView(zoom(view, whole, factor, 0.5))} />
         <Button small icon="play" aria-pressed={replaying} onClick={() => amend({ replay: replaying ? null : "1" })}>
           Replay
@@ -216,18 +232,22 @@ function Steps({ store, detail }: { store: TraceStore; detail: SessionDetail }) 
           {filter === "all" ? "They appear as soon as an agent of this session acts." : `${plural(list.length, "step")} of this session are of another kind.`}
         </Empty>
       )}
-      {chosen ? <Details key={chosen.span} session={detail.session} span={chosen} start={whole.from} close={() => amend({ span: null })} /> : null}
+      {chosen ? <Details key={chosen.span} session={detail.session} reported={detail.reported} span={chosen} start={whole.from} close={() => amend({ span: null })} /> : null}
     </div>
   );
 }
 
-function Legend() {
+function Legend({ reported }: { reported: boolean }) {
   return (
     <span class="legend" aria-label="Legend">
       <i class="swatch model" /> model
       <i class="swatch tool" /> tool
-      <i class="swatch hatched" /> waits for a person
-      <i class="swatch no" /> denied
+      {reported ? null : (
+        <>
+          <i class="swatch hatched" /> waits for a person
+          <i class="swatch no" /> denied
+        </>
+      )}
     </span>
   );
 }

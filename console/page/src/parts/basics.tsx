@@ -9,7 +9,7 @@ import { now } from "../state/now";
 import { Icon, type IconName } from "./icons";
 import { tell } from "./notices";
 
-export type Tone = "plain" | "accent" | "good" | "warn" | "bad";
+export type Tone = "plain" | "accent" | "good" | "warn" | "bad" | "told";
 
 export function Pill({ tone = "plain", title, children }: { tone?: Tone; title?: string; children: ComponentChildren }) {
   return (
@@ -39,6 +39,15 @@ export function EffectPill({ effect, observed }: { effect: string; observed?: bo
   return (
     <Pill tone={effectTone(effect)} {...(observed ? { title: "in observe mode: nothing was changed" } : {})}>
       {observed ? `would be ${effectText(effect)}` : effectText(effect)}
+    </Pill>
+  );
+}
+
+/** Beside whatever somebody else's instrumentation told of. */
+export function Reported({ text = "reported" }: { text?: string }) {
+  return (
+    <Pill tone="told" title="told over OTLP after the act: nothing of Jackline's judged it, and nothing here can hold it">
+      {text}
     </Pill>
   );
 }

@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import { get, getExact, segment } from "../api/client";
 import type { Payload, Span, SpanDetail, StreamEvent } from "../api/types";
-import { Button, Copy, EffectPill, Facts, Loading, StatePill, Trouble } from "../parts/basics";
+import { Button, Copy, EffectPill, Facts, Loading, Reported, StatePill, Trouble } from "../parts/basics";
 import { Icon, kindIcon } from "../parts/icons";
 import { Json } from "../parts/json";
 import { bytes, count, duration, money, offset, short, time } from "../format";
@@ -14,12 +14,14 @@ import { refused } from "./spans";
 
 interface Props {
   session: string;
+  /** Told after the act: then there is no decision to show. */
+  reported: boolean;
   span: Span;
   start: number;
   close: () => void;
 }
 
-export function Details({ session, span, start, close }: Props) {
+export function Details({ session, reported, span, start, close }: Props) {
   const key = `${session}/${span.span}/${span.outcome}`;
   const loaded = useLoad<SpanDetail>(key, (signal) => get(`/sessions/${segment(session)}/spans/${segment(span.span)}`, {}, signal));
   return (
@@ -33,11 +35,11 @@ export function Details({ session, span, start, close }: Props) {
       </header>
       <p class="details-state">
         <code>{span.kind}</code>
-        {span.effect ? <EffectPill effect={span.effect} /> : null}
+        {reported ? <Reported text="reported, not judged" /> : span.effect ? <EffectPill effect={span.effect} /> : null}
         {span.would && span.would !== "allow" && span.would !== span.effect ? <EffectPill effect={span.would} observed /> : null}
         {span.outcome ? <StatePill state={span.outcome} /> : null}
       </p>
-      {refused(span) || span.reason ? <Why span={span} /> : null}
+      {!reported && (refused(span) || span.reason) ? <Why span={span} /> : null}
       {span.error ? <p class="error-text">{span.error}</p> : null}
       <Facts items={facts(span, start)} />
       <PayloadPart title="Arguments" digest={span.args} />

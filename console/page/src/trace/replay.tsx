@@ -100,6 +100,12 @@ function usePlaying(playing: boolean, length: number, setAt: (change: (at: numbe
   }, [playing, length]);
 }
 
+/** Whether a line is of an act that somebody else's instrumentation told of, which nothing judged. */
+export function isReported(item: StreamEvent): boolean {
+  const said = item.event?.["registry"] as { source?: unknown; managed?: unknown } | undefined;
+  return item.kind === "decided" && said?.source === "otlp" && said.managed === false;
+}
+
 /** What an event says, in a few words. */
 export function summary(item: StreamEvent): string {
   const event = item.event ?? {};
@@ -107,7 +113,7 @@ export function summary(item: StreamEvent): string {
   const kind = item.kind.replaceAll("_", " ");
   switch (item.kind) {
     case "decided":
-      return `${text("action")} ${text("resource")} ${effectText(text("effect"))}${text("policy") ? ` by ${text("policy")}` : ""}`;
+      return `${text("action")} ${text("resource")} ${isReported(item) ? "reported" : effectText(text("effect"))}${text("policy") ? ` by ${text("policy")}` : ""}`;
     case "completed":
     case "failed":
       return `${text("action")} ${text("resource")} ${item.kind}${text("error") ? `: ${text("error")}` : ""}`;

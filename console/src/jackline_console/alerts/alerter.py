@@ -18,7 +18,7 @@ from jackline_console.alerts.evaluator import Evaluator
 from jackline_console.alerts.place import OnlyOne, Place, keep, load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from jackline.alert_rules import AlertRule
     from jackline.home import Home
@@ -54,11 +54,13 @@ class Alerts:
         *,
         rules: Callable[[], Sequence[AlertRule] | None] = lambda: None,
         delivery: Delivery | None = None,
+        reported: Callable[[Iterable[Mapping[str, str]]], list[bool]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`rules` are those in force, None where the bundle cannot tell now."""
+        """`rules` are those in force, None where the bundle cannot tell now; `reported` tells groups that are."""
         self._home, self._store, self._silences, self._clock = home, store, silences, clock
         self._asked, self._delivery = rules, delivery if delivery is not None else NoDelivery()
+        self._reported = reported
         self._only = OnlyOne(home.path)
         self._journal: Journal | None = None
         self._evaluator = Evaluator(StoreBaselines(store), self._edge)
@@ -249,7 +251,8 @@ class Alerts:
             return
         self._withheld.pop(event.alert, None)
         try:
-            self._delivery.deliver(told(event), self._channels.get(event.rule, ()))
+            reported = self._reported is not None and any(self._reported([event.group]))
+            self._delivery.deliver(told(event, reported=reported), self._channels.get(event.rule, ()))
         except Exception:  # noqa: BLE001 - whoever sends has a fault; the alert is on record all the same
             _log.exception("an alert was not handed over: %s", event.alert)
             self.problem = f"alert {event.alert} could not be handed to its channels"
@@ -270,7 +273,7 @@ class Alerts:
             self._kept = (self._epoch, self._position)
 
 
-def told(event: AlertFired | AlertResolved) -> AlertEvent:
+def told(event: AlertFired | AlertResolved, *, reported: bool = False) -> AlertEvent:
     """An edge as those who send are handed it."""
     fired = event if isinstance(event, AlertFired) else None
     return AlertEvent(
@@ -281,6 +284,7 @@ def told(event: AlertFired | AlertResolved) -> AlertEvent:
         severity=event.severity,
         state="resolved" if fired is None else "warning" if fired.state == "warning" else "firing",
         group=event.group,
+        reported=reported,
         value=fired.value if fired else None,
         threshold=fired.threshold if fired else None,
         unit=fired.unit if fired else "",

@@ -28,6 +28,8 @@ class AlertEvent(msgspec.Struct, frozen=True, kw_only=True):
     """`warning` may be followed by `firing`: both are `fired` edges of one alert."""
     group: dict[str, str]
     """`agent`, `session`, `tool`, as far as the rule tells them apart."""
+    reported: bool = False
+    """About a session or an agent that is only reported: nobody can hold it from here."""
     value: float | None
     threshold: float | None
     unit: str

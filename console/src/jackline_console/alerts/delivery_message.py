@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 STANDS_S = 900.0
 """For how long an Alertmanager holds what it was told; it is told again sooner, for as long as the alert fires."""
 _TITLE, _LINE, _TEXT = 160, 300, 4000
+REPORTED = "it is only reported, over OTLP: nothing here can hold it"
 _CALLS = re.compile(r"@(?=everyone|here|channel|all\b)", re.IGNORECASE)
 _INERT = str.maketrans("<>", "\u2039\u203a")
 """Chats take `<!channel>`, `<http://...|text>` and `@everyone` for more than text."""
@@ -42,6 +43,7 @@ class AlertNotice(msgspec.Struct, frozen=True, kw_only=True):
     message: str
     since: float
     at: float
+    reported: bool = False
 
     @property
     def about(self) -> str:
@@ -61,6 +63,8 @@ class AlertNotice(msgspec.Struct, frozen=True, kw_only=True):
         if self.value is not None:
             bound = f", threshold {_number(self.threshold)}" if self.threshold is not None else ""
             lines.append(f"value: {_number(self.value)} {self.unit}{bound}")
+        if self.reported:
+            lines.append(REPORTED)
         lines.append(f"since {_moment(self.since)}; alert {self.alert[:12]}")
         return "\n".join(lines)[:_TEXT]
 
@@ -72,6 +76,8 @@ class AlertNotice(msgspec.Struct, frozen=True, kw_only=True):
     def posted(self, now: float) -> dict[str, Any]:
         """The alert as an Alertmanager's API takes it. Its labels are who it is: they stay the same to its end."""
         labels = {"alertname": self.rule, "severity": self.severity, "job": "jackline", **self.group}
+        if self.reported:
+            labels["reported"] = "yes"
         facts = {"summary": self.message, "state": self.state, "signal": self.signal, "jackline_alert": self.alert}
         if self.value is not None:
             facts["value"] = f"{_number(self.value)} {self.unit}".strip()

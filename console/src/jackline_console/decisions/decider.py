@@ -18,6 +18,7 @@ from jackline_console.decisions.bodies import Answer, Recorded
 from jackline_console.decisions.jobs import Jobs
 from jackline_console.decisions.open_acts import OpenAct, OpenActs
 from jackline_console.problems import ProblemError
+from jackline_console.reported import is_reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,7 +56,7 @@ class Decider:
             registry = self.guard.registry
             registry.refresh()  # another process may have seen it since
             entry = registry.entries.get(token.agent)
-            if entry is not None and token.version in entry.versions:
+            if entry is not None and token.version in entry.versions and not is_reported(entry):
                 known = entry.facts(token.version)
             else:
                 seen = Agent(

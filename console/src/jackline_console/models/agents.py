@@ -70,6 +70,8 @@ class AgentView(BaseModel):
     name: str
     status: AgentStatus
     managed: bool
+    reported: bool
+    """Seen by what it reports alone: nothing of ours stands before its acts."""
     team: str
     environment: str
     labels: dict[str, str]

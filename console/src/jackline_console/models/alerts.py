@@ -30,6 +30,8 @@ class Alert(BaseModel):
     severity: Severity
     state: Literal["warning", "firing", "resolved", "no_data"]
     group: dict[str, str]
+    reported: bool
+    """About a session or an agent that is only reported."""
     value: float | None
     threshold: float | None
     unit: str

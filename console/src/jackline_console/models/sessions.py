@@ -19,6 +19,8 @@ class Session(BaseModel):
     user: str
     application: str
     namespace: str
+    reported: bool
+    """Told over OTLP after the acts: nothing judged them, and nothing here can hold them."""
     labels: dict[str, str]
     state: SessionState
     agents: list[str]

@@ -15,6 +15,7 @@ from jackline.registry import Registry
 from jackline.request import Agent, Tool
 from jackline.session import session_id
 from jackline_console.otlp.memory import WRITER, Memory, Place, Trace
+from jackline_console.reported import LABELS, NAMESPACE, is_reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from jackline_console.otlp.steps import Step
 
 REASON = "reported over OTLP: nothing judged it"
-NAMESPACE = "otlp"
-LABELS = {"source": "otlp"}
 _ACTIONS: dict[str, Action] = {
     "model": "model.call",
     "tool": "tool.call",
@@ -39,6 +38,11 @@ _ACTIONS: dict[str, Action] = {
 _AGENTS = 2000
 """Agents that one process registers; what further ones do is put down to `OTHERS`: names must not fill the registry."""
 OTHERS = "other reported agents"
+
+
+def trace_session(trace: str) -> str:
+    """The session of a trace without a conversation. Never the trace's own id: who reports would choose it."""
+    return session_id(NAMESPACE, "", trace)
 
 
 class Intake:
@@ -96,7 +100,7 @@ class Intake:
         return self._store.span(session, span) is not None
 
     def agent(self, name: str, step: Step) -> Agent:
-        """The agent of a step, registered as one that only reports. A governed agent's name is not taken from it."""
+        """The agent of a step, registered as one that only reports; the name of one that is judged stays that one's."""
         version = step.version
         found = self._agents.get((name, version))
         if found is not None and not self.registry.refresh():
@@ -104,7 +108,7 @@ class Intake:
         if found is None and len(self._agents) >= _AGENTS:
             name, version = OTHERS, ""
         entry = self.registry.entries.get(name)
-        governed = entry is not None and any(one.managed for one in entry.versions.values())
+        governed = entry is not None and bool(entry.versions) and not is_reported(entry)
         seen = Agent(
             name=f"{name} (reported)" if governed else name,
             version=version,
@@ -193,7 +197,9 @@ class _Taking:
         """The session of a trace: its conversation's where that was told with its first spans, else its own."""
         trace = self._memory.traces.get(step.trace)
         if trace is None:
-            own = step.trace if named is None else session_id(NAMESPACE, named.service, named.conversation)
+            own = (
+                trace_session(step.trace) if named is None else session_id(NAMESPACE, named.service, named.conversation)
+            )
             trace = self._memory.traces[step.trace] = Trace(session=own, service=(named or step).service)
         if named is not None and not trace.conversation:
             trace.conversation, trace.user = named.conversation, named.user
@@ -208,7 +214,7 @@ class _Taking:
         event = SessionStarted(
             at=step.started,
             session=trace.session,
-            external_id=trace.conversation,
+            external_id=trace.conversation or step.trace,
             user=trace.user,
             labels=LABELS,
             application=trace.service,

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from jackline.events import AccessAmended, LoggedIn, LoggedOut, LoginFailed
 from jackline_console._version import __version__
 from jackline_console.access import passwords
-from jackline_console.access.gate import Admin, Viewer, address, check_origin
+from jackline_console.access.gate import Admin, Reporter, address, check_origin
 from jackline_console.access.keys import prepared, public_key_of
 from jackline_console.access.users import AccessError, User
 from jackline_console.models.access import (
@@ -85,7 +85,7 @@ def login(here: Here, request: Request, response: Response, given: Credentials) 
 
 
 @router.post("/logout")
-def logout(here: Here, who: Viewer, response: Response) -> Done:
+def logout(here: Here, who: Reporter, response: Response) -> Done:
     """Go: the cookie ends."""
     now = here.clock()
     try:
@@ -100,7 +100,7 @@ def logout(here: Here, who: Viewer, response: Response) -> Done:
 
 
 @router.get("/me")
-def me(here: Here, who: Viewer) -> Me:
+def me(here: Here, who: Reporter) -> Me:
     """Who is logged in, and what unsafe requests carry."""
     return _me(here, who)
 

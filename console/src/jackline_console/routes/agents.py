@@ -15,6 +15,7 @@ from jackline_console.access.gate import Operator, Viewer
 from jackline_console.models.agents import AgentChange, AgentDone, AgentList, AgentView, ConditionSchema, Known
 from jackline_console.models.basics import Because
 from jackline_console.problems import Fault, ProblemError, unknown
+from jackline_console.reported import is_reported, refuse
 from jackline_console.roster import Roster
 from jackline_console.routes.asking import Days, Here
 
@@ -110,9 +111,12 @@ def resume(here: Here, who: Operator, name: str, given: Because) -> AgentDone:
 def _amend(
     here: Console, who: Login, name: str, changes: dict[str, Any], why: str, tools: list[str] | None = None
 ) -> AgentDone:
-    known = Roster(here, 1).known.get(name)
+    roster = Roster(here, 1)
+    known = roster.known.get(name)
     if known is None:
         _unknown(name)
+    if (tools or changes.get("status") == "suspended") and is_reported(roster.entries.get(name)):
+        refuse("agent", name)
     names = {one.name for one in known.tools}
     for one in tools or ():
         if one not in names:

@@ -50,7 +50,9 @@ def alerts(
     wanted = (float(after[0]), after[1]) if after is not None else None
     rows = here.store.alerts(open_only=state == "firing", after=wanted, limit=limit + 1)
     further = marked(rows[limit - 1].since, rows[limit - 1].alert) if len(rows) > limit else None
-    return made({"items": [_told(here, row) for row in rows[:limit]], "next": further, **_how(here)})
+    reported = here.subjects.reported(row.group for row in rows[:limit])
+    items = [_told(here, row) | {"reported": one} for row, one in zip(rows, reported, strict=False)]
+    return made({"items": items, "next": further, **_how(here)})
 
 
 @router.get("/alerts/rules", response_model=Rules)
@@ -80,7 +82,10 @@ def try_rule(here: Here, _who: Viewer, given: PreviewAsked) -> Response:
         found = preview(here.store, (rule,), given.since, given.until)
     finally:
         _turn.release()
-    return made({"fired": alerts_of(found.edges), "evaluated": found.evaluated})
+    fired = alerts_of(found.edges)
+    for one, reported in zip(fired, here.subjects.reported(one["group"] for one in fired), strict=True):
+        one["reported"] = reported
+    return made({"fired": fired, "evaluated": found.evaluated})
 
 
 @router.get("/alerts/silences", response_model=Silences)

@@ -78,7 +78,7 @@ def costs(
 def series(
     here: Here,
     _who: Viewer,
-    by: Literal["agent", "model", "team"] = "agent",
+    by: Literal["agent", "model", "team", "managed"] = "agent",
     step: Literal["hour", "day"] = "hour",
     since: Since = None,
     until: Until = None,
@@ -92,7 +92,7 @@ def series(
         expected = f"at most {_TIMES} steps"
         raise ProblemError(422, "invalid", "too many steps", what="since", expected=expected, hint="step=day")
     times = list(range(first, last + 1, size))
-    known = _known(here) if by == "team" else {}
+    known = _known(here) if by in _OF_AGENTS else {}
     rows = here.store.usage((step, "model" if by == "model" else "agent"), since=start, until=end)
     found: dict[str, dict[int, list[int]]] = {}
     for row in rows:

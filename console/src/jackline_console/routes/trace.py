@@ -26,6 +26,7 @@ from jackline_console.models.sessions import (
     Wait,
 )
 from jackline_console.problems import unknown
+from jackline_console.reported import NAMESPACE
 from jackline_console.routes.asking import Filter, Here, Place, Since, Until, joined, made, marked, place
 from jackline_console.stream import Cursor
 from jackline_console.tail import item
@@ -46,7 +47,7 @@ _DEFAULTS = {name: field.default for name, field in Span.model_fields.items()}
 _ENDS: dict[type[Event], str] = {ApprovalConsumed: "consumed", ApprovalDenied: "denied", ApprovalExpired: "expired"}
 _TOLD = ("approval_requested", "approval_consumed", "approval_denied", "approval_expired", "session_reopened")
 _SCAN = 5000
-"""Sessions that one answer looks at where a state is asked for, which no index knows."""
+"""Sessions that one answer looks at where something is asked for that no index knows."""
 
 
 @router.get("/sessions")
@@ -58,24 +59,25 @@ def sessions(
     since: Since = None,
     until: Until = None,
     state: SessionState | None = None,
+    reported: bool | None = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: Place = "",
 ) -> Page[Session]:
-    """Sessions, the latest started first."""
+    """Sessions, the latest started first. `reported`: only those that are told over OTLP, or only the others."""
     found = place(cursor, float, str)
     after = (float(found[0]), found[1]) if found is not None else None
     stops, seen = here.live.stops(), 0
     items: list[Session] = []
     rows: list[Any] = []
     while len(items) < limit and seen < _SCAN:
-        size = limit if state is None else 500
+        size = limit if state is None and reported is None else 500
         rows = here.store.page(
             limit=size, after=after, agent=agent, user=user, since=since, until=until, state=state or ""
         )
         for row in rows:
             seen += 1
             after = (row.started, row.session)
-            if state is None or row.state == state:
+            if state in (None, row.state) and reported in (None, row.namespace == NAMESPACE):
                 items.append(Session.model_validate(session_facts(row, stops.get(row.session))))
                 if len(items) == limit:
                     break
