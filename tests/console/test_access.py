@@ -15,11 +15,11 @@ from starlette.testclient import TestClient
 from jackline.events import AccessAmended, LoggedIn, LoggedOut, LoginFailed
 from jackline.home import Home
 from jackline.journal import read, verify
+from jackline.journal.refusals import Refusals
 from jackline_console.access.attempts import Attempts, network
 from jackline_console.access.gate import NEEDS
 from jackline_console.access.logins import Logins
 from jackline_console.access.passwords import hashed, matches
-from jackline_console.access.refusals import Refusals
 from jackline_console.access.roles import ROLES
 from jackline_console.access.users import AccessError, User, Users
 from jackline_console.app import create_app

@@ -14,11 +14,11 @@ from jackline.cli import keys, state
 from jackline.errors import JacklineError
 from jackline.events import Event, EventsLost, LoginFailed
 from jackline.journal import Journal
+from jackline.journal.refusals import Refusals
 from jackline.person import Person
 from jackline.plugins import installed_plugins
 from jackline_console.access.attempts import Attempts
 from jackline_console.access.logins import Login, Logins
-from jackline_console.access.refusals import Refusals
 from jackline_console.access.users import PREFIX, Users
 from jackline_console.alerts.alerter import Alerts
 from jackline_console.alerts.delivery_channels import Channels

@@ -60,7 +60,7 @@ class Engine:
         self._observed = any(item.observes for item in self.bound)
         self.observes_elsewhere = call is not None and any(item.observes and not item.trusted for item in self.bound)
         """Whether telling an outcome may take long."""
-        self._index = Index(self.bound, self._standing)
+        self._index = Index(self.bound, self.standing)
 
     def judges(self, request: Request, action: Action | None = None) -> bool:
         """Whether any policy can answer this request at all, or `action` in its place."""
@@ -175,8 +175,8 @@ class Engine:
         item.answered = verdict, answer
         return answer
 
-    def _standing(self, agent: Agent) -> Verdict | None:
-        """What the registry alone says of an agent."""
+    def standing(self, agent: Agent) -> Verdict | None:
+        """What the registry alone says against an agent, whatever it asks."""
         if agent.status == "active" and agent.managed:
             return None
         rule: str = agent.status

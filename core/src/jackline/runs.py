@@ -15,6 +15,7 @@ from jackline.session import CURRENT, Scope, Session, entered, scope_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from jackline.decision import Verdict
     from jackline.request import Tool
 
 
@@ -53,6 +54,12 @@ class Runs(Lifecycle):
             facts.setdefault("framework", "python")
         seen = Agent(name=name or self.application, **facts)
         return self.registry.agent(seen, tools=tools, models=models, revision=self.revision)
+
+    def standing(self, agent: Agent) -> Verdict | None:
+        """What registry and bundle say against an agent whatever it asks; None where policies decide, or all is let."""
+        self.registry.refresh()
+        engine = self._active.engine
+        return engine.standing(self.registry.facts(agent)) if engine.mode == "enforce" else None
 
     def declare_functions(self, agent: Agent) -> None:
         """Tell the registry, once an agent, its plain functions; those decorated by now are its first tools."""

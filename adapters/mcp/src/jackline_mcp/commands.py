@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
 import secrets
 import signal
@@ -41,6 +42,7 @@ def register(cli: typer.Typer) -> None:
     family.command("wrap")(wrap)
     family.command("serve")(serve)
     family.command("token")(token)
+    family.command("certificate")(certificate)
     cli.add_typer(family, name="mcp", rich_help_panel=_PANEL)
 
 
@@ -105,9 +107,9 @@ async def _wrapped(guard: Guard, command: list[str], name: str, client: Client, 
 def serve(
     ctx: typer.Context, config: Annotated[Path, typer.Argument(help="Servers and callers.")] = Path("jackline-mcp.yaml")
 ) -> None:
-    """Serve many servers behind one address, each at /mcp/NAME, to callers with tokens.
+    """Serve many servers behind one address, each at /mcp/NAME, to callers with tokens, certificates or OAuth clients.
 
-    For example: jackline mcp serve jackline-mcp.yaml
+    Changed `callers:` and `revoked:` come into force by themselves. For example: jackline mcp serve jackline-mcp.yaml
     """
     from jackline_mcp.config import filled, load  # noqa: PLC0415 - where it is run
     from jackline_mcp.running import serve as running  # noqa: PLC0415
@@ -117,7 +119,7 @@ def serve(
     for server in found.servers.values():
         filled({**server.env, **server.headers})
     with Guard.load(config.parent / found.bundle, home=home.path, application="jackline-mcp") as guard:
-        asyncio.run(running(guard, found, output.note))
+        asyncio.run(running(guard, config, found, output.note))
 
 
 def token() -> None:
@@ -128,3 +130,14 @@ def token() -> None:
     made = secrets.token_urlsafe(32)
     output.say(f"token: {made}")
     output.say(f"token_sha256: {hashlib.sha256(made.encode()).hexdigest()}")
+
+
+def certificate(file: Annotated[Path, typer.Argument(help="A client's certificate, PEM or DER.")]) -> None:
+    """Say how `callers:` of the configuration may name the holder of a certificate.
+
+    For example: jackline mcp certificate client.pem
+    """
+    from jackline_mcp.certificates import certificate_in  # noqa: PLC0415 - where it is run
+
+    for mark in certificate_in(file).marks:
+        output.say(f"certificate: {json.dumps(mark, ensure_ascii=False)}")

@@ -6,36 +6,35 @@ import os
 import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from jackline.errors import BundleError, JacklineError, Problem
 from jackline.validation import validate
 from jackline.yaml_source import parse
 from jackline_mcp.catalogue import Cares
 from jackline_mcp.frames import MIB
+from jackline_mcp.identity_config import UNKNOWN, CallerEntry, Digest, Name, OAuthEntry, Part, TlsEntry, is_loopback
 from jackline_mcp.relay import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 Care = Literal["allow", "alert", "deny"]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+CREDENTIALS = ("token_sha256", "certificate", "oauth_client")
+"""The keys of a caller's entry by which it is known."""
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ServerEntry(_Part):
+class ServerEntry(Part):
     """One server: a command that speaks over stdin and stdout, or an address of streamable HTTP."""
 
     command: tuple[str, ...] = ()
-    env: dict[str, str] = {}
+    env: dict[str, str] = Field(default_factory=dict)
     """Added to PATH, HOME and the like; `${NAME}` stands for a variable of the gateway's own environment."""
     cwd: str | None = None
     url: str = ""
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default_factory=dict)
     """Sent with each request; `${NAME}` as in `env`."""
 
     @model_validator(mode="after")
@@ -45,17 +44,7 @@ class ServerEntry(_Part):
         return self
 
 
-class CallerEntry(_Part):
-    """One caller: who it is here, and the SHA-256 of its token."""
-
-    token_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    user: str = ""
-    labels: dict[str, str] = {}
-    servers: tuple[Name, ...] | None = None
-    """Which servers it may reach; all where none is named."""
-
-
-class ToolCares(_Part):
+class ToolCares(Part):
     """What is done about tools: see `jackline mcp wrap --help`."""
 
     new: Care = "alert"
@@ -63,19 +52,23 @@ class ToolCares(_Part):
     poisoned: Care = "deny"
 
 
-class Limits(_Part):
+class Limits(Part):
     """Times in seconds."""
 
     frame_mib: Annotated[int, Field(ge=1, le=1024)] = 16
     sessions: Annotated[int, Field(ge=1)] = 1000
     sessions_per_caller: Annotated[int, Field(ge=1)] = 200
     idle: Annotated[float, Field(gt=0)] = 1800.0
+    body: Annotated[float, Field(gt=0)] = 30.0
+    """For a request's body to come."""
+    unknown: Annotated[int, Field(ge=0)] = 100
+    """How many callers that no entry names are registered; what comes after them is refused."""
     wait: Annotated[float, Field(ge=0)] = 45.0
     wait_with_progress: Annotated[float, Field(ge=0)] = 300.0
     silence: Annotated[float, Field(gt=0)] = 600.0
 
 
-class Gateway(_Part):
+class Gateway(Part):
     """The whole file."""
 
     jackline_mcp: Literal[1]
@@ -86,7 +79,11 @@ class Gateway(_Part):
     hosts: tuple[str, ...] = ()
     """Further names by which clients call it (`Host` headers): `gateway.example:443`."""
     servers: Annotated[dict[Name, ServerEntry], Field(min_length=1)]
-    callers: dict[str, CallerEntry] = {}
+    tls: TlsEntry | None = None
+    oauth: OAuthEntry | None = None
+    callers: dict[str, CallerEntry] = Field(default_factory=dict)
+    revoked: tuple[Digest, ...] = ()
+    """SHA-256 of tokens (of their text) and of certificates (of their DER) that do not count any more."""
     anonymous: str = ""
     """As which agent somebody without a token acts; only where it listens on this machine alone. Empty: nobody."""
     tools: ToolCares = ToolCares()
@@ -110,6 +107,11 @@ def load(path: Path) -> Gateway:
         data = path.read_bytes()
     except OSError as error:
         raise JacklineError(f"{path} cannot be read: {error.strerror}") from error
+    return read(data, path)
+
+
+def read(data: bytes, path: Path) -> Gateway:
+    """A configuration of these bytes; raises BundleError."""
     document = parse(data, str(path), "configuration")
     found, problems = validate(Gateway, document.data, document)
     if found is None or document.problems or problems:
@@ -120,19 +122,37 @@ def load(path: Path) -> Gateway:
     return found
 
 
-def _unsound(found: Gateway, file: str) -> list[Problem]:
-    problems: list[Problem] = []
+def _unsound(found: Gateway, file: str) -> Iterator[Problem]:
+    owners: dict[tuple[str, str], str] = {}
     for name, caller in found.callers.items():
-        unknown = [server for server in caller.servers or () if server not in found.servers]
-        if unknown:
-            known = ", ".join(found.servers)
-            problems.append(Problem(file, 1, 1, f"caller '{name}' names no server: {unknown[0]}", f"one of {known}"))
-    if found.anonymous and found.host not in ("127.0.0.1", "::1", "localhost"):
+        for server in caller.servers or ():
+            if server not in found.servers:
+                known = ", ".join(found.servers)
+                yield Problem(file, 1, 1, f"caller '{name}' names no server: {server}", f"one of {known}")
+        if not name or name.startswith(UNKNOWN):
+            yield Problem(file, 1, 1, f"caller '{name}' is named as callers are that nobody names", "another name")
+        for key in CREDENTIALS:
+            for value in getattr(caller, key):
+                if owners.setdefault((key, value), name) != name:
+                    both = f"'{owners[key, value]}' and '{name}'"
+                    yield Problem(file, 1, 1, f"{both} have the same `{key}`: {value}", "a caller is known by its own")
+        if caller.certificate and not (found.tls and found.tls.client_ca):
+            yield Problem(file, 1, 1, f"caller '{name}' has a certificate, and none is asked for", "add `client_ca`")
+        if caller.oauth_client and found.oauth is None:
+            yield Problem(file, 1, 1, f"caller '{name}' is an OAuth client, and no issuer is known", "add `oauth:`")
+    yield from _unsafe(found, file)
+
+
+def _unsafe(found: Gateway, file: str) -> Iterator[Problem]:
+    if found.anonymous and not is_loopback(found.host):
         hint = "give each caller a token"
-        problems.append(Problem(file, 1, 1, f"`anonymous` beyond this machine: it listens on {found.host}", hint))
-    if not found.anonymous and not found.callers:
-        problems.append(Problem(file, 1, 1, "nobody may call it", "add `callers:`, see: jackline mcp token"))
-    return problems
+        yield Problem(file, 1, 1, f"`anonymous` beyond this machine: it listens on {found.host}", hint)
+    if found.anonymous.startswith(UNKNOWN):
+        yield Problem(file, 1, 1, "`anonymous` is named as callers are that nobody names", "another name")
+    if found.oauth is not None and not found.oauth.url and found.host in ("0.0.0.0", "::", ""):  # noqa: S104
+        yield Problem(file, 1, 1, "`oauth` does not say how clients call this gateway", "add `url: https://...` to it")
+    if not (found.anonymous or found.callers or found.oauth or (found.tls and found.tls.client_ca)):
+        yield Problem(file, 1, 1, "nobody may call it", "add `callers:`, see: jackline mcp token")
 
 
 def filled(values: dict[str, str]) -> dict[str, str]:

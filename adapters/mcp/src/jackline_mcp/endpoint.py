@@ -1,4 +1,4 @@
-"""Many servers behind one address, each at `/mcp/NAME`: callers by token, a session of Jackline's for each of MCP's.
+"""Many servers behind one address, each at `/mcp/NAME`: a session of Jackline's for each of MCP's.
 
 A path for each server, no prefixes: names, cursors, capabilities and the protocol's version stay the server's own, so
 that what a client reads is equal to what the server says. Policies and the registry name a tool `NAME.TOOL`.
@@ -8,58 +8,46 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections import deque
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from mcp.server.streamable_http import StreamableHTTPServerTransport
-from mcp.server.transport_security import (
-    RequestBodyLimitMiddleware,
-    TransportSecurityMiddleware,
-    TransportSecuritySettings,
-)
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.requests import Request
-from starlette.responses import JSONResponse
 
+from jackline_mcp.admission import Admission, body_of, too_large
+from jackline_mcp.callers import RefusedError
 from jackline_mcp.enforce import GONE, error_of
-from jackline_mcp.frames import EndError, FrameError
+from jackline_mcp.frames import EndError, FrameError, decoded
 from jackline_mcp.modern import Posts
-from jackline_mcp.relay import Client, Relay
+from jackline_mcp.relay import Relay
 from jackline_mcp.streams import Streams
 from jackline_mcp.upstream import connected
 
 if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import Message, Receive, Scope, Send
 
     from jackline.guard import Guard
+    from jackline_mcp.admission import Admitted
+    from jackline_mcp.callers import Callers
     from jackline_mcp.config import Gateway
+    from jackline_mcp.oauth import AccessTokens
 
-PATH = "/mcp/"
 SESSION = "mcp-session-id"
 VERSION = "mcp-protocol-version"
 _LAST = 0.5
 """Seconds for responses to go out before their session ends."""
 
 
-class Caller(NamedTuple):
-    """Who calls, as the configuration knows it."""
-
-    name: str
-    user: str = ""
-    labels: tuple[tuple[str, str], ...] = ()
-    servers: tuple[str, ...] | None = None
-
-    def client(self, session: str) -> Client:
-        """Who that is in a session."""
-        return Client(self.name, self.user, self.labels, session)
-
-
 class Session:
     """One client's session at one server."""
 
-    def __init__(self, caller: Caller, server: str, transport: StreamableHTTPServerTransport) -> None:
-        self.caller, self.server, self.transport = caller, server, transport
+    def __init__(self, admitted: Admitted, transport: StreamableHTTPServerTransport) -> None:
+        self.shown = [admitted.shown, admitted.shown]
+        """By what it was opened, and by what it was used last."""
+        self.transport = transport
+        self.caller, self.server = admitted.caller, admitted.server
         self.task: asyncio.Task[None]
         self.ready = asyncio.Event()
         self.quiet = asyncio.Event()
@@ -70,22 +58,57 @@ class Session:
 class Endpoint:
     """The gateway as an ASGI application; `close` it where it ends."""
 
-    def __init__(self, guard: Guard, config: Gateway) -> None:
+    def __init__(self, guard: Guard, config: Gateway, tokens: AccessTokens | None = None) -> None:
         self.guard, self.config = guard, config
-        self.callers = {
-            entry.token_sha256: Caller(name, entry.user, tuple(entry.labels.items()), entry.servers)
-            for name, entry in config.callers.items()
-        }
+        self.admission = Admission(guard, config, tokens)
         self.sessions: dict[str, Session] = {}
         self._posts = Posts(guard, config)
-        hosts = [f"{name}:*" for name in ("127.0.0.1", "localhost", "[::1]", config.host)]
-        self._security = TransportSecurityMiddleware(TransportSecuritySettings(allowed_hosts=[*hosts, *config.hosts]))
-        self._limited = RequestBodyLimitMiddleware(self._admitted, config.frame)
+        self._open: dict[asyncio.Task[Any], Admitted] = {}
+        """Requests since 2026-07-28 that are being answered."""
+        self._revoked: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        if scope["type"] == "http":
-            await self._limited(scope, receive, send)
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        started = False
+
+        async def sent(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            told = self.admission.metadata(request)
+            if told is None:
+                await self._answer(request, sent)
+            else:
+                await told(scope, receive, send)
+        except RefusedError as error:
+            told = self.admission.refused(error, scope)
+            if not started:
+                await told(scope, receive, send)
+            else:
+                await send({"type": "http.response.body", "body": b""})
+        except ConnectionError:  # the client has left before all of its request came
+            return
+
+    def unreadable(self, address: str) -> None:
+        """Put on record that somebody sent what is no HTTP."""
+        self.admission.tell("no-http", "what came is no HTTP", address=address)
+
+    def replace(self, callers: Callers) -> None:
+        """Bring other callers into force: what is open of somebody who may not any more ends now."""
+        self.admission.callers = callers
+        for session in self.sessions.values():
+            if not all(callers.still(shown, session.caller) for shown in session.shown):
+                self.admission.tell("revoked", "its session was ended", session.caller.name)
+                session.task.cancel()
+        for task, admitted in self._open.items():
+            if not callers.still(admitted.shown, admitted.caller):
+                self._revoked.add(task)
+                task.cancel()
 
     async def close(self) -> None:
         """End every session, and what was started for it."""
@@ -95,44 +118,52 @@ class Endpoint:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _admitted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Who calls, and which server: nobody gets past this without both."""
-        request = Request(scope, receive)
-        refused = await self._security.validate_request(request, is_post=request.method == "POST")
-        if refused is not None:  # a page in a browser that was led here by another name
-            await refused(scope, receive, send)
-            return
-        caller = self._caller(request)
-        if caller is None:
-            told = _error(401, "a token is needed: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
-            await told(scope, receive, send)
-            return
-        name = scope["path"].removeprefix(PATH).rstrip("/") if scope["path"].startswith(PATH) else ""
-        if name not in self.config.servers or (caller.servers is not None and name not in caller.servers):
-            await _error(404, "no such server for this caller")(scope, receive, send)
-            return
+    async def _answer(self, request: Request, send: Send) -> None:
+        admitted = self.admission.admitted(request)
+        body = await self._body(request, admitted) if request.method == "POST" else b""
+        whole = Request(request.scope, _again(body, request.receive) if request.method == "POST" else request.receive)
         version = request.headers.get(VERSION)
-        if version is not None and version not in HANDSHAKE_PROTOCOL_VERSIONS:
-            await self._posts.answer(caller.client(f"{caller.name} at {name}"), name, request, send)
+        if version is None or version in HANDSHAKE_PROTOCOL_VERSIONS:
+            await self._in_session(admitted, whole, body, send)
             return
-        await self._in_session(caller, name, request, send)
+        await self._posted(admitted, whole, send)
 
-    def _caller(self, request: Request) -> Caller | None:
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and token:
-            return self.callers.get(hashlib.sha256(token.strip().encode()).hexdigest())
-        return Caller(self.config.anonymous) if self.config.anonymous and not kind else None
+    async def _posted(self, admitted: Admitted, request: Request, send: Send) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = admitted
+        caller, server = admitted.caller, admitted.server
+        client = caller.client(f"{caller.name} at {server}")
+        try:
+            await self._posts.answer(client, server, request, self._watched(admitted, request, send))
+        except asyncio.CancelledError:
+            if task not in self._revoked:
+                raise
+            task.uncancel()
+            raise RefusedError(401, "revoked", "this caller was revoked", agent=caller.name) from None
+        finally:
+            del self._open[task]
+            self._revoked.discard(task)
 
-    async def _in_session(self, caller: Caller, server: str, request: Request, send: Send) -> None:
-        scope, receive = request.scope, request.receive
+    async def _body(self, request: Request, admitted: Admitted) -> bytes:
+        try:
+            _require_body(request, self.config.frame)
+            return await body_of(request.receive, self.config.frame, self.config.limits.body)
+        except RefusedError as error:
+            error.agent = admitted.caller.name
+            raise
+
+    async def _in_session(self, admitted: Admitted, request: Request, body: bytes, send: Send) -> None:
         named = request.headers.get(SESSION)
-        session = self.sessions.get(named) if named is not None else self._opened(caller, server)
+        caller = admitted.caller
+        if named is None:
+            _require_first(request, body, caller.name)
+        session = self.sessions.get(named) if named is not None else self._opened(admitted)
         if session is None and named is None:
-            await _error(503, "too many sessions are open")(scope, receive, send)
-            return
-        if session is None or session.caller != caller or session.server != server:
-            await _error(404, "Session not found")(scope, receive, send)
-            return
+            raise RefusedError(503, "too-many", "too many sessions are open", agent=caller.name)
+        if session is None or session.caller != caller or session.server != admitted.server:
+            raise RefusedError(404, "unknown-session", "Session not found", agent=caller.name)
+        session.shown[1] = admitted.shown
         await session.ready.wait()
         session.busy += 1
         session.quiet.clear()
@@ -140,13 +171,14 @@ class Endpoint:
             session.idle.cancel()
         status = 0
 
-        async def watched(message: Any) -> None:
+        async def watched(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
-            await send(message)
+            await told(message)
 
+        told = self._watched(admitted, request, send)
         try:
-            await session.transport.handle_request(scope, receive, watched)
+            await session.transport.handle_request(request.scope, request.receive, watched)
         finally:
             session.busy -= 1
             if not session.busy:
@@ -156,13 +188,25 @@ class Endpoint:
             elif not session.busy:
                 session.idle = asyncio.get_running_loop().call_later(self.config.limits.idle, session.task.cancel)
 
-    def _opened(self, caller: Caller, server: str) -> Session | None:
-        limits = self.config.limits
+    def _watched(self, admitted: Admitted, request: Request, send: Send) -> Send:
+        """What is sent, with a line on record where the protocol refuses what came."""
+
+        async def watched(message: Message) -> None:
+            status = message.get("status", 0)
+            if status >= 400:  # noqa: PLR2004
+                address = request.client.host if request.client else ""
+                self.admission.tell("invalid", f"answered by HTTP {status}", admitted.caller.name, address)
+            await send(message)
+
+        return watched
+
+    def _opened(self, admitted: Admitted) -> Session | None:
+        limits, caller = self.config.limits, admitted.caller
         own = sum(each.caller == caller for each in self.sessions.values())
         if len(self.sessions) >= limits.sessions or own >= limits.sessions_per_caller:
             return None
         transport = StreamableHTTPServerTransport(uuid4().hex)
-        session = Session(caller, server, transport)
+        session = Session(admitted, transport)
         assert transport.mcp_session_id is not None
         self.sessions[transport.mcp_session_id] = session
         session.task = asyncio.create_task(self._served(session, transport.mcp_session_id))
@@ -206,5 +250,30 @@ async def _tell(front: Streams, why: str) -> None:
             await front.send(error_of(first["id"], GONE, why))
 
 
-def _error(status: int, text: str, headers: dict[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(error_of(None, -32600, text), status, headers)
+def _require_body(request: Request, most: int) -> None:
+    """What a head says of its body."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared[:20]) > most:
+        raise too_large(most)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise RefusedError(415, "content-type", "the body's Content-Type is not application/json")
+
+
+def _require_first(request: Request, body: bytes, agent: str) -> None:
+    """Only a handshake opens a session: nothing is started for anything else."""
+    try:
+        first = decoded(body) if request.method == "POST" else {}
+    except FrameError as error:
+        raise RefusedError(400, "no-message", "the body is not one JSON-RPC message", agent=agent) from error
+    if first.get("method") != "initialize" or "id" not in first:
+        raise RefusedError(400, "unknown-session", f"no session is named: {SESSION} is missing", agent=agent)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """A body that was read, and what comes after it."""
+    kept: deque[Message] = deque([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def received() -> Message:
+        return kept.popleft() if kept else await receive()
+
+    return received

@@ -11,7 +11,7 @@ import msgspec
 
 from jackline.errors import JacklineError
 from jackline.events import LoginFailed
-from jackline_console.access.refusals import Refusals
+from jackline.journal.refusals import Refusals
 from jackline_console.access.users import AccessError, Users
 from jackline_console.decisions.bodies import Check, Checks, Record, Recorded, Records
 from jackline_console.decisions.decider import Decider, incomplete, refusal

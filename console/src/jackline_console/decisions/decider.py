@@ -10,10 +10,10 @@ import msgspec
 from jackline.asking import Waiting
 from jackline.events import CallerRefused, Http, Usage
 from jackline.facts import host
+from jackline.journal.refusals import Refusals
 from jackline.plain import MAX_DEPTH, MAX_NODES, canonical, fingerprint, plain, words
 from jackline.request import RETURNS, Agent, Model, Tool
 from jackline.rewriting import rewrite
-from jackline_console.access.refusals import Refusals
 from jackline_console.decisions.bodies import Answer, Recorded
 from jackline_console.decisions.jobs import Jobs
 from jackline_console.decisions.open_acts import OpenAct, OpenActs

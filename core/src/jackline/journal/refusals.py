@@ -27,7 +27,7 @@ class Refusals:
         self._untold = 0
 
     def tell(self, event: LoginFailed | CallerRefused) -> None:
-        """Put a refusal on record, with how many there were besides. Raises JournalError."""
+        """Put a refusal on record, with how many there were besides. Raises what `record` raises."""
         with self._lock:
             if not 0 <= event.at - self._since < PER_S:
                 self._since, self._told = event.at, 0
