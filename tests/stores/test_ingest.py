@@ -12,7 +12,7 @@ import pytest
 
 from jackline import ingest as module
 from jackline.errors import StoreError
-from jackline.events import Decided, Failed, SessionHalted, SessionStarted
+from jackline.events import Decided, Failed, HoldBooked, SessionHalted, SessionStarted
 from jackline.ingest import IngestReport, ingest, lag, rebuild
 from jackline.journal import Journal, verify
 from jackline.journal.line import build
@@ -202,6 +202,14 @@ def test_a_line_that_makes_no_sense_never_stops_the_rest(home, store, body):
     assert store.heads()[journal.id].seq == 3
     assert len(list(store.events())) == len(story()) + 5
     assert store.session(ONE) is not None
+
+
+def test_a_hold_of_a_killed_process_comes_in(home, store):
+    """It names its reservation, and does not carry it as a decision does."""
+    booked = HoldBooked(at=AT, reservation="0" * 16, pid=7, settled={"ceiling/session/x/usd": 5})
+    write(home, [*story(), booked])
+    assert ingest(home, store).problems == ()
+    assert "hold_booked" in [row.kind for row in store.events()]
 
 
 def test_only_one_ingests_and_the_other_returns_at_once(home, store):

@@ -100,8 +100,8 @@ def _is_sane(event: Any) -> bool:
     numbers += [cost.micro_usd] if cost else []
     http = getattr(event, "http", None)
     numbers += [http.port, http.status, http.sent or 0, http.received or 0] if http else []
-    reservation = getattr(event, "reservation", None)
-    numbers += [hold.held for hold in reservation.holds] if reservation else []
+    holds = getattr(getattr(event, "reservation", None), "holds", ())  # a HoldBooked names the reservation only
+    numbers += [hold.held for hold in holds]
     return 0.0 <= event.at < _FOREVER and all(abs(number) < _MOST for number in numbers)
 
 
