@@ -23,6 +23,7 @@ import http_calls
 import ingest
 import langchain_calls
 import llamaindex_calls
+import mcp_calls
 import pack_calls
 import peers
 import pii_calls
@@ -46,6 +47,7 @@ def measured(rounds: int, processes_of_a_kind: int, events: int) -> list[dict[st
             *crewai_calls.cases(stack),
             *llamaindex_calls.cases(stack),
             *http_calls.cases(stack),
+            *mcp_calls.cases(stack),
         ]
         others = peers.cases(stack)
         rows = timing.run([*own, *langchain, *others], rounds)
@@ -54,7 +56,7 @@ def measured(rounds: int, processes_of_a_kind: int, events: int) -> list[dict[st
         row["ratio"] = row["median"] / yardstick
     first_peer = len(own) + len(langchain)
     console = [*console_stream.rows(), *(dashboards.rows(events) if events else ()), *stops.rows()]
-    console += decision_api.rows()
+    console += [*decision_api.rows(), *mcp_calls.rows()]
     return [*rows[:first_peer], taken_in(), *console, *processes.rows(processes_of_a_kind), *rows[first_peer:]]
 
 
