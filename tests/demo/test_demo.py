@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from types import SimpleNamespace
 
@@ -74,7 +75,66 @@ def test_the_audit_does_not_hold_where_an_act_is_not_on_record(monkeypatch):
     assert told.why.startswith("0 of ")
 
 
-def test_run_prints_json_with_one_object_a_scenario(capsys):
+@pytest.fixture
+def gateway(monkeypatch):
+    """Whether the gateway is installed, and the story that it brings."""
+
+    def set_to(told):
+        monkeypatch.setattr(demo, "find_spec", lambda _name: None if told is None else object())
+        module = SimpleNamespace(foreign_agent=lambda _advance: told)
+        monkeypatch.setattr(demo, "import_module", lambda name: {"jackline_mcp.demo": module}.get(name, python_agents))
+
+    return set_to
+
+
+def foreign(**fields):
+    return stories.Told(scenario="foreign-agent", ungoverned={}, governed={"denied": 2}, why="it is so", **fields)
+
+
+def test_the_foreign_agent_is_told_too_where_the_gateway_is_installed(gateway, capsys):
+    gateway(foreign(holds=False, claims={"nothing ran": False}))
+    assert demo.run(None, True, 2, "python") == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert [story["scenario"] for story in printed] == [*stories.STORIES, "foreign-agent"]
+    assert printed[-1]["claims"] == {"nothing ran": False}
+    assert "claims" not in printed[0]
+
+
+def test_the_foreign_agent_needs_no_framework_and_shows_claims_and_record(gateway, capsys):
+    gateway(foreign(holds=True, claims={"it holds [x]": True, "so not": False}, record="session [red]1"))
+    assert demo.run("foreign-agent", False, 2, "no such framework") == 0
+    out = capsys.readouterr().out
+    assert "✓ it holds [x]\n✗ so not\n" in out
+    assert "session [red]1\n" in out
+    assert "holds: it is so" in out
+
+
+def test_a_terminal_without_such_characters_is_shown_what_it_can(gateway, monkeypatch):
+    gateway(foreign(holds=True, claims={"it holds": True}, record="└── a call"))
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii", newline="\n")
+    monkeypatch.setattr("sys.stdout", out)
+    demo.run("foreign-agent", False)
+    out.seek(0)
+    shown = out.read()
+    assert "yes: it holds\n" in shown
+    assert "??? a call\n" in shown
+
+
+def test_the_foreign_agent_without_the_gateway_says_what_to_install(monkeypatch):
+    def missing(name):
+        raise ModuleNotFoundError("No module named 'jackline_mcp'", name="jackline_mcp")
+
+    monkeypatch.setattr(demo, "import_module", missing)
+    with pytest.raises(JacklineError) as raised:
+        command.demo(scenario=command.Scenario.foreign_agent)
+    assert str(raised.value) == (
+        "the demo needs jackline_mcp; try: pip install jackline-mcp jackline-tool-access jackline-budget, "
+        "or from a clone: pip install ./adapters/mcp ./policy_packs/tool_access ./policy_packs/budget"
+    )
+
+
+def test_run_prints_json_with_one_object_a_scenario(gateway, capsys):
+    gateway(None)
     assert demo.run(None, True, 2, "python") == 0
     printed = json.loads(capsys.readouterr().out)
     assert [story["scenario"] for story in printed] == ["cost-spiral", "silent-violation", "audit-gap"]

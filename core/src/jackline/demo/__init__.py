@@ -1,4 +1,4 @@
-"""`jackline demo`: three stories on real agents, each without and with Jackline, told by what was counted."""
+"""`jackline demo`: stories of real agents, each without and with Jackline, told by what was counted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +16,7 @@ from jackline.demo.stories import STORIES
 from jackline.errors import JacklineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from jackline.demo.agents import Agents
     from jackline.demo.stories import Told
@@ -27,22 +28,34 @@ FRAMEWORKS: Mapping[str, str] = {
 }
 """Whose agents there are beside plain Python's, and what brings them."""
 
+FOREIGN = "foreign-agent"
+"""The story that the gateway brings: whose agent it is does not matter, since its code is closed."""
+_GATEWAY = "jackline_mcp"
+
 _OURS = {"jackline.python": "jackline.demo.python_agents"}
 
 
 def run(scenario: str | None, as_json: bool, sessions: int = 100, framework: str = "langchain") -> int:
-    """Tell one story (or all), print the difference, and answer 0 where each holds, else 1."""
-    agents = agents_of(framework)
-    told: list[Told] = []
+    """Tell one story (or all that can be told), print the difference, and answer 0 where each holds, else 1."""
     with progress(quiet=as_json) as advance, _frameworks_unheard():
-        for name, story in STORIES.items():
-            if scenario in (None, name):
-                told.append(story(agents, sessions, advance))
+        told = list(_told(scenario, sessions, framework, advance))
     if as_json:
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(told), indent=2).decode() + "\n")
     else:
         table(told)
     return 0 if all(story.holds for story in told) else 1
+
+
+def _told(
+    scenario: str | None, sessions: int, framework: str, advance: Callable[[str, int, int], None]
+) -> Iterator[Told]:
+    if scenario != FOREIGN:
+        agents = agents_of(framework)
+        for name, story in STORIES.items():
+            if scenario in (None, name):
+                yield story(agents, sessions, advance)
+    if scenario == FOREIGN or (scenario is None and find_spec(_GATEWAY) is not None):
+        yield import_module(f"{_GATEWAY}.demo").foreign_agent(advance)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 _ROWS = {
     "cost_usd": "cost of the worst session, USD",
+    "tools_shown": "tools shown to it before anybody knew it",
     "tool_runs": "tool bodies that ran",
     "added_tool_runs": "... of the tool that was added",
     "rows_lost": "customers deleted",
+    "databases_lost": "databases deleted",
+    "secrets_lost": "secrets given away",
     "decisions": "decisions on record",
     "proven": "acts with a decision before and one outcome",
     "denied": "denied",
@@ -48,6 +51,7 @@ def progress(*, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
 def table(told: Sequence[Told]) -> None:
     """Print each story's difference and whether it holds."""
     from rich.console import Console  # noqa: PLC0415 - only where somebody looks
+    from rich.markup import escape  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     console = Console()
@@ -60,5 +64,11 @@ def table(told: Sequence[Told]) -> None:
             if key in story.governed:
                 shown.add_row(label, str(story.ungoverned.get(key, "")), str(story.governed[key]))
         console.print(shown)
+        marks = ("[red]✗[/red]", "[green]✓[/green]") if console.encoding == "utf-8" else ("no: ", "yes:")
+        for claim, so in story.claims.items():
+            console.print(f"{marks[so]} {escape(claim)}", soft_wrap=True)
+        if story.record:
+            record = story.record.encode(console.encoding, "replace").decode(console.encoding)
+            console.print(f"\n{escape(record)}", soft_wrap=True, style="dim", highlight=False)
         mark = "[green]holds[/green]" if story.holds else "[red]does not hold[/red]"
         console.print(f"{mark}: {story.why}\n", soft_wrap=True)

@@ -31,7 +31,7 @@ SPIRAL_BYTES = 4_675
 """A retry pattern of this length costs $4.70 with this model."""
 
 
-class Told(msgspec.Struct, kw_only=True):
+class Told(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A story as `--json` prints it."""
 
     scenario: str
@@ -40,6 +40,10 @@ class Told(msgspec.Struct, kw_only=True):
     holds: bool
     """Computed from the store and the side effects."""
     why: str
+    claims: dict[str, bool] = {}
+    """What is claimed, and whether it is so; where it holds, all of it is."""
+    record: str = ""
+    """What people are shown of the record."""
 
 
 class Side(msgspec.Struct, kw_only=True):
