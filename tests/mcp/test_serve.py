@@ -235,6 +235,16 @@ async def test_a_server_that_dies_or_floods_harms_nobody_else(serve: Serve, mode
     assert [line for line in serve.ran if line.startswith("find")] == ["find 1", "find 2"]
 
 
+@ERAS
+async def test_told_to_end_it_closes_what_is_on_record(serve: Serve, mode: Any) -> None:
+    with serve.running() as gateway:
+        async with gateway.client(mode=mode) as client:
+            assert not (await client.call_tool("find", {"query": "x"})).is_error
+
+    assert len(gateway.on_record("journal_closed")) == 1
+    assert len(gateway.on_record("run_ended")) == len(gateway.on_record("run_started")) == 1
+
+
 async def test_callers_at_the_same_time_get_their_own_answers(serve: Serve) -> None:
     count = 100
     serve.more = "anonymous: ''\n"
