@@ -11,9 +11,12 @@ import pytest
 from decision_harness import POLICIES, events, token
 
 import jackline
+from jackline.decision import Decision
 from jackline.errors import JournalError
 from jackline.home import Home
+from jackline.request import Agent, Request, Subject
 from jackline_console.decisions import jobs, open_acts
+from jackline_console.decisions.act_log import ActLog
 from jackline_console.decisions.application import DecisionAPI
 from jackline_console.problems import ProblemError
 from jackline_console.settings import Settings
@@ -94,21 +97,23 @@ async def test_bytes_of_what_is_open_are_bounded(inside, monkeypatch):
     assert (await inside.check()).status_code == 200
 
 
-def test_ends_that_are_remembered_are_bounded_and_leases_let_go(monkeypatch):
+def test_ends_that_are_remembered_are_bounded_and_leases_let_go(monkeypatch, tmp_path):
     monkeypatch.setattr(open_acts, "_ENDED", 10)
-    acts = open_acts.OpenActs(lambda act: None)
-    request = types.SimpleNamespace(agent=types.SimpleNamespace(name="a"))
-    made = [open_acts.OpenAct(request, None, None, 1, NOW + 1000) for _ in range(1200)]
+    acts = open_acts.OpenActs(ActLog(tmp_path / "open_acts", pytest.fail), lambda act: None)
+    request = Request(
+        action="tool.call", resource="x", at=NOW, agent=Agent(name="a"), subject=Subject(session="s"), run="r", span="p"
+    )
+    made = [open_acts.OpenAct(request, Decision(effect="allow"), None, 1, NOW + 1000) for _ in range(1200)]
     for act in made:
         acts.add(act)
-        acts.take(act.id, "a")
+        acts.end(acts.find(act.id, "a"))
     acts.sweep(NOW)
     assert (len(acts), acts._bytes, len(acts._leases), len(acts._ended)) == (0, 0, 0, 10)
     with pytest.raises(ProblemError) as forgotten:
-        acts.take(made[0].id, "a")
+        acts.find(made[0].id, "a")
     assert forgotten.value.problem.status == 404
     with pytest.raises(ProblemError) as known:
-        acts.take(made[-1].id, "a")
+        acts.find(made[-1].id, "a")
     assert known.value.problem.status == 409
 
 
@@ -191,7 +196,8 @@ async def test_closed_twice_is_closed(inside):
     with contextlib.suppress(AssertionError):
         await inside.api.close()
     await inside.api.close()
-    assert [event.error for event in events(inside.home, "failed")] == ["outcome unknown"]
+    assert len(events(inside.home, "hold_booked")) == 1
+    assert events(inside.home, "failed") == []
 
 
 @pytest.mark.parametrize(("depth", "status"), [(10, 200), (60, 200), (70, 422), (900, 422), (5000, 400)])

@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 import schemathesis
-from decision_harness import POLICIES, check, events, record, token
+from decision_harness import POLICIES, check, token
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -19,8 +19,6 @@ from starlette.routing import Mount
 
 import jackline
 from jackline.home import Home
-from jackline.journal import verify
-from jackline.ledger import Ledger
 from jackline.request import ACTIONS
 from jackline_console.decisions.application import DecisionAPI
 from jackline_console.decisions.openapi import document
@@ -36,46 +34,6 @@ CHECKS = [
 ]
 
 
-MONEY = """\
-jackline: 1
-unregistered: allow
-policies:
-  - {name: ceiling, use: budget, with: {limit: 1 USD, per: session}}
-"""
-ASKED = {
-    "action": "model.call",
-    "resource": "gpt-4o-mini",
-    "session": "job-1",
-    "args": {"messages": [{"role": "user", "content": "hello"}]},
-    "model": {"provider": "openai", "max_tokens": 1000},
-}
-
-
-def test_killed_between_check_and_record(serve, home, bundle):
-    """What was held is spent, the journal is sound up to its last line, and the next server says what it does not know."""
-    bundle.write_text(MONEY, encoding="utf-8")
-    server = serve()
-    client = server.client("billing")
-    told = client.post("/v1/check", json=ASKED).json()
-    scope = f"ceiling/session/{told['session']}/usd"
-    spent, held = Ledger.open(home / "ledger").balance(scope)
-    assert (spent, held > 0) == (0, True)
-    client.close()
-    server.kill()
-    (report,) = verify(home / "journals")
-    assert (report.ok, report.closed) == (True, False)
-    client = serve().client("billing")
-    (booked,) = events(home, "hold_booked")
-    assert booked.settled == {scope: held}
-    assert Ledger.open(home / "ledger").balance(scope) == (held, 0)
-    late = record(client, told["decision"])
-    assert (late.status_code, late.json()["type"]) == (404, "urn:jackline:problem:unknown-decision")
-    again = client.post("/v1/check", json=ASKED).json()
-    assert (again["permitted"], again["session"]) == (True, told["session"])
-    assert record(client, again["decision"], usage={"input": 10, "output": 10}).status_code == 200
-    assert Ledger.open(home / "ledger").balance(scope) == (held + 8, 0)
-
-
 def test_a_halt_outlives_its_server(serve):
     server = serve()
     client = server.client("billing")
@@ -83,16 +41,6 @@ def test_a_halt_outlives_its_server(serve):
     client.close()
     server.kill()
     assert check(serve().client("billing"))["effect"] == "halt"
-
-
-def test_at_its_end_everything_open_is_on_record_as_unknown(server, client, home):
-    told = check(client)
-    server.end()
-    assert server.child.returncode == 0
-    (failed,) = events(home, "failed")
-    assert (failed.error, failed.span) == ("outcome unknown", told["span"])
-    assert [event.how for event in events(home, "session_ended")] == ["explicit"]
-    assert [(report.ok, report.closed) for report in verify(home / "journals")] == [(True, True)]
 
 
 def test_what_stops_a_session_reaches_it(client, home):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from jackline import outcome
 from jackline.condition.functions import ORIGIN
 from jackline.errors import JacklineError, LedgerError
-from jackline.events import Completed, Failed, Http, Usage
+from jackline.events import Completed, Failed, HoldBooked, Http, Usage
 from jackline.plain import plain, words
 from jackline.request import RETURNS
 from jackline.runs import Runs
@@ -152,6 +153,15 @@ class Closing(Runs):
             self._release(decision.reservation)
         self._tell(event, request)
         return event
+
+    def book(self, reservation: Reservation) -> None:
+        """Count a whole hold as spent: this process will not know what came of the act."""
+        try:
+            booked = self.ledger.book(reservation)
+        except LedgerError as error:  # the hold stays, and counts as spent
+            self.recorder.lose(error)
+            return
+        self.recorder.outcome(HoldBooked(at=self.clock(), reservation=reservation.id, pid=os.getpid(), settled=booked))
 
     def record(self, event: Completed | Failed, request: Request) -> None:
         """Put an outcome on record that `complete` and `fail` do not fit; policies are told of it."""

@@ -101,9 +101,7 @@ class Lifecycle:
         named (a thread's) has ended; the next act of it starts it again.
         """
         if namespace == REPORTED:
-            raise JacklineError(
-                f"namespace '{REPORTED}' is for sessions that are only reported; choose another one"
-            )
+            raise JacklineError(f"namespace '{REPORTED}' is for sessions that are only reported; choose another one")
         self.home = Home(home).make()
         self.clock = clock
         self.application = application or _this_program()
@@ -111,7 +109,7 @@ class Lifecycle:
         self.recorder = Recorder(self.home, clock)
         self.ledger = Ledger.open(self.home.ledger)
         weakref.finalize(self, self.ledger.leave).atexit = False  # not at close: outcomes of open acts come later
-        self._book_what_crashed()
+        self.book_what_crashed()
         self.control = Control(self.home.control)
         self.prices = prices if prices is not None else load_prices(self.home)
         needed = bundle is not None and bundle.priced and not self.prices.kept
@@ -349,7 +347,7 @@ class Lifecycle:
                 revision = active.bundle.revision
                 self.recorder.note(BundleQuestioned(at=self.clock(), revision=revision, tool=tool.name, problems=told))
 
-    def _book_what_crashed(self) -> None:
+    def book_what_crashed(self) -> None:
         """What processes held when they were killed counts as spent: nobody knows what came of it."""
         for hold in self.ledger.recover():
             event = HoldBooked(at=self.clock(), reservation=hold.id, pid=hold.pid, settled=hold.booked)

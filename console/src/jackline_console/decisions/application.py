@@ -58,8 +58,7 @@ class DecisionAPI:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
-            if self._sweeping is None:
-                self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
+            self._begin()
             await self._app(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,7 +98,7 @@ class DecisionAPI:
         self.decider.refused(error, "", _address(scope))
 
     async def close(self) -> None:
-        """End what is open, with unknown outcomes."""
+        """End; what is open is left to the next server of the home."""
         if self._sweeping is not None:
             self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -157,15 +156,21 @@ class DecisionAPI:
             headers={"WWW-Authenticate": "Bearer"},
         )
 
+    def _begin(self) -> None:
+        """Begin to look after leases: where it is mounted nothing tells it of its start but the first request."""
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
+
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
-            self.decider.acts.sweep(self._clock())
+            self.decider.sweep()
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                self._begin()
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.close()

@@ -14,6 +14,7 @@ from jackline.journal.refusals import Refusals
 from jackline.plain import MAX_DEPTH, MAX_NODES, canonical, fingerprint, plain, words
 from jackline.request import RETURNS, Agent, Model, Tool
 from jackline.rewriting import rewrite
+from jackline_console.decisions.act_log import ActLog
 from jackline_console.decisions.bodies import Answer, Recorded
 from jackline_console.decisions.jobs import Jobs
 from jackline_console.decisions.open_acts import OpenAct, OpenActs
@@ -35,6 +36,8 @@ _RETURNS = {action: act for act, action in RETURNS.items()}
 _HIDDEN = (b'"$deep":', b'"$large":')
 """How `plain` marks what it leaves out; a key of the caller's that looks like one has a second `$`."""
 _SAID = 300
+_ADOPT_S = 5.0
+"""Seconds between two looks for what servers left that have ended."""
 UNKNOWN = "outcome unknown"
 
 
@@ -44,7 +47,10 @@ class Decider:
     def __init__(self, guard: Guard, clock: Callable[[], float] = time.time) -> None:
         self.guard = guard
         self.clock = clock
-        self.acts = OpenActs(self._lapsed)
+        log = ActLog(guard.home.path / "open_acts", guard.recorder.lose)
+        self.acts = OpenActs(log, self._lapsed, guard.book_what_crashed)
+        self.acts.adopt()
+        self._adopted = clock()
         self._jobs = Jobs(guard)
         self._agents: dict[str, Agent] = {}
         self._refusals: dict[str, Refusals] = {}
@@ -113,7 +119,7 @@ class Decider:
     def record(self, agent: Agent, told: Record) -> Recorded:
         """Put an outcome on record, once. Raises ProblemError."""
         self.acts.sweep(self.clock())
-        act = self.acts.take(told.decision, agent.name)
+        act = self.acts.find(told.decision, agent.name)
         guard, request, decision = self.guard, act.request, act.decision
         usage = Usage(**msgspec.structs.asdict(told.usage)) if told.usage is not None else None
         http = Http(status=told.status) if request.action == "http.request" else None
@@ -126,12 +132,25 @@ class Decider:
             else:
                 guard.abandon(request, decision, told.error or "its agent says that it did not start")
         finally:
+            self.acts.end(act)
             self._end_children(act)
         return Recorded(decision=act.id)
 
+    def sweep(self) -> None:
+        """End what has outlived its lease, here or at a server that has ended since."""
+        now = self.clock()
+        if abs(now - self._adopted) > _ADOPT_S:
+            self._adopted = now
+            self.acts.adopt()
+        self.acts.sweep(now)
+
     def close(self) -> None:
-        """End what is open: its outcome is unknown."""
-        self.acts.end_all()
+        """Leave what is open to the next server of the home. What is held for it counts as spent."""
+        self.acts.sweep(self.clock())
+        for act in self.acts.leave():
+            if act.decision.reservation is not None:
+                self.guard.book(act.decision.reservation)
+            self._end_children(act)
         self._jobs.close()
 
     async def _check_return(self, agent: Agent, asked: Check) -> Answer:

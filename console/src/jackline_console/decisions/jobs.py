@@ -59,7 +59,7 @@ class Jobs:
 
     def within(self, act: OpenAct, agent: Agent) -> Scope:
         """The scope inside of an open act: of its own agent, or of the one that it starts. Raises ProblemError."""
-        inner = act.scope.within(act.request.span, act.request.action)
+        inner = (act.scope or self._again(act)).within(act.request.span, act.request.action)
         if act.request.agent.name == agent.name:
             return inner
         if act.request.action != "agent.spawn" or act.request.resource != agent.name:
@@ -80,6 +80,19 @@ class Jobs:
         """End every run and session."""
         while self._jobs:
             self._leave(self._jobs.popitem()[1])
+
+    def _again(self, act: OpenAct) -> Scope:
+        """Where an act of a server that has ended was asked for."""
+        asked = act.request
+        act.scope = Scope(
+            guard=self._guard,
+            session=self._guard.sessions.get(asked.subject),
+            run=asked.run,
+            span=asked.parent,
+            agent=asked.agent,
+            ancestors=asked.ancestors,
+        )
+        return act.scope
 
     def _begin(self, key: tuple[str, str], agent: Agent, asked: Check) -> _Job:
         stale = self._jobs.pop(key, None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from jackline.plain import new_run_id
+from jackline_console.decisions.act_log import kept
 from jackline_console.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from jackline.decision import Decision
     from jackline.request import Request
     from jackline.session import Scope
+    from jackline_console.decisions.act_log import ActLog, End
 
 MOST = 100_000
 """Acts that are open at once; beyond them nothing is permitted."""
@@ -23,17 +25,23 @@ MOST_BYTES = 512 * 1024 * 1024
 _ENDED = 200_000
 """Ends that are remembered, so that a record which is sent again is told from one of nothing."""
 
-End = Literal["recorded", "expired"]
-
 
 class OpenAct:
     """One act, from its decision to its outcome."""
 
     __slots__ = ("children", "decision", "expires", "id", "request", "scope", "size")
 
-    def __init__(self, request: Request, decision: Decision, scope: Scope, size: int, expires: float) -> None:
-        """`size`: bytes of the body that asked. `expires`: Unix seconds."""
-        self.id = new_run_id()
+    def __init__(
+        self,
+        request: Request,
+        decision: Decision,
+        scope: Scope | None,
+        size: int,
+        expires: float,
+        identity: str = "",
+    ) -> None:
+        """`size`: bytes of the body that asked. `expires`: Unix seconds. `scope` None: its server has ended."""
+        self.id = identity or new_run_id()
         self.request, self.decision, self.scope = request, decision, scope
         self.size, self.expires = size, expires
         self.children: dict[str, Scope] = {}
@@ -43,9 +51,12 @@ class OpenAct:
 class OpenActs:
     """Every open act by its decision's id. Used on one event loop."""
 
-    def __init__(self, lapsed: Callable[[OpenAct], object]) -> None:
-        """`lapsed` is called with each act whose lease ended, once."""
-        self._lapsed = lapsed
+    def __init__(
+        self, log: ActLog, lapsed: Callable[[OpenAct], object], adopted: Callable[[], object] = lambda: None
+    ) -> None:
+        """`lapsed` is called with each act whose lease ended, once; `adopted` when acts of other servers came in."""
+        self._log = log
+        self._lapsed, self._adopted = lapsed, adopted
         self._open: dict[str, OpenAct] = {}
         self._ended: OrderedDict[str, End] = OrderedDict()
         self._leases: list[tuple[float, str]] = []
@@ -63,9 +74,18 @@ class OpenActs:
 
     def add(self, act: OpenAct) -> None:
         """Remember an act until it is taken or lapses."""
-        self._open[act.id] = act
-        self._bytes += act.size
-        heapq.heappush(self._leases, (act.expires, act.id))
+        self._remember(act)
+        self._log.add(kept(act.id, act.expires, act.request, act.decision))
+
+    def adopt(self) -> None:
+        """Take over what servers that have ended left open, and what they knew to be over."""
+        left = self._log.adopt()
+        for one in left.acts.values():
+            self._remember(OpenAct(one.request, one.decision, None, 0, one.expires, one.id))
+        for identity, end in left.over.items():
+            self._know_over(identity, end)
+        if left.acts:
+            self._adopted()
 
     def find(self, identity: str, agent: str) -> OpenAct:
         """The open act of an agent, by its name. Raises ProblemError: another agent's is as unknown as none."""
@@ -75,29 +95,36 @@ class OpenActs:
         return act
 
     def peek(self, identity: str) -> OpenAct | None:
-        """The open act of whatever agent."""
+        """The open act of whatever agent; one that a server left which has ended meanwhile, too."""
+        if identity not in self._open and identity not in self._ended:
+            self.adopt()
         return self._open.get(identity)
 
-    def take(self, identity: str, agent: str) -> OpenAct:
-        """The act, which is over with this. Raises ProblemError."""
-        act = self.find(identity, agent)
+    def end(self, act: OpenAct) -> None:
+        """The act is over: its outcome is on record."""
         self._end(act, "recorded")
-        return act
 
     def sweep(self, now: float) -> None:
         """End what has outlived its lease."""
         while self._leases and self._leases[0][0] <= now:
             act = self._open.get(heapq.heappop(self._leases)[1])
             if act is not None:
-                self._end(act, "expired")
-                self._lapsed(act)
+                try:
+                    self._lapsed(act)
+                finally:
+                    self._end(act, "expired")
         if len(self._leases) > 2 * len(self._open) + 1000:  # leases of what was recorded
             self._leases = [(act.expires, act.id) for act in self._open.values()]
             heapq.heapify(self._leases)
 
-    def end_all(self) -> None:
-        """End everything that is open: its outcome is unknown."""
-        self.sweep(float("inf"))
+    def leave(self) -> list[OpenAct]:
+        """Leave what is open to the next server; gives it."""
+        left = list(self._open.values())
+        self._open.clear()
+        self._leases.clear()
+        self._bytes = 0
+        self._log.close()
+        return left
 
     def gone(self, identity: str, *, mine: bool = True) -> ProblemError:
         """Why there is no such open act."""
@@ -114,12 +141,21 @@ class OpenActs:
             "this agent has no open decision of that id",
             what="decision",
             value=identity,
-            hint="it was another server's, or it was never permitted: what it held is booked as spent",
+            hint="it is another server's, or it was never permitted",
         )
+
+    def _remember(self, act: OpenAct) -> None:
+        self._open[act.id] = act
+        self._bytes += act.size
+        heapq.heappush(self._leases, (act.expires, act.id))
 
     def _end(self, act: OpenAct, end: End) -> None:
         del self._open[act.id]
         self._bytes -= act.size
-        self._ended[act.id] = end
+        self._log.end(act.id, end)
+        self._know_over(act.id, end)
+
+    def _know_over(self, identity: str, end: End) -> None:
+        self._ended[identity] = end
         if len(self._ended) > _ENDED:
             self._ended.popitem(last=False)

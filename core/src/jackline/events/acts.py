@@ -136,7 +136,7 @@ class Failed(Event, frozen=True, kw_only=True, omit_defaults=True, tag="failed")
 
 
 class HoldBooked(Event, frozen=True, kw_only=True, omit_defaults=True, tag="hold_booked"):
-    """A hold outlived its process: the outcome is unknown, and all of it counts as spent."""
+    """A hold whose process ended before the act did: all of it counts as spent, whatever is told of the act later."""
 
     reservation: str
     """As in the Decided event that carries it."""
