@@ -1,4 +1,7 @@
-"""Somebody's agent, instrumented by somebody's package: `instrumented.py WHICH URL TOKEN`. It never imports Jackline."""
+"""Somebody's agent, instrumented by somebody's package: `instrumented.py WHICH HOW URL TOKEN`. It never imports Jackline.
+
+`HOW`: `batch`, or `each` for a request of its own for each span, in the order in which they end.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 
 ASKED, ANSWERED = "gpt-4o-mini", "gpt-4o-mini-2024-07-18"
 
@@ -73,15 +76,15 @@ def instrument(which, provider):
     return "openinference-instrumentation-langchain"
 
 
-def main(which, url, token):
+def main(which, how, url, token):
     provider = TracerProvider(resource=Resource.create({"service.name": f"shop-{which}"}))
     headers = {"Authorization": f"Bearer {token}"}
     exporter = OTLPSpanExporter(endpoint=f"{url}/v1/traces", headers=headers, compression=Compression.Gzip)
-    provider.add_span_processor(BatchSpanProcessor(exporter))
+    provider.add_span_processor((BatchSpanProcessor if how == "batch" else SimpleSpanProcessor)(exporter))
     package = instrument(which, provider)
     agent = create_agent(Scripted(), [add], name="adder")
     told = {"messages": [("user", "1+2?")]}
-    answer = agent.invoke(told, {"configurable": {"thread_id": f"thread-{which}"}})
+    answer = agent.invoke(told, {"configurable": {"thread_id": f"thread-{which}-{how}"}})
     assert answer["messages"][-1].content == "3"
     assert provider.force_flush()
     provider.shutdown()

@@ -76,6 +76,7 @@ class Desk:
 
     @property
     def store(self):
+        """The index, with all that is on record."""
         ingest(self.home.path, self.app.state.console.store)
         return self.app.state.console.store
 

@@ -16,6 +16,7 @@ from jackline_console.otlp import bodies
 
 CHAT = {"gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o-mini", "gen_ai.usage.input_tokens": 7}
 ROUTES = ("traces", "metrics", "logs")
+MB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +56,8 @@ def test_a_reporter_sends_and_sees_nothing(desk):
         (b"no gzip", {"Content-Encoding": "gzip"}, (400, "malformed")),
         (gzip.compress(b"abc")[:-9], {"Content-Encoding": "gzip"}, (400, "malformed")),
         (gzip.compress(b"") + b"more", {"Content-Encoding": "gzip"}, (400, "malformed")),
-        (gzip.compress(bytes(bodies.MOST + 1)), {"Content-Encoding": "gzip"}, (413, "too-large")),
-        (bytes(3 * 1024 * 1024), {}, (413, "too-large")),
+        (gzip.compress(bytes(18 * MB)), {"Content-Encoding": "gzip"}, (413, "too-large")),
+        (bytes(18 * MB), {}, (413, "too-large")),
         (b"{", {"Content-Type": "application/json"}, (400, "malformed")),
         (b"[" * 100_000, {"Content-Type": "application/json"}, (400, "malformed")),
         (
@@ -70,6 +71,15 @@ def test_a_reporter_sends_and_sees_nothing(desk):
 )
 def test_a_body_that_is_none_is_refused(desk, route, body, headers, expected):
     assert kind(desk.send(body, route, **headers)) == expected
+
+
+@pytest.mark.parametrize("route", ["traces", "metrics"])
+def test_spans_and_metrics_come_in_small_bodies(desk, route):
+    assert kind(desk.send(bytes(3 * MB), route)) == (413, "too-large")
+    assert kind(desk.send(gzip.compress(bytes(bodies.MOST + 1)), route, **{"Content-Encoding": "gzip"})) == (
+        413,
+        "too-large",
+    )
 
 
 def test_a_bomb_is_not_unpacked(desk, monkeypatch):

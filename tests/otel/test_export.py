@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,9 @@ from typer.testing import CliRunner
 
 import jackline
 from jackline import conventions as names
+from jackline.cli import state
 from jackline.cli.application import application
+from jackline.events import SessionStopped
 from jackline.journal import read
 from jackline_otel import Dialect, Endpoint, Exporter, ExportError
 from jackline_otel.export import SIGNALS
@@ -240,3 +244,22 @@ def test_every_option_is_documented():
         for option in parameter.opts:
             if option.startswith("--") and option != "--help":
                 assert f"`{option}" in documented, f"docs/cli.md does not name {option}"
+
+
+def test_a_line_that_a_receiver_takes_in_no_request_is_shortened_and_marked(home, receiver):
+    """Otherwise it would stand in the way of everything behind it."""
+    why = "".join(secrets.choice("abcdefghijklmnop") for _ in range(300_000))
+    state.record(home, SessionStopped(at=time.time(), session="5" * 32, who="ana", why=why))
+    receiver.most = 200_000
+    done, _ = export(home, receiver)
+    assert len(receiver.logs()) == done.events
+    (cut,) = [one for one in receiver.logs() if one.event_name == "jackline.session_stopped"]
+    told = plain(cut.attributes)
+    assert told["jackline.event.cut"] is True
+    assert not cut.HasField("body")
+    assert len(told["jackline.event.hash"]) == 64
+    assert all(len(value) < 5000 for value in told.values() if isinstance(value, str))
+    assert done.problems == [
+        f"{receiver.url} takes no request as long as a line: it was sent without what is long, marked jackline.event.cut"
+    ]
+    assert not any("jackline.event.cut" in plain(one.attributes) for one in receiver.logs() if one is not cut)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
@@ -26,6 +27,8 @@ PACKAGES = {
     "openinference": "openinference.instrumentation.langchain",
     "traceloop": "opentelemetry.instrumentation.langchain",
 }
+WAYS = ("batch", "each")
+"""All spans at once, or each as it ends: before what is above it."""
 
 
 def installed(name):
@@ -44,13 +47,13 @@ def reported(tmp_path_factory):
     console = Running(home.path, folder, config=folder / "config")
     try:
         found = {}
-        for which, package in PACKAGES.items():
-            if installed(package):
-                command = [sys.executable, str(HERE / "instrumented.py"), which, console.base, token]
+        for which, how in itertools.product(PACKAGES, WAYS):
+            if installed(PACKAGES[which]):
+                command = [sys.executable, str(HERE / "instrumented.py"), which, how, console.base, token]
                 env = {**os.environ, "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental"}
                 ran = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
                 assert ran.returncode == 0, ran.stderr
-                found[which] = json.loads(ran.stdout.splitlines()[-1])
+                found[which, how] = json.loads(ran.stdout.splitlines()[-1])
         store = SQLiteStore(home.index)
         until(lambda: sum(row.state == "ended" for row in store.sessions()) == len(found), "every session")
         yield home, store, found
@@ -59,13 +62,13 @@ def reported(tmp_path_factory):
         console.end()
 
 
-@pytest.fixture(params=list(PACKAGES))
+@pytest.fixture(params=itertools.product(PACKAGES, WAYS), ids=" ".join)
 def session(request, reported):
     _, store, found = reported
     if request.param not in found:
-        pytest.skip(f"{PACKAGES[request.param]} is not installed here")
+        pytest.skip(f"{PACKAGES[request.param[0]]} is not installed here")
     assert not found[request.param]["jackline"]  # it never imported us
-    return store.session(f"thread-{request.param}")
+    return store.session("-".join(("thread", *request.param)))
 
 
 def test_cost_and_tokens_are_right(reported, session):
@@ -73,7 +76,7 @@ def test_cost_and_tokens_are_right(reported, session):
     prices = load_prices(home)
     calls = [Usage(input=1000 + number, output=50) for number in (0, 1)]
     cached = [Usage(input=1000 + number, output=50, cache_read=100) for number in (0, 1)]
-    told = calls if session.external_id == "thread-openinference" else cached  # it does not say what was cached
+    told = calls if "openinference" in session.external_id else cached  # it does not say what was cached
     expected = sum(prices.cost(ANSWERED, "openai", usage, session.started).micro_usd for usage in told)
     assert (session.cost_micro_usd, session.unpriced) == (expected, 0)
     assert (session.input_tokens, session.output_tokens) == (2001, 100)
@@ -111,9 +114,9 @@ def test_p65_model_provider_and_arguments_are_the_real_ones(reported, session):
     assert {step.name for step in models} <= {ASKED, ANSWERED}
     digests = {
         step.args
-        for which in found
+        for which, how in found
         if which != "opentelemetry"  # it sends arguments only where content is captured
-        for step in store.spans(store.session(f"thread-{which}").session)
+        for step in store.spans(store.session(f"thread-{which}-{how}").session)
         if step.kind == "tool.call"
     }
     assert len(digests) <= 1

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+import string
+import time
+
 import pytest
 from console_harness import Running, until
 from otel_harness import governed
 from reporting import Desk
 
 from jackline import conventions as names
+from jackline.cli import state
+from jackline.events import SessionStopped
 from jackline.home import Home
 from jackline.ingest import ingest
 from jackline.journal import verify
@@ -76,6 +82,7 @@ def test_what_is_exported_and_imported_is_equal(home, there, tmp_path):
             "spans": 0,  # they are the journal's: nothing is counted twice
             "repeated": 0,
             "no_act": 0,
+            "held": 0,
             "lines": done.events,
             "metrics": client.get("/otlp").json()["metrics"],
             "other_metrics": client.get("/otlp").json()["other_metrics"],
@@ -189,3 +196,18 @@ def test_the_harness_has_one_of_everything(tmp_path):
     found = told(home)
     assert {row["outcome"] for row in found["spans"]} >= {"completed", "failed", "not run"}
     assert {row["kind"] for row in found["spans"]} >= {"run", "model.call", "tool.call"}
+
+
+def test_a_line_of_megabytes_goes_from_home_to_home(home, there, tmp_path):
+    """Longer than any other body may be: text that packs badly, so that gzip does not help."""
+    why = "".join(secrets.choice(string.printable[:94]) for _ in range(3_000_000))
+    state.record(home, SessionStopped(at=time.time(), session="5" * 32, who="ana", why=why))
+    _, token = Users(there.path / "console").issue("importer", "admin", 1.0, None)
+    console = Running(there.path, tmp_path / "there", config=tmp_path / "config")
+    try:
+        done = sent(home, console.base, token)
+        assert (done.rejected, done.problems) == (0, [])
+    finally:
+        console.end()
+    journals = [path.name for path in home.journals.glob("*.jsonl")]
+    assert all((there.journals / name).read_bytes() == (home.journals / name).read_bytes() for name in journals)

@@ -80,6 +80,7 @@ class Console:
         self.tail.silences = self.silences
         self.tail.alerts = self.alerts if settings.alerts else None
         self.otlp = Intake(self.home, self.store, self.tail.nudge, clock)
+        self.tail.each_look = self.otlp.sweep
         self.lines = Lines(self.home.journals, self.home.path / "otlp")
         self.streams: set[Stream] = set()
         self.metrics = Metrics(self)

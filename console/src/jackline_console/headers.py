@@ -7,6 +7,7 @@ import logging
 import re
 from typing import TYPE_CHECKING
 
+from jackline.journal.line import LINE_LIMIT
 from jackline_console.problems import ProblemError, rendered
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from jackline_console.settings import Settings
 
 MOST_BYTES = 2 * 1024 * 1024
+_LONGER = {"/v1/logs": LINE_LIMIT + 1024 * 1024}
+"""Where more is taken: a line of another home comes as one record, however long it is."""
 """Of a request's body."""
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -56,8 +59,9 @@ class Headers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(receive, send, self._told(scope), self._body_s)
-        exchange.refused = self._refused(dict(scope["headers"]))
+        most = _LONGER.get(scope["path"], MOST_BYTES)
+        exchange = _Exchange(receive, send, self._told(scope), self._body_s, most)
+        exchange.refused = self._refused(dict(scope["headers"]), exchange.most)
         try:
             if exchange.refused is None:
                 await self._app(scope, exchange.receive, exchange.send)
@@ -73,13 +77,13 @@ class Headers:
         if exchange.refused is not None and not exchange.started:
             await rendered(exchange.refused)(scope, receive, exchange.tell)
 
-    def _refused(self, headers: dict[bytes, bytes]) -> ProblemError | None:
+    def _refused(self, headers: dict[bytes, bytes], most: int) -> ProblemError | None:
         """Why a request is not looked at, by its headers alone."""
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if _PORT.sub("", host) not in self._hosts:
             return _unknown_host(host)
         length = headers.get(b"content-length", b"0")
-        return None if length.isdigit() and int(length) <= MOST_BYTES else _too_large()
+        return None if length.isdigit() and int(length) <= most else _too_large(most)
 
     def _told(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         headers = list(_ALWAYS)
@@ -93,10 +97,12 @@ class Headers:
 class _Exchange:
     """A request's body, no longer than it may be and in time; and its answer, with what every answer carries."""
 
-    def __init__(self, receive: Receive, send: Send, told: list[tuple[bytes, bytes]], patience_s: float) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, told: list[tuple[bytes, bytes]], patience_s: float, most: int
+    ) -> None:
         self._receive, self._send, self._told = receive, send, told
         self._until = asyncio.get_running_loop().time() + patience_s
-        self._read = 0
+        self._read, self.most = 0, most
         self._whole = False
         self.started = False
         self.refused: ProblemError | None = None
@@ -115,8 +121,8 @@ class _Exchange:
         if message["type"] == "http.request":
             self._whole = not message.get("more_body", False)
             self._read += len(message.get("body", b""))
-            if self._read > MOST_BYTES:
-                self.refused = _too_large()
+            if self._read > self.most:
+                self.refused = _too_large(self.most)
                 raise _RefusedError
         return message
 
@@ -154,5 +160,5 @@ def _internal() -> ProblemError:
     return ProblemError(500, "internal", "this could not be answered", hint="the console's log says why")
 
 
-def _too_large() -> ProblemError:
-    return ProblemError(413, "too-large", "the body is too large", what="body", expected=f"at most {MOST_BYTES} bytes")
+def _too_large(most: int) -> ProblemError:
+    return ProblemError(413, "too-large", "the body is too large", what="body", expected=f"at most {most} bytes")

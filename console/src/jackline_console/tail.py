@@ -98,6 +98,8 @@ class Tail:
         """Streams that want rows of *Live*."""
         self.alerts: Alerts | None = None
         """Who looks for alerts in what comes in."""
+        self.each_look: Callable[[], object] = lambda: None
+        """Done with each look: what only the passing of time brings about."""
         self.silences: Silences | None = None
         self.report: IngestReport | None = None
         self.ingested: float | None = None
@@ -156,6 +158,7 @@ class Tail:
                     self._step()
                     due = now if self._more else now + INGEST_S
                 self._look_for_alerts()
+                self.each_look()
                 self._tell_live(now)
                 self.problem = ""
             except JacklineError as error:

@@ -36,7 +36,7 @@ from jackline_otel.cursor import Cursor
 from jackline_otel.metrics import metrics
 from jackline_otel.sender import Endpoint, ExportError, Sender, TooLargeError
 from jackline_otel.translate import Dialect, approval_span, closes, record, span
-from jackline_otel.values import attributes
+from jackline_otel.values import attributes, cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -189,7 +189,11 @@ class Exporter:
             answer = self._sender.post("logs", request.SerializeToString())
         except TooLargeError:
             if len(records) == 1:
-                raise
+                if not cut(records[0]):
+                    raise
+                done.problems.append(self._shortened("a line"))
+                self._send_logs(records, done)
+                return
             middle = len(records) // 2
             self._send_logs(records[:middle], done)
             self._send_logs(records[middle:], done)
@@ -207,7 +211,11 @@ class Exporter:
             answer = self._sender.post("traces", request.SerializeToString())
         except TooLargeError:
             if len(spans) == 1:
-                raise
+                if not cut(spans[0]):
+                    raise
+                done.problems.append(self._shortened("a span"))
+                self._send_spans(spans, done)
+                return
             middle = len(spans) // 2
             self._send_spans(spans[:middle], done)
             self._send_spans(spans[middle:], done)
@@ -231,6 +239,10 @@ class Exporter:
             done.problems.append(str(error))
         else:
             done.metrics += len(found)
+
+    def _shortened(self, what: str) -> str:
+        url, mark = self._endpoint.url, names.EVENT_CUT
+        return f"{url} takes no request as long as {what}: it was sent without what is long, marked {mark}"
 
     def _count(self, done: Exported, rejected: int, why: str) -> None:
         done.rejected += rejected

@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+
+from jackline import conventions as names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
 NANO = 1_000_000_000
+_LONG = 4096
+"""Characters of a text that is left as it is in a request that is too large."""
 _EMPTY: tuple[object, ...] = (None, "", (), {})
 
 
@@ -37,6 +44,19 @@ def body(given: bytes) -> AnyValue:
         return AnyValue(string_value=given.decode())
     except UnicodeDecodeError:
         return AnyValue(bytes_value=given)
+
+
+def cut(found: LogRecord | Span) -> bool:
+    """Leave out what is long, and mark that it is; False where it was cut before: then nothing makes it shorter."""
+    if any(one.key == names.EVENT_CUT for one in found.attributes):
+        return False
+    for one in found.attributes:
+        if len(one.value.string_value) > _LONG:
+            one.value.string_value = f"{one.value.string_value[:_LONG]}…"
+    if isinstance(found, LogRecord):
+        found.ClearField("body")
+    found.attributes.append(KeyValue(key=names.EVENT_CUT, value=value(given=True)))
+    return True
 
 
 def nanos(at: float) -> int:

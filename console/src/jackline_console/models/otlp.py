@@ -12,6 +12,8 @@ class Reports(BaseModel):
     """Runs and acts that were put on record."""
     repeated: int
     """Spans that came again."""
+    held: int
+    """Spans that wait for what is above them, now."""
     no_act: int
     """Spans that are no act of an agent."""
     lines: int

@@ -23,10 +23,10 @@ _DEEP = 64
 M = TypeVar("M", bound=Message)
 
 
-def decoded(kind: type[M], data: bytes, headers: Mapping[str, str]) -> M:
-    """The message of a body. Raises ProblemError."""
+def decoded(kind: type[M], data: bytes, headers: Mapping[str, str], most: int = MOST) -> M:
+    """The message of a body of at most so many bytes once it is unpacked. Raises ProblemError."""
     form = content_type(headers)
-    data = _unpacked(data, headers.get("content-encoding", "").strip().lower())
+    data = _unpacked(data, headers.get("content-encoding", "").strip().lower(), most)
     message = kind()
     try:
         if form == PROTOBUF:
@@ -60,7 +60,7 @@ def content_type(headers: Mapping[str, str]) -> str:
     return given
 
 
-def _unpacked(data: bytes, encoding: str) -> bytes:
+def _unpacked(data: bytes, encoding: str, most: int) -> bytes:
     if encoding in ("", "identity"):
         return data
     if encoding not in ("gzip", "x-gzip"):
@@ -70,12 +70,12 @@ def _unpacked(data: bytes, encoding: str) -> bytes:
         )
     unpacking = zlib.decompressobj(wbits=31)
     try:
-        found = unpacking.decompress(data, MOST + 1)
+        found = unpacking.decompress(data, most + 1)
     except zlib.error as error:
         raise ProblemError(400, "malformed", "the body is no gzip", what="body", expected="gzip") from error
-    if len(found) > MOST:
+    if len(found) > most:
         told = "the body is too large once it is unpacked"
-        raise ProblemError(413, "too-large", told, what="body", expected=f"at most {MOST} bytes")
+        raise ProblemError(413, "too-large", told, what="body", expected=f"at most {most} bytes")
     if not unpacking.eof or unpacking.unused_data:
         raise ProblemError(400, "malformed", "the body is not one whole gzip", what="body", expected="gzip")
     return found

@@ -1,4 +1,4 @@
-"""Reported steps, put on record: each span once, under agents that nothing of ours stands before."""
+"""Reported steps, put on record: each span once, where it belongs, under agents that nothing of ours stands before."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from jackline.plain import Digester, canonical, plain
 from jackline.registry import Registry
 from jackline.request import Agent, Tool
 from jackline.session import session_id
+from jackline_console.otlp.held import Held
 from jackline_console.otlp.memory import WRITER, Memory, Place, Trace
 from jackline_console.reported import LABELS, NAMESPACE, is_reported
 
@@ -38,6 +39,7 @@ _ACTIONS: dict[str, Action] = {
 _AGENTS = 2000
 """Agents that one process registers; what further ones do is put down to `OTHERS`: names must not fill the registry."""
 OTHERS = "other reported agents"
+_SWEEP_S = 1.0
 
 
 def trace_session(trace: str) -> str:
@@ -54,6 +56,9 @@ class Intake:
         self._lock = threading.Lock()
         self._journal: Journal | None = None
         self._memory = Memory()
+        self._held_in = home.path / "otlp" / "held"
+        self.held = Held(self._held_in)
+        self._swept = 0.0
         self._agents: dict[tuple[str, str], Agent] = {}
         self.counts: Counter[str] = Counter()
         """By what came: see `models.otlp.Reports`."""
@@ -61,6 +66,7 @@ class Intake:
     def close(self) -> None:
         """Close the journal."""
         with self._lock:
+            self.held.close()
             if self._journal is not None:
                 self._journal.close()
 
@@ -70,10 +76,42 @@ class Intake:
             return
         with self._lock:
             self._ready()
-            written = _Taking(self, steps).run()
-            self._memory.trim()
+            new = [self._digested(step) for step in steps if (step.trace, step.span) not in self.held.waiting]
+            self.counts["repeated"] += len(steps) - len(new)
+            pool = [*new, *self.held.of({step.trace for step in steps})]
+            waiting = self._memory.waiting(pool)
+            written = self._take([step for step in pool if (step.trace, step.span) not in waiting])
+            self.held.keep([step for step in new if (step.trace, step.span) in waiting], self._clock())
         if written:
             self._told()
+
+    def sweep(self) -> None:
+        """Put on record what has waited for long enough; it looks once a second. Raises JournalError."""
+        now = self._clock()
+        if 0.0 <= now - self._swept < _SWEEP_S:
+            return
+        self._swept = now
+        with self._lock:
+            if self._journal is None and not any(self._held_in.glob("*.jsonl")):
+                return
+            self._ready()
+            written = self._take(self.held.due(now))
+        if written:
+            self._told()
+
+    def _take(self, steps: Sequence[Step]) -> int:
+        written = _Taking(self, steps).run() if steps else 0
+        self.held.let_go([(step.trace, step.span) for step in steps])
+        self._memory.trim()
+        return written
+
+    def _digested(self, step: Step) -> Step:
+        """A step without what was said: of arguments and results only keyed digests are kept, wherever."""
+        step.args, step.result = self._digest(step.args), self._digest(step.result)
+        return step
+
+    def _digest(self, given: object) -> str:
+        return "" if given is None else self.digester.digest(canonical(plain(given)))
 
     def _ready(self) -> None:
         if self._journal is not None:
@@ -84,6 +122,7 @@ class Intake:
         self._journal = Journal.open(self._home.journals, writer=WRITER, clock=self._clock)
         self.registry = Registry(self._home.registry, self._journal.append, self._clock)
         self.registry.open(lambda: history(self._home))
+        self.held.adopt()
 
     @property
     def memory(self) -> Memory:
@@ -144,17 +183,16 @@ class _Taking:
         """Find out what is new, where it stands, and write it in the order of its time."""
         new = self._new()
         self._place(new)
-        acting = set[str]()
+        acting: dict[str, list[Step]] = {}
         for step in new:
             place = self._memory.places[step.trace, step.span]
             self._intake.counts["spans" if place.kept else "no_act"] += 1
             if place.kept:
-                acting.add(step.trace)
+                acting.setdefault(step.trace, []).append(step)
                 self._start(step)
                 (self._run_events if place.agent else self._act_events)(step, place)
-        for step in new:
-            if step.trace in acting and not step.parent:
-                self._end(step)
+        for trace, told in acting.items():
+            self._end(trace, told)
         self._events.sort(key=lambda one: one[:2])
         self._write()
         return len(self._events)
@@ -177,6 +215,13 @@ class _Taking:
         named = {step.trace: step for step in reversed(self._steps) if step.conversation}
         doubtful = set[str]()
         for step in self._steps:
+            if not step.kind and step.trace not in self._memory.traces:  # no act: it decides nothing of a session
+                key = step.trace, step.span
+                if key in found or key in self._memory.places:
+                    self._intake.counts["repeated"] += 1
+                else:
+                    found[key] = step
+                continue
             fresh = step.trace not in self._memory.traces
             session = self._session(step, named.get(step.trace))
             if fresh and self._is_indexed(step, session):
@@ -222,10 +267,19 @@ class _Taking:
         )
         self._events.append((step.started, 0, (step.trace, step.span), event))
 
-    def _end(self, step: Step) -> None:
-        session = self._memory.traces[step.trace].session
-        event = SessionEnded(at=step.ended, session=session, how="error" if step.error else "root")
-        self._events.append((step.ended, 4, (step.trace, step.span), event))
+    def _end(self, name: str, told: list[Step]) -> None:
+        """End a session with its root; by a clock that is behind others' it is over when its last act began."""
+        trace = self._memory.traces[name]
+        root = next((step for step in told if not step.parent), None)
+        before = trace.ended
+        if root is not None:
+            trace.ended, trace.how = root.ended, "error" if root.error else "root"
+        if not trace.how:
+            return
+        trace.ended = max(trace.ended, *(step.started for step in told))
+        if root is not None or trace.ended > before:
+            event = SessionEnded(at=trace.ended, session=trace.session, how=trace.how)
+            self._events.append((trace.ended, 4, (name, told[-1].span), event))
 
     def _place(self, new: list[Step]) -> None:
         """Say of each step whether it is one on record. Parents come first, model calls from the innermost out."""
@@ -306,7 +360,7 @@ class _Taking:
             effect="allow",
             parent=self._memory.above(step)[0],
             call_id=step.call_id,
-            args=self._digest(step.args),
+            args=step.args,
             reason=REASON,
             mode="observe",
             registry={"managed": False, "source": NAMESPACE, "trace": step.trace},
@@ -320,7 +374,6 @@ class _Taking:
                 at=step.ended, action=action, error=step.error, duration_ms=took, usage=step.usage, cost=cost, **where
             )
         else:
-            result = self._digest(step.result)
             outcome = Completed(
                 at=step.ended,
                 action=action,
@@ -328,11 +381,8 @@ class _Taking:
                 usage=step.usage,
                 cost=cost,
                 model=step.model,
-                result=result,
+                result=step.result,
                 **where,
             )
         key = step.trace, step.span
         self._events += [(step.started, 2, key, decided), (step.ended, 2, key, outcome)]
-
-    def _digest(self, given: object) -> str:
-        return "" if given is None else self._intake.digester.digest(canonical(plain(given)))

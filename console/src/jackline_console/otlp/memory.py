@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
@@ -12,6 +12,7 @@ from jackline.journal import read
 from jackline.journal.segment import find_segments
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from jackline_console.otlp.steps import Step
@@ -31,6 +32,9 @@ class Trace(msgspec.Struct):
     service: str = ""
     user: str = ""
     conversation: str = ""
+    ended: float = 0.0
+    how: Literal["", "root", "error"] = ""
+    """How it ended; empty before its root was told."""
     told: str | None = None
     """With which conversation its session is on record; None before it is."""
 
@@ -93,6 +97,38 @@ class Memory:
                 return place
             span, seen = place.parent, seen + 1
         return None
+
+    def waiting(self, pool: Iterable[Step]) -> set[Key]:
+        """Which acts and runs have something above them that nobody has told of yet, up to a run that is known.
+
+        With them wait the spans in between that are no act.
+        """
+        steps = {(step.trace, step.span): step for step in pool}
+        found: set[Key] = set()
+        for key, step in steps.items():
+            above: list[Key] = []
+            if step.kind and not self._is_told(step, steps, above):
+                found |= {key, *above}
+        return found
+
+    def _is_told(self, step: Step, pool: Mapping[Key, Step], above: list[Key]) -> bool:
+        """Whether all that is above a step is known; what of it is in the pool is added to `above`."""
+        span, seen = step.parent, 0
+        while span and seen < 1000:  # noqa: PLR2004 - the same
+            key = step.trace, span
+            place = self.places.get(key)
+            if place is not None and place.agent:
+                return True
+            if key in pool:
+                above.append(key)
+                span = pool[key].parent
+            elif place is not None:
+                span = place.parent
+            else:
+                trace = self.traces.get(step.trace)
+                return trace is not None and (trace.session, span) in self.recorded
+            seen += 1
+        return True
 
     def cover(self, step: Step) -> None:
         """Note everything above a counted model call, as far as it is known."""

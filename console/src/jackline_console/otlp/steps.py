@@ -55,6 +55,7 @@ class Step(msgspec.Struct, kw_only=True):
     call_id: str = ""
     args: Any = None
     result: Any = None
+    """What the span says; once it is taken in, keyed digests of it."""
 
 
 def steps(resources: Iterable[ResourceSpans], now: float) -> Iterator[Step]:

@@ -18,10 +18,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from starlette.concurrency import run_in_threadpool
 
 from jackline import conventions as names
+from jackline.journal.line import LINE_LIMIT
 from jackline_console.access.gate import Reporter, Viewer
 from jackline_console.access.roles import suffices
 from jackline_console.models.otlp import Reports
-from jackline_console.otlp.bodies import content_type, decoded, encoded
+from jackline_console.otlp.bodies import MOST, content_type, decoded, encoded
 from jackline_console.otlp.steps import steps
 from jackline_console.routes.asking import Here
 
@@ -62,7 +63,7 @@ async def metrics(here: Here, _who: Reporter, request: Request) -> Response:
 @plain.post("/v1/logs")
 async def logs(here: Here, who: Reporter, request: Request) -> Response:
     """Log records. Lines of another home's journals are taken from an admin's token; other records are left out."""
-    message = await _message(ExportLogsServiceRequest, request)
+    message = await _message(ExportLogsServiceRequest, request, LINE_LIMIT + MOST // 16)
     found = [
         record
         for resource in message.resource_logs
@@ -83,7 +84,8 @@ async def logs(here: Here, who: Reporter, request: Request) -> Response:
 def reports(here: Here, _who: Viewer) -> Reports:
     """What came in over OTLP since this console started."""
     known = here.otlp.counts
-    return Reports(**{name: known[name] for name in Reports.model_fields})
+    told = {name: known[name] for name in Reports.model_fields}
+    return Reports(**told | {"held": len(here.otlp.held.waiting)})
 
 
 def _lines(here: Console, found: list[LogRecord], answer: ExportLogsServiceResponse) -> None:
@@ -96,9 +98,9 @@ def _lines(here: Console, found: list[LogRecord], answer: ExportLogsServiceRespo
         answer.partial_success.error_message = "; ".join(done.refused)[:2000]
 
 
-async def _message(kind: type[M], request: Request) -> M:
+async def _message(kind: type[M], request: Request, most: int = MOST) -> M:
     data = await request.body()
-    return await run_in_threadpool(decoded, kind, data, request.headers)
+    return await run_in_threadpool(decoded, kind, data, request.headers, most)
 
 
 def _answer(request: Request, message: Message) -> Response:
