@@ -13,6 +13,7 @@ from jackline_console import problems
 from jackline_console._version import __version__
 from jackline_console.console import Console
 from jackline_console.headers import Headers
+from jackline_console.otlp.refusals import Told
 from jackline_console.problems import Problem
 from jackline_console.routes import (
     access,
@@ -67,8 +68,9 @@ def create_app(settings: Settings) -> FastAPI:
         responses={"default": {"model": Problem, "description": "What failed, and what to do"}},
     )
     app.state.console = console
-    app.add_middleware(Headers, settings=settings)
-    problems.install(app)
+    told = Told(console)
+    app.add_middleware(Headers, settings=settings, refused=told)
+    problems.install(app, told)
     for routes in (access, status, live, trace, agents, approvals, policies, alerts, channels, costs, otlp, stream):
         app.include_router(routes.router, prefix=API)
     if settings.oidc is not None:

@@ -17,7 +17,7 @@ from jackline.person import MisfitError, StandingError
 from jackline_console.access.users import AccessError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, MutableMapping
 
     from fastapi import FastAPI, Request
 
@@ -172,14 +172,15 @@ def _http(error: HTTPException) -> ProblemError:
     return ProblemError(error.status_code, kind, str(error.detail), headers=error.headers)
 
 
-def install(app: FastAPI) -> None:
-    """Have every error of the application answered as a problem."""
+def install(app: FastAPI, told: Callable[[ProblemError, MutableMapping[str, Any]], object]) -> None:
+    """Have every error of the application answered as a problem; `told` hears of the application's own."""
 
-    async def own(_request: Request, error: Any) -> Response:
+    async def own(request: Request, error: Any) -> Response:
+        told(error, request.scope)
         return rendered(error)
 
-    async def jackline(_request: Request, error: Any) -> Response:
-        return rendered(_jackline(error))
+    async def jackline(request: Request, error: Any) -> Response:
+        return await own(request, _jackline(error))
 
     async def invalid(_request: Request, error: Any) -> Response:
         return rendered(_invalid(error))

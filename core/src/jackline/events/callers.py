@@ -1,4 +1,4 @@
-"""What a server that agents ask from outside (a gateway, the Decision API) would not take."""
+"""What a server for agents from outside (a gateway, the Decision API, the console's OTLP routes) would not take."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from jackline.events.record import Event
 
 
 class CallerRefused(Event, frozen=True, kw_only=True, omit_defaults=True, tag="caller_refused"):
-    """Somebody sent what could not be judged: nothing was decided, and nothing may be done on the strength of it."""
+    """Somebody sent what could not be taken: nothing was decided or reported by it."""
 
     by: str
-    """What refused it: `decision-api`."""
+    """What refused it: `decision-api`, `mcp-gateway`, `otlp`."""
     what: str
     """The end of the problem's type that was answered: `invalid`, `too-large`, `too-slow`, `recorded`, ..."""
     detail: str = ""
