@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +19,7 @@ from jackline_mcp.oauth import WELL_KNOWN, challenge, metadata
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
-    from starlette.types import Receive, Scope
+    from starlette.types import Scope
 
     from jackline.guard import Guard
     from jackline_mcp.certificates import Certificate
@@ -142,31 +141,6 @@ class Admission:
                 f"no entry of `callers:` is this one, and what is not registered may do nothing here: {denied.reason}"
             )
             raise RefusedError(403, "unknown-caller", text, agent=caller.name)
-
-
-async def body_of(receive: Receive, most: int, seconds: float) -> bytes:
-    """A request's body; raises RefusedError for one that is too large or too slow, ConnectionError if it ends early."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(seconds):
-            while True:
-                message = await receive()
-                if message["type"] != "http.request":
-                    raise ConnectionError("the client has left")
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > most:
-                    raise too_large(most)
-                if not message.get("more_body", False):
-                    return b"".join(parts)
-    except TimeoutError:
-        raise RefusedError(408, "too-slow", f"the body did not come within {seconds:g} s") from None
-
-
-def too_large(most: int) -> RefusedError:
-    """Why a body of more than `most` bytes is not read."""
-    return RefusedError(413, "too-large", f"the body has more than {most:,} bytes")
 
 
 def _certificate(scope: Scope) -> Certificate | None:

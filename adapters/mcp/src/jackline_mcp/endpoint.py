@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -16,16 +15,18 @@ from mcp.server.streamable_http import StreamableHTTPServerTransport
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.requests import Request
 
-from jackline_mcp.admission import Admission, body_of, too_large
+from jackline_mcp.admission import Admission
+from jackline_mcp.bodies import NO_SESSION, SESSION, again, body_of, require_first
 from jackline_mcp.callers import RefusedError
 from jackline_mcp.enforce import GONE, error_of
-from jackline_mcp.frames import EndError, FrameError, decoded
+from jackline_mcp.frames import EndError, FrameError
 from jackline_mcp.modern import Posts
 from jackline_mcp.relay import Relay
 from jackline_mcp.streams import Streams
 from jackline_mcp.upstream import connected
 
 if TYPE_CHECKING:
+    from starlette.responses import Response
     from starlette.types import Message, Receive, Scope, Send
 
     from jackline.guard import Guard
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from jackline_mcp.config import Gateway
     from jackline_mcp.oauth import AccessTokens
 
-SESSION = "mcp-session-id"
 VERSION = "mcp-protocol-version"
+_RESUMED = b"last-event-id"
 _LAST = 0.5
 """Seconds for responses to go out before their session ends."""
 
@@ -55,6 +56,41 @@ class Session:
         self.idle: asyncio.TimerHandle | None = None
 
 
+class Answer:
+    """What is sent for one request: whatever happens, it ends as HTTP wants it to."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+        self._open = False
+        self._second = False
+
+    async def send(self, message: Message) -> None:
+        """Pass on a part of it; a second answer, as the SDK gives where its session ends meanwhile, is left out."""
+        if message["type"] == "http.response.start":
+            self._second = self.started
+            self.started = True
+        if self._second:
+            return
+        self._open = message["type"] != "http.response.body" or message.get("more_body", False)
+        await self._send(message)
+
+    def require_started(self) -> None:
+        """Raise RefusedError where nothing was sent: its session ended meanwhile."""
+        if not self.started:
+            raise RefusedError(404, "unknown-session", NO_SESSION)
+
+    async def instead(self, told: Response, request: Request) -> None:
+        """Answer by this, where nothing was sent yet."""
+        if not self.started:
+            await told(request.scope, request.receive, self.send)
+
+    async def finish(self) -> None:
+        """End what was begun and not ended."""
+        if self._open:
+            await self._send({"type": "http.response.body", "body": b""})
+
+
 class Endpoint:
     """The gateway as an ASGI application; `close` it where it ends."""
 
@@ -72,27 +108,23 @@ class Endpoint:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        started = False
-
-        async def sent(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
+        answer = Answer(send)
         try:
             told = self.admission.metadata(request)
             if told is None:
-                await self._answer(request, sent)
+                await self._answer(request, answer.send)
             else:
-                await told(scope, receive, send)
+                await told(scope, receive, answer.send)
+            answer.require_started()
         except RefusedError as error:
-            told = self.admission.refused(error, scope)
-            if not started:
-                await told(scope, receive, send)
-            else:
-                await send({"type": "http.response.body", "body": b""})
+            await answer.instead(self.admission.refused(error, scope), request)
         except ConnectionError:  # the client has left before all of its request came
             return
+        except Exception as error:  # noqa: BLE001 - nothing goes on, and whoever asked is told
+            self.guard.recorder.lose(error)
+            failed = RefusedError(500, "failed", f"the gateway failed: {type(error).__name__}")
+            await answer.instead(self.admission.refused(failed, scope), request)
+        await answer.finish()
 
     def unreadable(self, address: str) -> None:
         """Put on record that somebody sent what is no HTTP."""
@@ -120,8 +152,10 @@ class Endpoint:
 
     async def _answer(self, request: Request, send: Send) -> None:
         admitted = self.admission.admitted(request)
-        body = await self._body(request, admitted) if request.method == "POST" else b""
-        whole = Request(request.scope, _again(body, request.receive) if request.method == "POST" else request.receive)
+        limits, name = self.config.limits, admitted.caller.name
+        post = request.method == "POST"
+        body = await body_of(request, name, self.config.frame, limits.body) if post else b""
+        whole = Request(request.scope, again(body, request.receive) if post else request.receive)
         version = request.headers.get(VERSION)
         if version is None or version in HANDSHAKE_PROTOCOL_VERSIONS:
             await self._in_session(admitted, whole, body, send)
@@ -145,24 +179,16 @@ class Endpoint:
             del self._open[task]
             self._revoked.discard(task)
 
-    async def _body(self, request: Request, admitted: Admitted) -> bytes:
-        try:
-            _require_body(request, self.config.frame)
-            return await body_of(request.receive, self.config.frame, self.config.limits.body)
-        except RefusedError as error:
-            error.agent = admitted.caller.name
-            raise
-
     async def _in_session(self, admitted: Admitted, request: Request, body: bytes, send: Send) -> None:
         named = request.headers.get(SESSION)
         caller = admitted.caller
         if named is None:
-            _require_first(request, body, caller.name)
+            require_first(request, body, caller.name)
         session = self.sessions.get(named) if named is not None else self._opened(admitted)
         if session is None and named is None:
             raise RefusedError(503, "too-many", "too many sessions are open", agent=caller.name)
         if session is None or session.caller != caller or session.server != admitted.server:
-            raise RefusedError(404, "unknown-session", "Session not found", agent=caller.name)
+            raise RefusedError(404, "unknown-session", NO_SESSION, agent=caller.name)
         session.shown[1] = admitted.shown
         await session.ready.wait()
         session.busy += 1
@@ -174,11 +200,13 @@ class Endpoint:
         async def watched(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
+            if status == 500 and session.task.done():  # noqa: PLR2004 - so the SDK says that it has ended
+                raise RefusedError(404, "unknown-session", NO_SESSION, agent=caller.name)
             await told(message)
 
         told = self._watched(admitted, request, send)
         try:
-            await session.transport.handle_request(request.scope, request.receive, watched)
+            await session.transport.handle_request(_anew(request.scope), request.receive, watched)
         finally:
             session.busy -= 1
             if not session.busy:
@@ -250,30 +278,7 @@ async def _tell(front: Streams, why: str) -> None:
             await front.send(error_of(first["id"], GONE, why))
 
 
-def _require_body(request: Request, most: int) -> None:
-    """What a head says of its body."""
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared[:20]) > most:
-        raise too_large(most)
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise RefusedError(415, "content-type", "the body's Content-Type is not application/json")
-
-
-def _require_first(request: Request, body: bytes, agent: str) -> None:
-    """Only a handshake opens a session: nothing is started for anything else."""
-    try:
-        first = decoded(body) if request.method == "POST" else {}
-    except FrameError as error:
-        raise RefusedError(400, "no-message", "the body is not one JSON-RPC message", agent=agent) from error
-    if first.get("method") != "initialize" or "id" not in first:
-        raise RefusedError(400, "unknown-session", f"no session is named: {SESSION} is missing", agent=agent)
-
-
-def _again(body: bytes, receive: Receive) -> Receive:
-    """A body that was read, and what comes after it."""
-    kept: deque[Message] = deque([{"type": "http.request", "body": body, "more_body": False}])
-
-    async def received() -> Message:
-        return kept.popleft() if kept else await receive()
-
-    return received
+def _anew(scope: Scope) -> Scope:
+    """Streams are not resumed: who asks for it gets a new one."""
+    headers = [each for each in scope["headers"] if each[0] != _RESUMED]
+    return scope if len(headers) == len(scope["headers"]) else {**scope, "headers": headers}

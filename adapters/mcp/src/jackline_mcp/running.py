@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import resource
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,8 @@ def _settings(endpoint: Endpoint, path: Path, config: Gateway) -> uvicorn.Config
         assert tls is not None
         return tls
 
+    # What callers send is on record; it must not fill a log with tracebacks besides.
+    logging.getLogger("mcp.server.streamable_http").setLevel(logging.CRITICAL)
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return uvicorn.Config(
         endpoint,

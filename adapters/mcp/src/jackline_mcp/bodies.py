@@ -1,0 +1,93 @@
+"""A request's body: in time, no longer than it may be, and one message."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from typing import TYPE_CHECKING
+
+from pydantic_core import from_json
+
+from jackline_mcp.callers import RefusedError
+from jackline_mcp.frames import FrameError, decoded
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.types import Message, Receive
+
+NO_SESSION = "Session not found"
+SESSION = "mcp-session-id"
+_ESCAPED = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+async def body_of(request: Request, agent: str, most: int, seconds: float) -> bytes:
+    """The body of an agent's POST, of `most` bytes. Raises RefusedError; ConnectionError where it ends early."""
+    try:
+        _require_kind(request, most)
+        async with asyncio.timeout(seconds):
+            found = await _read(request.receive, most)
+        _require_text(found)
+    except TimeoutError:
+        raise RefusedError(408, "too-slow", f"the body did not come within {seconds:g} s", agent=agent) from None
+    except RefusedError as error:
+        error.agent = agent
+        raise
+    return found
+
+
+async def _read(receive: Receive, most: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ConnectionError("the client has left")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most:
+            raise _too_large(most)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _require_kind(request: Request, most: int) -> None:
+    """What a head says of its body."""
+    declared = request.headers.get("content-length", "0")
+    if declared.isdecimal() and int(declared[:20]) > most:
+        raise _too_large(most)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise RefusedError(415, "content-type", "the body's Content-Type is not application/json")
+
+
+def _require_text(body: bytes) -> None:
+    """Half characters (lone surrogates) are no text: what has one could not be written to anybody."""
+    if _ESCAPED.search(body):
+        try:
+            from_json(body)
+        except ValueError as error:
+            raise RefusedError(400, "no-message", "the body is no JSON, or has half a character in it") from error
+
+
+def require_first(request: Request, body: bytes, agent: str) -> None:
+    """Only a handshake opens a session: nothing is started for anything else. Raises RefusedError."""
+    try:
+        first = decoded(body) if request.method == "POST" else {}
+    except FrameError as error:
+        raise RefusedError(400, "no-message", "the body is not one JSON-RPC message", agent=agent) from error
+    if first.get("method") != "initialize" or "id" not in first:
+        raise RefusedError(400, "unknown-session", f"no session is named: {SESSION} is missing", agent=agent)
+
+
+def again(body: bytes, receive: Receive) -> Receive:
+    """A body that was read, and what comes after it."""
+    kept: deque[Message] = deque([{"type": "http.request", "body": body, "more_body": False}])
+
+    async def received() -> Message:
+        return kept.popleft() if kept else await receive()
+
+    return received
+
+
+def _too_large(most: int) -> RefusedError:
+    return RefusedError(413, "too-large", f"the body has more than {most:,} bytes")
