@@ -69,15 +69,40 @@ def test_a_script_that_imports_a_framework(environment, start):
     assert (found.frameworks, found.how, Path(found.program).name) == (("crewai",), "imported", "agent0.py")
 
 
+def compiled(environment):
+    """The text of a program that maps a compiled module of `jiter`."""
+    library = next(environment.glob("lib/*/site-packages/jiter")) / "jiter.so"
+    shutil.copy(next(Path(sysconfig.get_path("platlib")).glob("msgspec/_core*.so")), library)
+    return f"import ctypes, os\nctypes.CDLL({str(library)!r}, os.RTLD_LAZY)\n"
+
+
 @needs_proc
 def test_a_library_that_only_a_framework_uses(environment, start):
     """A module of Python text leaves no trace in the process; a compiled one that it needs is mapped."""
-    library = next(environment.glob("lib/*/site-packages/jiter")) / "jiter.so"
-    compiled = next(Path(sysconfig.get_path("platlib")).glob("msgspec/_core*.so"))
-    shutil.copy(compiled, library)
-    child = start(environment / "bin" / "python", f"import ctypes, os\nctypes.CDLL({str(library)!r}, os.RTLD_LAZY)\n")
+    child = start(environment / "bin" / "python", compiled(environment))
     found = row(look(), child)
     assert (found.frameworks, found.how) == (("openai",), "loaded")
+
+
+@needs_proc
+def test_what_is_imported_is_told_beside_what_a_library_shows(environment, start, ask):
+    """Else only the adapter of what happens to bring a compiled library would be named."""
+    child = start(environment / "bin" / "python", f"import crewai\n{compiled(environment)}")
+    found = row(look(), child)
+    assert (found.frameworks, found.how, found.loaded) == (("crewai", "openai"), "loaded", ("openai",))
+    (told,) = [one for one in ask("agents", "discover")["found"] if one["name"] == f"{child.pid} {found.program}"]
+    assert told["how"] == "has loaded openai and imports crewai"
+    assert told["governs"] == "jackline.init() in its process (pip install jackline-crewai)"
+
+
+@needs_proc
+def test_our_own_command_is_no_agent(environment, start, tmp_path):
+    (tmp_path / "jackline").write_text(WAIT)
+    child = start(environment / "bin" / "python", "", str(tmp_path / "jackline"))
+    assert row(look(), child) is None
+    (tmp_path / "jackline").write_text(f"import crewai\n{WAIT}")
+    child = start(environment / "bin" / "python", "", str(tmp_path / "jackline"))
+    assert row(look(), child).how == "imported"
 
 
 @needs_proc
@@ -87,24 +112,26 @@ def test_a_module_and_a_command(environment, start):
     module = start(python, "", "-I", "-m", "crewai", "run", "--key", "sk-secret")
     command = start(python, "", "-c", f"import openai\n{WAIT}")
     looked = look()
-    assert row(looked, module)[1:] == ("-m crewai", ("crewai",), "imported")
-    assert row(looked, command)[1:] == ("-c", ("openai",), "imported")
+    assert row(looked, module)[1:4] == ("-m crewai", ("crewai",), "imported")
+    assert row(looked, command)[1:4] == ("-c", ("openai",), "imported")
 
 
 @needs_proc
 def test_what_is_only_installed_is_called_so(environment, start):
     child = start(environment / "bin" / "python", "x = 'import langchain'\n")
-    assert row(look(), child)[2:] == (("crewai", "openai"), "installed")
+    assert row(look(), child)[2:4] == (("crewai", "openai"), "installed")
 
 
 @needs_proc
-def test_a_process_with_a_guard_is_governed(start, jackline_home):
+def test_a_process_with_a_guard_is_governed(start, jackline_home, tmp_path):
     text = f"import jackline\nif False:\n    import openai\nguard = jackline.Guard(home={str(jackline_home)!r})\n"
-    before = look()
     child = start(sys.executable, text)
-    looked = look()
-    assert row(looked, child) is None
-    assert looked.governed > before.governed
+    proc = tmp_path / "proc"  # of this process alone: others come and go
+    proc.mkdir()
+    for name in (str(child.pid), "self"):
+        (proc / name).symlink_to(f"/proc/{name}")
+    looked = look(proc)
+    assert (looked.found, looked.governed) == ([], 1)
 
 
 @needs_proc

@@ -106,7 +106,7 @@ class Runs(Lifecycle):
     @contextlib.contextmanager
     def run(self, agent: Agent, *, scope: Scope | None = None, root: bool = False) -> Iterator[Scope]:
         """One invocation of one agent, as a child of the current run (or as the `root` of its session)."""
-        program = root and agent.key == self.agent().key
+        program = root and agent.key == self.application  # which is no agent before it acts
         inner = self.begin_run(agent, scope if scope is not None else self.scope(), root=root, program=program)
         try:
             with entered(inner):

@@ -10,9 +10,10 @@ import typer
 from jackline.cli import output, state
 from jackline.cli.shadow_processes import FRAMEWORKS, look
 from jackline.cli.shadow_requests import requests_to_providers
+from jackline.wording import counted
 
 if TYPE_CHECKING:
-    from jackline.cli.shadow_processes import Looked
+    from jackline.cli.shadow_processes import Found, Looked
     from jackline.home import Home
     from jackline.roster import Entry
 
@@ -72,7 +73,8 @@ def discover(
     if not looked.possible:
         output.note("this system has no /proc: its processes were not looked at")
     elif looked.hidden:
-        output.note(f"{looked.hidden} processes of other users could not be looked at")
+        hidden = counted(looked.hidden, "process of another user", "processes of other users")
+        output.note(f"{hidden} could not be looked at")
     for blind in NOT_VISIBLE:
         output.note(f"not visible: {blind}")
 
@@ -117,7 +119,7 @@ def _requests(home: Home, since: float) -> list[Shadow]:
         entry = roster.entries.get(roster.parts(sent.agent)[0])
         if entry is not None and not _unregistered(entry):
             continue
-        how = f"{sent.requests} requests to {sent.host}, last {output.moment(sent.last)}"
+        how = f"{counted(sent.requests, 'request')} to {sent.host}, last {output.moment(sent.last)}"
         governs = f"the adapter of what asks {sent.provider}, so that its model calls are judged and counted as such"
         detail = sent._asdict()
         found.append(Shadow("requests", sent.agent, how, True, governs, sent.last, detail))  # noqa: FBT003
@@ -132,12 +134,14 @@ def _processes(looked: Looked) -> list[Shadow]:
         governs = (
             f"jackline.init() in its process{install}" if adapters else f"jackline.init() in its process, or {BOUNDARY}"
         )
-        names = ", ".join(one.frameworks)
-        how = {
-            "loaded": f"has loaded {names}",
-            "imported": f"imports {names}",
-            "installed": f"may import {names}: it is installed beside it",
-        }[one.how]
         detail = {"pid": one.pid, "frameworks": list(one.frameworks), "evidence": one.how}
-        found.append(Shadow("process", f"{one.pid} {one.program}", how, False, governs, None, detail))  # noqa: FBT003
+        found.append(Shadow("process", f"{one.pid} {one.program}", _evidence(one), False, governs, None, detail))  # noqa: FBT003
     return found
+
+
+def _evidence(one: Found) -> str:
+    if one.how == "installed":
+        return f"may import {', '.join(one.frameworks)}: it is installed beside it"
+    told = [f"has loaded {', '.join(one.loaded)}"] if one.loaded else []
+    imported = [name for name in one.frameworks if name not in one.loaded]
+    return " and ".join([*told, *([f"imports {', '.join(imported)}"] if imported else [])])

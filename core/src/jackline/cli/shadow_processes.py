@@ -40,6 +40,8 @@ _LIBRARIES = {"jiter": ("openai", "anthropic"), "uuid_utils": ("langchain_core",
 _PYTHON = re.compile(r"(python|pypy)[0-9.]*(\.exe)?$")
 _PACKAGES = re.compile(r"^(.*/(?:site|dist)-packages)/([^/]+)")
 _JOURNAL = re.compile(r"/journals/[^/]+\.jsonl( \(deleted\))?$")
+_OURS = frozenset({"jackline"})
+"""Programs that are no agents, whatever lies beside them."""
 _SOURCE_LIMIT = 1 << 20
 
 
@@ -51,7 +53,9 @@ class Found(NamedTuple):
     """What was started: a script or a module, without its arguments."""
     frameworks: tuple[str, ...]
     how: str
-    """`loaded`: a library of it is mapped; `imported`: the program's text or command says so; `installed`: may be."""
+    """`loaded`: a library of one is mapped; `imported`: the program's text or command says so; `installed`: may be."""
+    loaded: tuple[str, ...] = ()
+    """Those of which a library is mapped; the others are imported where any is."""
 
 
 class Looked(NamedTuple):
@@ -106,9 +110,11 @@ def _seen(folder: Path) -> Found | None:
     installed = {name for place in places for name in _INSTALLED if (_inside(folder, place) / name).is_dir()}
     loaded = {name for library in mapped for name in _LIBRARIES.get(library, ()) if name in installed}
     loaded |= mapped & _INSTALLED
-    for how, names in (("loaded", loaded), ("imported", named), ("installed", installed)):
-        if names:
-            return Found(int(folder.name), script, tuple(sorted(names)), how)
+    if loaded or named:
+        how = "loaded" if loaded else "imported"
+        return Found(int(folder.name), script, tuple(sorted(loaded | named)), how, tuple(sorted(loaded)))
+    if installed and Path(script).name not in _OURS:
+        return Found(int(folder.name), script, tuple(sorted(installed)), "installed")
     return None
 
 
