@@ -57,6 +57,10 @@ class Receiver:
         self.headers = []
         self.answers = []
         self.most = 1 << 30
+        self.taken = lambda: None
+        """Called when a request is kept and not answered yet."""
+        self.told = {}
+        """The bodies of answers, by signal."""
         outer = self
 
         class Answers(BaseHTTPRequestHandler):
@@ -79,10 +83,14 @@ class Receiver:
             signal = request.path.removeprefix("/v1/")
             self.headers.append(dict(request.headers))
             self.requests.append((signal, KINDS[signal].FromString(data)))
+            self.taken()
+        body = self.told.get(request.path.removeprefix("/v1/"), b"") if status == 200 else b""
         request.send_response(status)
-        for name, value in {"Content-Length": "0", **headers}.items():
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
             request.send_header(name, value)
         request.end_headers()
+        with contextlib.suppress(OSError):  # who asked may be gone
+            request.wfile.write(body)
 
     def __enter__(self):
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)

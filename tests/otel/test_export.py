@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
+import subprocess
+import sys
 import time
+from collections import Counter
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 import typer
-from otel_harness import ask, plain
+from console_harness import PATIENCE, program
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from otel_harness import ask, governed, plain
 from typer.testing import CliRunner
 
 import jackline
@@ -229,11 +238,83 @@ def test_the_command_exports_and_says_what_it_did(home, receiver, monkeypatch):
     assert "'ftp://nowhere' is no endpoint to export to; expected http://HOST:PORT" in answer.output.replace("\n", " ")
 
 
+@pytest.mark.parametrize("date", [False, True])
+def test_a_receiver_says_when_to_come_again(home, receiver, date):
+    at = formatdate(time.time() + 90, usegmt=True) if date else "90"
+    receiver.answers = [(429, {"Retry-After": at}), (503, {"Retry-After": "9999"}), (503, {"Retry-After": "soon"})]
+    done, waits = export(home, receiver)
+    assert (len(waits), done.events) == (3, len(lines(home)))
+    assert waits[0] == pytest.approx(90, abs=5)
+    assert waits[1] == 300
+    assert waits[2] <= 4
+
+
+def test_what_a_receiver_rejects_is_told_of_every_signal(home, receiver):
+    logs, spans, points = ExportLogsServiceResponse(), ExportTraceServiceResponse(), ExportMetricsServiceResponse()
+    logs.partial_success.rejected_log_records, logs.partial_success.error_message = 2, "two lines were odd"
+    spans.partial_success.rejected_spans, spans.partial_success.error_message = 1, "a span was odd"
+    points.partial_success.rejected_data_points, points.partial_success.error_message = 3, "three were old"
+    answers = {"logs": logs, "traces": spans, "metrics": points}
+    receiver.told = {name: message.SerializeToString() for name, message in answers.items()}
+    done, _ = export(home, receiver)
+    told = {problem.removeprefix(f"{receiver.url} rejected ") for problem in done.problems}
+    assert told == {"2: two lines were odd", "1: a span was odd", "3: three were old"}
+    assert done.rejected >= 6
+
+
+def test_an_export_that_is_killed_again_and_again_loses_nothing(home, receiver, tmp_path):
+    """SIGKILL while a request is under way: its lines alone are sent again, with the same ids, numbers and hashes."""
+    for number in range(4):
+        folder = tmp_path / f"more-{number}"
+        folder.mkdir()
+        governed(home, folder)
+    children, killed = [], set()
+
+    def taken():
+        if len(receiver.requests) in (2, 5, 6, 9) and len(receiver.requests) not in killed:
+            killed.add(len(receiver.requests))
+            children[-1].kill()
+
+    receiver.taken = taken
+    words = [program(), "--home", str(home.path), "otel", "export", "--endpoint", receiver.url]
+    for _ in range(5):
+        children.append(subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        told, _ = children[-1].communicate(timeout=PATIENCE)
+    assert [child.returncode for child in children] == [-signal.SIGKILL] * 4 + [0], told
+    proofs = ("jackline.event.id", "jackline.event.seq", "jackline.event.hash", "jackline.event.journal")
+    requests = [
+        [tuple(plain(record.attributes)[name] for name in proofs) for record in recorded(request)]
+        for signal_, request in receiver.requests
+        if signal_ == "logs"
+    ]
+    sent = Counter(proof for request in requests for proof in request)
+    assert {(seq, digest) for _, seq, digest, _ in sent} == {(line.seq, line.hash) for line in lines(home)}
+    repeated = len(requests) - len({tuple(request) for request in requests})
+    assert repeated <= 4, "at most one request for each kill"
+    assert len(sent) == sum(len(request) for request in {tuple(request) for request in requests})
+
+
+def recorded(request):
+    return [record for one in request.resource_logs for scope in one.scope_logs for record in scope.log_records]
+
+
 def test_an_application_s_own_telemetry_is_left_alone(home, receiver):
-    trace = pytest.importorskip("opentelemetry.trace")
-    before = trace.get_tracer_provider()
-    export(home, receiver)
-    assert trace.get_tracer_provider() is before
+    """A governed program with a provider, a meter and a span of its own keeps them, while it exports in the same process."""
+    words = [sys.executable, str(Path(__file__).with_name("own_telemetry.py")), str(home.path), receiver.url]
+    ran = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout.splitlines()[-1])
+    assert told == {
+        "spans": ["inner", "outer"],
+        "metrics": ["orders"],
+        "same": True,
+        "current": "outer",
+        "exported": True,
+    }
+    names_sent = {one.name for one in receiver.spans()}
+    assert "execute_tool act" in names_sent
+    assert not names_sent & {"inner", "outer"}
+    assert "orders" not in receiver.metrics()
 
 
 def test_every_option_is_documented():

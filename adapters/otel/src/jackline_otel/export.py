@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -55,7 +58,7 @@ BYTES = 1024 * 1024
 """Bytes of lines in one request, about."""
 REPORTED = "otlp"
 """The writer of journals that hold what others reported: their spans are exported by those who made them."""
-_Answer = TypeVar("_Answer", ExportLogsServiceResponse, ExportTraceServiceResponse)
+_Answer = TypeVar("_Answer", ExportLogsServiceResponse, ExportTraceServiceResponse, ExportMetricsServiceResponse)
 _ENDS_OF_APPROVALS = (events.ApprovalConsumed, events.ApprovalDenied, events.ApprovalExpired)
 
 
@@ -234,10 +237,12 @@ class Exporter:
             resource_metrics=[ResourceMetrics(resource=_resource(), scope_metrics=[scoped])]
         )
         try:
-            self._sender.post("metrics", request.SerializeToString())
+            answer = self._sender.post("metrics", request.SerializeToString())
         except ExportError as error:  # they are sums: the next ones say everything that these did
             done.problems.append(str(error))
         else:
+            told = _parsed(ExportMetricsServiceResponse, answer).partial_success
+            self._count(done, told.rejected_data_points, told.error_message)
             done.metrics += len(found)
 
     def _shortened(self, what: str) -> str:

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +23,8 @@ _AGAIN = (429, 502, 503, 504)
 _SHOWN = 200
 _LONGEST_S = 30.0
 """Between two tries."""
+_ASKED_S = 300.0
+"""The same where the receiver says how long: `Retry-After`."""
 
 
 class ExportError(JacklineError):
@@ -106,9 +109,20 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def _wait(told: str | None, number: int) -> float:
     """Seconds until the next try: what the receiver asks for, else longer each time, and not all at once."""
-    if told and told.isdigit():
-        return min(float(told), _LONGEST_S)
+    asked = _asked(told) if told else None
+    if asked is not None:
+        return max(0.0, min(asked, _ASKED_S))
     return float(min(2.0 ** (number - 1), _LONGEST_S) * random.uniform(0.5, 1.0))  # noqa: S311 - spreads retries
+
+
+def _asked(told: str) -> float | None:
+    """The seconds of a `Retry-After`: a number, or a date; None where it is neither."""
+    if told.strip().isdigit():
+        return float(told)
+    try:
+        return parsedate_to_datetime(told).timestamp() - time.time()
+    except ValueError:
+        return None
 
 
 def _read(error: urllib.error.HTTPError) -> str:
