@@ -98,7 +98,7 @@ async def test_a_call_that_is_on_its_way_ends_with_its_callers_right(gateway: Ga
     with gateway.running():
         async with gateway.speaking("of-sales", mode=mode) as sales:
             async with asyncio.timeout(60):
-                with pytest.raises(BaseException) as raised:  # noqa: PT011 - the client tells of it in ways of its own
+                with pytest.raises(BaseException) as raised:  # the client tells of it in ways of its own
                     await _hanging(gateway, mode)
             assert not isinstance(raised.value, TimeoutError)
             await gateway.told("revoked")

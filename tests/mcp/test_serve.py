@@ -341,7 +341,7 @@ async def test_a_server_that_is_not_there_is_an_error(serve: Serve, mode: Any) -
 def test_the_documented_configuration_is_sound(tmp_path: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text(encoding="utf-8")
     file = tmp_path / "jackline-mcp.yaml"
-    file.write_text(page.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
+    file.write_text(page.partition("```yaml\n# jackline-mcp.yaml\n")[2].partition("```")[0], encoding="utf-8")
 
     found = load(file)
     assert list(found.servers) == ["files", "crm"]

@@ -12,7 +12,7 @@ from jackline.journal.refusals import Refusals
 from jackline_mcp.callers import Caller, Callers, RefusedError, Shown
 from jackline_mcp.certificates import certificate_of
 from jackline_mcp.connections import CERTIFICATE
-from jackline_mcp.enforce import error_of
+from jackline_mcp.enforce import INTERNAL, error_of
 from jackline_mcp.identity_config import UNKNOWN
 from jackline_mcp.oauth import WELL_KNOWN, challenge, metadata
 
@@ -85,7 +85,8 @@ class Admission:
             headers["WWW-Authenticate"] = challenge(self._config.oauth, self.base, path, error.flaw, error.text)
         if error.status == 503:  # noqa: PLR2004
             headers["Retry-After"] = "5"
-        return JSONResponse(error_of(None, _INVALID, error.text), error.status, headers)
+        code = INTERNAL if error.status == 500 else _INVALID  # noqa: PLR2004
+        return JSONResponse(error_of(None, code, error.text), error.status, headers)
 
     def tell(self, kind: str, detail: str, agent: str = "", address: str = "") -> None:
         """Put a refusal on record; of many of one kind most are counted only."""
