@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import time
 
 import httpx
 import pytest
-from decision_harness import check, events, token, until
+from decision_harness import check, events, record, token, until
 
 from jackline_console.access.users import Users
 from jackline_console.headers import MOST_BYTES
@@ -34,7 +35,7 @@ def test_fields_that_are_unknown_or_wrong(body, detail, client, home):
     answer = client.post("/v1/check", json=body)
     assert (answer.status_code, answer.json()["detail"]) == (422, detail)
     (refused,) = events(home, "caller_refused")
-    assert (refused.what, refused.detail, refused.agent) == ("invalid", detail, "billing")
+    assert (refused.what, refused.detail, refused.agent) == ("invalid", detail.replace(" 'tool.run'", ""), "billing")
     assert events(home, "decided") == []
 
 
@@ -58,6 +59,81 @@ def test_bodies_that_are_none(path, body, status, client, home):
     assert answer.headers["content-type"] == "application/problem+json"
     assert len(events(home, "caller_refused")) == 1
     assert check(client)["permitted"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "what"),
+    [
+        (b'{"action":"tool.call","resource":"x","session":"j","args":{"a":NaN}}', 400, "no-json"),
+        (b'{"action":"tool.call","resource":"x","session":"j","args":{"a":-Infinity}}', 400, "no-json"),
+        (b'{"action":"tool.call","resource":"x","session":"j","args":{"a":1e999}}', 422, "invalid"),
+        (b'{"action":"tool.call","resource":"x","session":"j","args":{"a":"\xff"}}', 400, "no-json"),
+        (b'{"action":"tool.call","resource":"x","session":"j","args":{"a":"\\ud800"}}', 400, "no-json"),
+        (b'{"action":"tool.call","resource":"x","session":"j","args":{"a":1,"b":2,"a":3}}', 422, "unjudgeable"),
+        (b'{"action":"tool.call","resource":"x","resource":"delete_all","session":"j"}', 422, "unjudgeable"),
+        (b'[{"action":"tool.call","resource":"x","session":"j","args":{"a":[{"b":1,"b":1}]}}]', 422, "unjudgeable"),
+        (b'{"action":"tool.call","resource":"x","session":"j"} {}', 400, "no-json"),
+        (b'\xef\xbb\xbf{"action":"tool.call","resource":"x","session":"j"}', 400, "no-json"),
+        (b'{"action":"tool.call","resource":"x","session":"j","args":{"a":' + b"9" * 5000 + b"}}", 422, "invalid"),
+    ],
+)
+def test_what_readers_of_json_read_differently_is_not_judged(body, status, what, client, home):
+    answer = client.post("/v1/check", content=body)
+    assert (answer.status_code, answer.json()["type"]) == (status, f"urn:jackline:problem:{what}"), answer.text
+    (refused,) = events(home, "caller_refused")
+    assert refused.what == what
+    assert events(home, "decided") == []
+    assert check(client)["permitted"]
+
+
+def test_a_key_that_is_there_twice_is_named(client):
+    answer = client.post(
+        "/v1/record", content=b'{"decision":"%s","outcome":"failed","outcome":"completed"}' % (b"0" * 32)
+    )
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == (
+        "the body cannot be read in one way only: the key `outcome` is there twice in one object"
+    )
+
+
+def test_nothing_is_unpacked(client, home):
+    """A bomb of gzip is not looked at, and neither is anything else that is packed."""
+    bomb = gzip.compress(bytes(64 * 1024 * 1024))
+    for name in ("gzip", "deflate", "br", "gzip, gzip"):
+        answer = client.post("/v1/check", content=bomb, headers={"Content-Encoding": name})
+        assert (answer.status_code, answer.json()["what"]) == (415, "Content-Encoding")
+    assert client.post("/v1/check", json=ASKED, headers={"Content-Encoding": "identity"}).json()["permitted"]
+    assert [one.what for one in events(home, "caller_refused")] == ["encoding"] * 4
+
+
+def test_what_was_sent_is_in_no_record_of_its_refusal(client, home):
+    """Somebody may send a secret in a wrong place: they are told, and the journal is not."""
+    wrong = client.post("/v1/check", json={**ASKED, "action": "sk-' - at `$.x`-secret"})
+    assert "sk-" in wrong.json()["detail"]
+    client.post("/v1/check", json=ASKED, headers={"Authorization": "Bearer jkl_sk-secret"})
+    client.post("/v1/record", json={"decision": "sk-secret", "outcome": "completed"})
+    (refused, _) = events(home, "caller_refused")
+    assert refused.detail == "Invalid enum value - at `$.action`"
+    assert len(events(home, "login_failed")) == 1
+    assert not any(b"sk-" in path.read_bytes() for path in (home / "journals").iterdir())
+
+
+def test_floods_of_strangers_fill_no_disk(server, home):
+    with httpx.Client(base_url=server.base, trust_env=False) as stranger:
+        for number in range(100):
+            headers = {"Authorization": f"Bearer jkl_{number}"} if number % 2 else {}
+            assert stranger.post("/v1/check", json=ASKED, headers=headers).status_code == 401
+    assert len(events(home, "login_failed")) == 60
+
+
+def test_records_that_are_replayed_or_of_nothing_are_refused_on_record(client, home):
+    told = check(client)
+    statuses = [record(client, decision).status_code for decision in (told["decision"], told["decision"], "0" * 32)]
+    assert statuses == [200, 409, 404]
+    assert [(one.what, one.agent) for one in events(home, "caller_refused")] == [
+        ("recorded", "billing"),
+        ("unknown-decision", "billing"),
+    ]
 
 
 def test_without_a_token_nothing_is_looked_at(server, home):

@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 import schemathesis
-from decision_harness import POLICIES, check, token
+from decision_harness import POLICIES, check, events, token
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -68,8 +68,8 @@ async def test_mounted_beneath_another_application(tmp_path):
         await api.close()
 
 
-def test_no_request_makes_the_server_fail(client, server):
-    """Requests made from the schema, right and wrong ones: every answer is one that the schema has, none is a 5xx."""
+def asked(server, headers, change=lambda case, count: case):
+    """Send requests made from the schema, right and wrong ones; what was answered, and what the schema has not."""
     loaded = schemathesis.openapi.from_dict(json.loads(json.dumps(document())))
     failed, answered = [], []
     chosen = settings(
@@ -82,11 +82,8 @@ def test_no_request_makes_the_server_fail(client, server):
     )
 
     def ask(case):
-        if isinstance(case.body, dict) and case.body.get("action") in ACTS and len(answered) % 2:
-            # Where no field alone is wrong: one that is decided.
-            case.body = {name: value for name, value in case.body.items() if name not in NOT_OF_ACTS}
-            case.body |= {"resource": case.body.get("resource") or "find", "session": "job-1", "user": ""}
-        answer = case.call(base_url=server.base, headers=dict(client.headers), timeout=30)
+        change(case, len(answered))
+        answer = case.call(base_url=server.base, headers=headers, timeout=30)
         answered.append((case.path, answer.status_code))
         try:
             case.validate_response(answer, checks=CHECKS)
@@ -97,8 +94,33 @@ def test_no_request_makes_the_server_fail(client, server):
         chosen(given(result.ok().as_strategy())(ask))()
     assert failed == []
     assert {path for path, _ in answered} == {"/v1/check", "/v1/record"}
+    return answered
+
+
+def often_decided(case, count):
+    """Every second one that could be decided is made so that no field alone is wrong."""
+    if isinstance(case.body, dict) and case.body.get("action") in ACTS and count % 2:
+        case.body = {name: value for name, value in case.body.items() if name not in NOT_OF_ACTS}
+        case.body |= {"resource": case.body.get("resource") or "find", "session": "job-1", "user": ""}
+
+
+def test_no_request_makes_the_server_fail(client, server):
+    """Every answer is one that the schema has, none is a 5xx."""
+    answered = asked(server, dict(client.headers), often_decided)
     assert ("/v1/check", 200) in answered
     assert ("/v1/record", 404) in answered
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Authorization": "Bearer jkl_wrong"}, {"Authorization": "Basic eDp5"}],
+    ids=["none", "wrong", "basic"],
+)
+def test_no_request_of_a_stranger_is_anything_but_refused(server, home, headers):
+    answered = asked(server, headers, often_decided)
+    assert {status for _, status in answered} == {401}
+    assert events(home, "decided") == []
+    assert 1 <= len(events(home, "login_failed")) <= 60
 
 
 def test_the_schema_is_served_to_whoever_asks(server):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -74,6 +76,7 @@ class DecisionAPI:
                 token = self._token(scope)
                 agent = token.agent
                 known = self.decider.agent(token)
+                _require_plain(scope)
                 data = await _body(receive)
                 body = await self._checked(known, data) if path == CHECK else self._recorded(known, data)
         except ProblemError as error:
@@ -96,6 +99,10 @@ class DecisionAPI:
             self.decider.refused(error, self._token(scope).agent, _address(scope))
             return
         self.decider.refused(error, "", _address(scope))
+
+    def unread(self, kind: str, detail: str, address: str) -> None:
+        """Put on record what was no request at all."""
+        self.decider.refused(ProblemError(400, kind, detail), "", address)
 
     async def close(self) -> None:
         """End; what is open is left to the next server of the home."""
@@ -193,25 +200,45 @@ def _require_route(path: str, method: str) -> None:
         raise ProblemError(405, "method", f"{path} is asked by {allowed}", value=method, headers={"Allow": allowed})
 
 
+def _require_plain(scope: Scope) -> None:
+    """Nothing is unpacked: a small body cannot grow."""
+    given = next((value for name, value in scope["headers"] if name == b"content-encoding"), b"identity")
+    if given.strip().lower() != b"identity":
+        detail = "the body is packed; bodies are taken as they are"
+        raise ProblemError(415, "encoding", detail, what="Content-Encoding", expected="none")
+
+
 async def _body(receive: Receive) -> bytes:
-    message = await receive()
-    data: bytes = message.get("body", b"")
-    if not message.get("more_body", False):
-        return data
-    parts = [data]
-    while message.get("more_body", False):
+    parts: list[bytes] = []
+    while True:
         message = await receive()
+        if message["type"] != "http.request":  # half of what is meant may be JSON as well
+            raise ProblemError(400, "cut-off", "the connection ended before the body did", what="body")
         parts.append(message.get("body", b""))
-    return b"".join(parts)
+        if not message.get("more_body", False):
+            return b"".join(parts) if len(parts) > 1 else parts[0]
 
 
 def _decoded(decode: Callable[[bytes], Any], data: bytes) -> Any:
     try:
-        return decode(data)
+        found = decode(data)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProblemError(400, "no-json", f"the body is no JSON: {error}", what="body") from None
+    try:
+        json.loads(data, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        detail = f"the body cannot be read in one way only: {error}"
+        raise ProblemError(422, "unjudgeable", detail, what="body") from None
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    """One object. Of a key that is there twice some readers take the first value and some the last: none is judged."""
+    if len(dict(pairs)) != len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the key `{twice[:64]}` is there twice in one object")
 
 
 def _invalid(detail: str) -> ProblemError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,6 +37,8 @@ _RETURNS = {action: act for act, action in RETURNS.items()}
 _HIDDEN = (b'"$deep":', b'"$large":')
 """How `plain` marks what it leaves out; a key of the caller's that looks like one has a second `$`."""
 _SAID = 300
+_VALUE = re.compile(r"(?<=enum value) .*(?= - at )", re.DOTALL)
+"""What a caller sent, in words of msgspec's: the caller is told, and it is no matter of the record."""
 _ADOPT_S = 5.0
 """Seconds between two looks for what servers left that have ended."""
 UNKNOWN = "outcome unknown"
@@ -88,7 +91,7 @@ class Decider:
                 at=self.clock(),
                 by=FRAMEWORK,
                 what=kind,
-                detail=problem.detail[:_SAID],
+                detail=_VALUE.sub("", problem.detail)[:_SAID],
                 agent=agent,
                 address=address,
             )

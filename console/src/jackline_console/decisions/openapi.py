@@ -30,6 +30,7 @@ _REFUSALS = {
     "408": "The body did not come in time",
     "409": "The decision's outcome is on record already, or its lease has ended",
     "413": "The body is too large",
+    "415": "The body is packed",
     "422": "A field that is unknown, missing or wrong",
     "503": "It cannot be decided now: nothing may be done",
 }

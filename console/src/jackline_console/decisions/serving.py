@@ -28,14 +28,15 @@ def serve(guard: Guard, settings: Settings, *, cert: Path | None = None, key: Pa
     listening = listen(settings)
     guard.prices.warm(wait=_PRICES_S)  # what the first model call costs is asked on the loop, which waits for nothing
     settings = replace(settings, port=listening.getsockname()[1])
+    api = DecisionAPI(guard, settings)
     config = uvicorn.Config(
-        DecisionAPI(guard, settings),
+        api,
         log_level="error",
         access_log=False,
         server_header=False,
         date_header=False,
         ws="none",
-        http=Connection,
+        http=Connection.telling(api.unread),
         limit_concurrency=MOST,
         timeout_keep_alive=int(HEAD_S),
         timeout_graceful_shutdown=_GRACE_S,

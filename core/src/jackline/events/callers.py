@@ -13,7 +13,7 @@ class CallerRefused(Event, frozen=True, kw_only=True, omit_defaults=True, tag="c
     what: str
     """The end of the problem's type that was answered: `invalid`, `too-large`, `too-slow`, `recorded`, ..."""
     detail: str = ""
-    """What was answered, cut after 300 characters; never what was sent."""
+    """What was answered, cut after 300 characters; names of fields, never what was in them."""
     agent: str = ""
     """The agent of the token; empty where there was none."""
     address: str = ""
