@@ -5,7 +5,7 @@ import { Jackline, Refused } from "./jackline.ts";
 const [url, token] = process.argv.slice(2);
 if (!url || !token) throw new Error("usage: node agent.ts http://127.0.0.1:8471/v1 TOKEN");
 
-const jackline = new Jackline({ url, token, session: "ticket-7", user: "u-9" });
+const jackline = new Jackline({ url, token, session: "ticket-8", user: "u-9" });
 
 const lookup = (customer: string) =>
   jackline.tool("crm_get", { customer }, async (args) => `${args.customer}: Ann`, { readOnly: true });
