@@ -31,7 +31,7 @@ DATABASES = 2
 _JACKLINE = (sys.executable, "-P", "-c", "from jackline.cli import main; main()")
 _SCRIPTS = ("agent.py", "deploy.py", "notes.py")
 _SERVERS = ("deploy", "notes")
-_PATIENCE = 90.0
+_PATIENCE = 120.0
 """Seconds that a process is given for what takes it two on an idle machine."""
 _LEAVE = 15.0
 _STEP = 0.05
@@ -91,8 +91,12 @@ class Stage:
         listed, report = self.folder / f"{name}.json", self.folder / f"{name}-report.json"
         listed.write_text(json.dumps(servers), encoding="utf-8")
         script = str(self.folder / "agent.py")
-        with self._running(name, [sys.executable, "-P", script, str(listed), str(report)]) as process:
-            yield Visit(self, name, process, report)
+        try:
+            with self._running(name, [sys.executable, "-P", script, str(listed), str(report)]) as process:
+                yield Visit(self, name, process, report)
+        finally:
+            if any("command" in entry for entry in servers.values()):
+                self._await_servers(name)
 
     def log(self, name: str) -> str:
         """What a process wrote."""
@@ -135,6 +139,16 @@ class Stage:
                 process.kill()
                 process.wait()
 
+    def _await_servers(self, telling: str) -> None:
+        """Wait for the end of servers that an agent started itself: it tells them by its own."""
+        until = time.monotonic() + _LEAVE
+        ids: list[int] = []
+        for name in _SERVERS:
+            with contextlib.suppress(sqlite3.OperationalError):  # it was interrupted before it had tables
+                ids += [int(each) for (each,) in self.ask(telling, name, "SELECT id FROM processes")]
+        while time.monotonic() < until and any(_runs(each) for each in ids):
+            time.sleep(_STEP)
+
     def _addresses(self, process: subprocess.Popen[bytes]) -> dict[str, str]:
         until = time.monotonic() + _PATIENCE
         while process.poll() is None and time.monotonic() < until:
@@ -173,6 +187,14 @@ class Visit:
             raise JacklineError(f"the agent {how}: {self._stage.last(self._name)}")
         told: dict[str, Any] = json.loads(self._report.read_bytes())
         return told
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError:
+        return False
+    return True
 
 
 @contextlib.contextmanager
