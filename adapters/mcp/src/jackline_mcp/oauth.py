@@ -105,9 +105,9 @@ class AccessTokens:
         except ValueError as error:
             raise _flawed("oauth-token", str(error)) from error
 
-    def _sound_claims(self, claims: dict[str, Any], key: Any) -> Sound:
+    def _sound_claims(self, claims: Any, key: Any) -> Sound:
         issuer = self.settings.issuer
-        if claims.get("iss") != issuer:
+        if not isinstance(claims, dict) or claims.get("iss") != issuer:
             raise ValueError(f"this token was not issued by {issuer}")
         told = claims.get("aud")
         audience = [told] if isinstance(told, str) else told
