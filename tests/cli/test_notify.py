@@ -200,6 +200,6 @@ def test_what_cannot_be_removed_is_said(run, refund, jackline_home):
     (next(folder.glob(f"*/{approval}")) / "question.json").write_text("?")
     assert run("approvals", "prune").stderr == f"1 approval in {folder} cannot be read: look at them\n"
     assert "--older: 'soon' is not a duration" in run("approvals", "prune", "--older", "soon", code=2).stderr
-    with retention._only_one(folder):
+    with retention.only_one(folder):
         told = run("approvals", "prune", code=1).stderr
     assert told == "another process removes old approvals now: try again when it has ended\n"
