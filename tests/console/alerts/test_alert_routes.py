@@ -73,7 +73,7 @@ def test_what_fires_is_shown_here_on_live_and_above_every_page(site, looping):
     loop = site.loop
     assert set(loop) == {
         "alert", "rule", "severity", "state", "group", "value", "threshold", "unit", "message", "since", "last",
-        "resolved", "silenced_until", "sent",
+        "resolved", "silenced_until", "sent", "reported",
     }  # fmt: skip
     assert (loop["state"], loop["severity"], loop["group"]) == ("firing", "critical", {"session": looping.id})
     assert (loop["resolved"], loop["silenced_until"], loop["sent"]) == (None, None, [])
