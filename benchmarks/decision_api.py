@@ -46,7 +46,7 @@ def rows(seconds: float = SECONDS, clients: int = CLIENTS) -> list[dict[str, Any
             assert child.stdout is not None
             port = int(child.stdout.readline().rpartition(":")[2].split("/")[0])
             ask = partial(_row, child.pid, port, token, seconds, clients)
-            found = [ask("checks alone", recorded=False), ask("each with its record", recorded=True)]
+            found = [ask("checks alone"), ask("each with its record", recorded=True), ask("50 in a body", many=50)]
         finally:
             child.terminate()
             child.wait(60)
@@ -79,9 +79,18 @@ def _pin(place: int) -> None:
 
 
 def _row(
-    server: int, port: int, token: str, seconds: float, clients: int, what: str, *, recorded: bool
+    server: int,
+    port: int,
+    token: str,
+    seconds: float,
+    clients: int,
+    what: str,
+    *,
+    recorded: bool = False,
+    many: int = 1,
 ) -> dict[str, Any]:
-    words = [sys.executable, __file__, "ask", str(port), token, str(seconds), str(clients), str(int(recorded))]
+    numbers = [str(int(number)) for number in (clients, recorded, many)]
+    words = [sys.executable, __file__, "ask", str(port), token, str(seconds), *numbers]
     before = _cpu(server)
     told = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
     busy = _cpu(server) - before
@@ -99,10 +108,10 @@ def _row(
     }
 
 
-def _ask(port: int, token: str, seconds: float, clients: int, *, recorded: bool) -> dict[str, float]:
+def _ask(port: int, token: str, seconds: float, clients: int, *, recorded: bool, many: int) -> dict[str, float]:
     """One thread asks on all connections in turn: raw sockets, so that the client is not what is measured."""
     _pin(1)
-    connections = [_Connection(port, token, n) for n in range(clients)]
+    connections = [_Connection(port, token, n, many) for n in range(clients)]
     for one in connections:
         one.check()
     checks, took = 0, []
@@ -114,14 +123,14 @@ def _ask(port: int, token: str, seconds: float, clients: int, *, recorded: bool)
             one.send_check()
         told = [one.answer() for one in connections]
         took.append((time.perf_counter() - started) / clients)
-        checks += clients
+        checks += clients * many
         if recorded:
             for one, answer in zip(connections, told, strict=True):
                 one.send_record(answer)
             for one in connections:
                 one.answer()
     rate = checks / (time.perf_counter() - began)
-    return {"checks": checks + clients, "rate": rate, "median_ms": sorted(took)[len(took) // 2] * 1000}
+    return {"checks": checks + clients * many, "rate": rate, "median_ms": sorted(took)[len(took) // 2] * 1000}
 
 
 def _cpu(pid: int) -> float:
@@ -134,7 +143,7 @@ def _cpu(pid: int) -> float:
 
 
 class _Connection:
-    def __init__(self, port: int, token: str, number: int) -> None:
+    def __init__(self, port: int, token: str, number: int, many: int) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._head = f"Host: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
@@ -145,7 +154,7 @@ class _Connection:
             "session": f"job-{number}",
             "lease_s": 60,
         }
-        self._check = self._request("/v1/check", json.dumps(asked))
+        self._check = self._request("/v1/check", json.dumps(asked if many == 1 else [asked] * many))
 
     def _request(self, path: str, body: str) -> bytes:
         return f"POST {path} HTTP/1.1\r\n{self._head}Content-Length: {len(body)}\r\n\r\n{body}".encode()
@@ -177,8 +186,9 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
         _serve(Path(sys.argv[2]))
     elif sys.argv[1:2] == ["ask"]:
-        port, token, seconds, clients, recorded = sys.argv[2:]
-        print(json.dumps(_ask(int(port), token, float(seconds), int(clients), recorded=recorded == "1")))
+        port, token, seconds, clients, recorded, many = sys.argv[2:]
+        told = _ask(int(port), token, float(seconds), int(clients), recorded=recorded == "1", many=int(many))
+        print(json.dumps(told))
     else:
         for row in rows(*(kind(word) for kind, word in zip((float, int), sys.argv[1:], strict=False))):
             clock = f"{row['by_the_clock']:.0f} by the clock, {row['latency_ms']:.3f} ms each (median)"
