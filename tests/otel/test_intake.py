@@ -12,6 +12,7 @@ from jackline.events import Usage
 from jackline.opening import load_prices, open_registry
 from jackline.registry import Registry
 from jackline.request import Agent
+from jackline_console import roster
 
 NEW = {
     "gen_ai.operation.name": "chat",
@@ -343,3 +344,15 @@ def test_an_agent_that_is_judged_at_a_boundary_keeps_its_name(desk):
     viewer = desk.headers("viewer")
     views = {one["name"]: one for one in desk.client.get("/api/v1/agents", headers=viewer).json()["items"]}
     assert {name: one["reported"] for name, one in views.items()} == {"buyer": False, "buyer (reported)": True}
+
+
+def test_an_agent_that_is_seen_while_the_page_is_made_is_on_it(desk, monkeypatch):
+    real = roster.inventory.agents
+
+    def later(home, *more):
+        Registry(home.registry, lambda _event: None, lambda: 1.0).agent(Agent(name="newcomer"))
+        return real(home, *more)
+
+    monkeypatch.setattr(roster.inventory, "agents", later)
+    answer = desk.client.get("/api/v1/agents", headers=desk.headers("viewer"))
+    assert (answer.status_code, [one["name"] for one in answer.json()["items"]]) == (200, ["newcomer"])

@@ -28,9 +28,9 @@ class Roster:
     def __init__(self, console: Console, days: int) -> None:
         self._days = days
         store, since = console.store, console.clock() - days * DAY_S
-        self.entries = open_registry(console.home).entries
         rows = store.agents()
         self.known = {agent.name: agent for agent in inventory.agents(console.home, store, rows)}
+        self.entries = open_registry(console.home).entries  # after what is known: it has every agent that that has
         self._rows: dict[str, list[AgentRow]] = {}
         for row in rows:
             self._rows.setdefault(row.name, []).append(row)

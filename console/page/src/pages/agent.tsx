@@ -75,7 +75,7 @@ function Shown({ agent }: { agent: AgentView }) {
               ["team", agent.team || "–"],
               ["environment", agent.environment || "–"],
               ["labels", labels(agent)],
-              ["managed", agent.managed ? "yes" : agent.reported ? "no: it only reports" : "no: what it asks of the gateway or the Decision API is judged"],
+              ["managed", agent.managed ? "yes" : agent.reported ? "no: it only reports" : "no: nobody vouches that it always asks"],
               ["policies", agent.reported ? "none: nothing of it is decided" : agent.policies ? agent.policies.map((policy) => <a class="label" href={`/policies?policy=${encodeURIComponent(policy)}`}>{policy}</a>) : "not known"],
             ]}
           />

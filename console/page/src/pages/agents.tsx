@@ -172,7 +172,7 @@ function Line({ agent }: { agent: AgentView }) {
             {key}={value}
           </span>
         ))}
-        {agent.managed ? null : <Pill title="its process is not governed: what it asks of the gateway or the Decision API is">unmanaged</Pill>}
+        {agent.managed ? null : <Pill title="nobody vouches that it always asks; what it asks of the gateway or the Decision API is judged">unmanaged</Pill>}
       </td>
       <td>{agent.status === "seen" ? <Pill tone="warn">unregistered</Pill> : <StatePill state={agent.status} />}</td>
       <td>{agent.team || <span class="muted">–</span>}</td>
