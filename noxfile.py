@@ -229,7 +229,7 @@ def mcp(session: nox.Session) -> None:
     """The gateway, its types and tests: the official SDK's clients and servers on both sides of it, and what breaks."""
     install(session, [*CORE, *PACKS, GATEWAY], "-c", "constraints/mcp-newest.txt", group="mcp")
     session.run("mypy", f"{GATEWAY}/src")
-    run_patiently(session, "-n", "2", "tests/mcp")
+    run_patiently(session, "-n", "2", "tests/mcp", "tests/demo/test_foreign_agent.py")
 
 
 @nox.session
