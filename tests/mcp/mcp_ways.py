@@ -60,12 +60,12 @@ class Ways(Serve):
                 yield
         elif way == "serve":
             command, env = f"[{sys.executable}, {CLINIC}]", f"{{RAN: {self.log}}}"
-            self.more = f"  clinic: {{command: {command}, env: {env}}}\n"
+            self.more = f"  clinic: {{command: {command}, env: {env}}}\n{self.more}"
             with self.running():
                 yield
         else:
             with listening(CLINIC, {"RAN": str(self.log)}) as url:
-                self.more = f"  clinic: {{url: '{url}'}}\n"
+                self.more = f"  clinic: {{url: '{url}'}}\n{self.more}"
                 with self.running():
                     yield
 

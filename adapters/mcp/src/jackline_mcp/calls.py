@@ -49,7 +49,7 @@ class Call:
             assert how is not None
         except ValueError as error:
             return error_of(self.message["id"], INVALID, str(error))
-        if how.action == "tool.call" and not self.relay.catalogue.complete:
+        if how.action == "tool.call" and not self.relay.catalogue.knows(how.resource):
             await learned(self.relay, self.params)
         try:
             await self._hand_out()
@@ -65,11 +65,11 @@ class Call:
 
     async def _hand_out(self) -> None:
         """What the client answers to what the first try was asked; raises a Signal where the server may not have it."""
-        answers = self.params.get(INPUT)
-        if answers:
-            given = await released(self.relay, handed_out(self.relay, self.method, answers), answers)
-            if given is not answers:
-                self.params = {**self.params, INPUT: given}
+        for key, answers in self.params.items():
+            if key.casefold() == INPUT.casefold() and answers:  # a server may read its name without regard to case
+                given = await released(self.relay, handed_out(self.relay, self.method, answers), answers)
+                if given is not answers:
+                    self.params = {**self.params, key: given}
 
     def _request(self, how: Judged) -> Request:
         guard, catalogue = self.relay.guard, self.relay.catalogue

@@ -58,6 +58,10 @@ class Catalogue:
         found = self._tools.get(name)
         return found[1] if found is not None else tool_of(self.name(name), None, self._server)
 
+    def knows(self, name: str) -> bool:
+        """Whether a tool is in the server's list, as far as anybody knows; then it need not be asked for again."""
+        return self.complete and name in self._tools
+
     def learn(self, descriptors: Sequence[Any], *, whole: bool) -> None:
         """Take note of what a server lists. `whole`: this is all that it has."""
         with self._lock:

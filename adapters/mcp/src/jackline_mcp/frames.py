@@ -30,6 +30,8 @@ FRAME = 16 * MIB
 """Bytes of a frame, unless it is said otherwise."""
 _WRITE = 30.0
 """Seconds that an end may take to read what it was sent before it counts as dead."""
+_TURN = 1000
+"""Empty lines after which everybody else has a turn."""
 _GRACE = 0.8
 """Seconds for a server to end by itself, and again after it was asked to: clients give us two before they kill us."""
 
@@ -80,6 +82,16 @@ def decoded(frame: bytes | str) -> Message:
     return found
 
 
+def is_answer(message: Message) -> bool:
+    """Whether an answer has what one needs, and not two things of which only one would be judged."""
+    if ("result" in message) == ("error" in message):
+        return False
+    error = message.get("error")
+    if "error" not in message:
+        return isinstance(message["result"], dict)
+    return isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str)
+
+
 def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is no JSON number")
 
@@ -108,6 +120,7 @@ class Lines:
 
     async def receive(self) -> Message | None:
         """The next message; empty lines are passed over."""
+        empty = 0
         while True:
             try:
                 line = await self._reader.readuntil(b"\n")
@@ -120,6 +133,9 @@ class Lines:
                 return None
             if not line.isspace():
                 return decoded(line)
+            empty += 1
+            if not empty % _TURN:
+                await asyncio.sleep(0)
 
     async def send(self, message: Message, about: Any = None) -> None:
         """Send a message; raises EndError."""
@@ -191,6 +207,13 @@ class Child(Lines):
     async def close(self) -> None:
         """Close its stdin, and end it where it does not end by itself."""
         self._writer.close()
+        try:
+            await self._end()
+        finally:
+            # A pipe that nobody reads any more is not seen to be over: it and what was read from it would stay.
+            self.process._transport.close()  # type: ignore[attr-defined]  # noqa: SLF001
+
+    async def _end(self) -> None:
         for step in (None, signal.SIGTERM, signal.SIGKILL):
             if step is not None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):

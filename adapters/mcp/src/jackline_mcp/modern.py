@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _IDLE = 60.0
 """Seconds after which a connection ends that nobody wanted."""
+_READY = 16
+"""Messages that lie ready for a client; until it reads them its server waits."""
 _LEAVE = 1.0
 
 
@@ -39,7 +41,9 @@ class Post:
 
     def __init__(self) -> None:
         self.asked: asyncio.Queue[Message | None] = asyncio.Queue()
-        self.told: asyncio.Queue[Message | None] = asyncio.Queue(1000)
+        self.told: asyncio.Queue[Message | None] = asyncio.Queue(_READY)
+        self.left = False
+        """Whether the client has left its request: nobody reads any more."""
 
     async def receive(self) -> Message | None:
         """The next request."""
@@ -47,7 +51,14 @@ class Post:
 
     async def send(self, message: Message, about: Any = None) -> None:
         """Pass on what the server says."""
-        await self.told.put(message)
+        if not self.left:
+            await self.told.put(message)
+
+    def leave(self) -> None:
+        """Give up what is ready; whoever waited to have it read goes on."""
+        self.left = True
+        while not self.told.empty():
+            self.told.get_nowait()
 
     async def unanswered(self, request: Any) -> None:
         """End the response."""
@@ -156,6 +167,7 @@ class Posts:
         note = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}
         if not lent.left:
             lent.left = True
+            lent.post.leave()
             lent.post.asked.put_nowait(note)
             lent.post.asked.put_nowait(None)
 
@@ -209,6 +221,8 @@ class Posts:
             while not lent.post.asked.empty():  # what was asked and nobody read
                 message = lent.post.asked.get_nowait()
                 if message is not None and "id" in message:
+                    if lent.post.told.full():
+                        lent.post.told.get_nowait()
                     lent.post.told.put_nowait(error_of(message["id"], GONE, why))
 
 

@@ -13,7 +13,7 @@ from jackline_mcp.ambiguity import ambiguity
 from jackline_mcp.calls import Call
 from jackline_mcp.catalogue import Cares, Catalogue
 from jackline_mcp.enforce import GONE, INTERNAL, NO_METHOD, TIMED_OUT, error_of
-from jackline_mcp.frames import EndError, FrameError, TooLargeError
+from jackline_mcp.frames import EndError, FrameError, TooLargeError, is_answer
 from jackline_mcp.listing import listed
 from jackline_mcp.questions import Questions
 from jackline_mcp.translate import JUDGED, PASSED, client_of, token_of
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _OPEN = 1000
 """Requests of one client that may be open at the same time."""
+_TURN = 32
+"""Messages of one end after which everybody else has a turn: what lies read in memory is given out without a wait."""
 _BROKEN = 100
 """Frames of one end that may be unreadable before it is left."""
 
@@ -179,12 +181,16 @@ class Relay:
 
     async def _from_client(self, first: Message) -> None:
         message: Message | None = first
+        heard = 0
         while message is not None:
             unclear = ambiguity(message)
             if unclear:  # also where no answer is expected: a client is to hear why nothing came
                 await self.front.send(error_of(message.get("id"), -32600, f"it is not passed on: {unclear}"))
             else:
                 await self._client_says(message)
+            heard += 1
+            if not heard % _TURN:
+                await asyncio.sleep(0)
             message = await self._received()
 
     async def _client_says(self, message: Message) -> None:
@@ -260,8 +266,11 @@ class Relay:
             await self.front.unanswered(request)
 
     async def _from_server(self) -> None:
-        broken = 0
+        heard = broken = 0
         while True:
+            heard += 1
+            if not heard % _TURN:
+                await asyncio.sleep(0)
             try:
                 message = await self.back.receive()
             except FrameError as error:
@@ -301,6 +310,8 @@ class Relay:
         request = message.get("id")
         if type(request) not in (int, str):
             return
+        if not is_answer(message):
+            message = error_of(request, INTERNAL, "what the server has answered is neither a result nor an error")
         awaited = self._awaited.get(request)
         if awaited is not None:
             if not awaited.done():

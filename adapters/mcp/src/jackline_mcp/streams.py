@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -27,6 +28,16 @@ if TYPE_CHECKING:
 _OVER = (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError)
 _NAMES = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 """What of its params a request since 2026-07-28 says in a header too."""
+
+
+def _without_content(record: logging.LogRecord) -> bool:
+    """What others said is no part of the gateway's own log, and who said it is told what was wrong with it."""
+    record.exc_info = record.exc_text = None
+    return True
+
+
+for _logger in ("mcp.client.streamable_http", "mcp.server.streamable_http"):
+    logging.getLogger(_logger).addFilter(_without_content)
 
 
 class Streams:

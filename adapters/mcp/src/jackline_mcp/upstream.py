@@ -25,6 +25,34 @@ _READ = 900.0
 """Seconds without a byte; a stream that waits is kept alive by its server."""
 
 
+class Bounded(httpx2.AsyncByteStream):
+    """The body of an answer: not compressed, and where it is one message, not larger than a frame may be.
+
+    The SDK reads a JSON answer whole; what is raised here is the error of the one request that it answers. Of a stream
+    of events it bounds each by itself.
+    """
+
+    def __init__(self, response: Any, limit: int) -> None:
+        self._stream = response.stream
+        self._limit = limit
+        self._events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+        self._encoding = response.headers.get("content-encoding", "identity").lower()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._encoding not in ("", "identity"):
+            raise httpx2.StreamError(f"an answer is compressed ({self._encoding[:20]}), which was not asked for")
+        read = 0
+        async for part in self._stream:
+            read += len(part)
+            if read > self._limit and not self._events:
+                raise httpx2.StreamError(f"an answer has more than {self._limit:,} bytes")
+            yield part
+
+    async def aclose(self) -> None:
+        """Close what it is read from."""
+        await self._stream.aclose()
+
+
 @contextlib.asynccontextmanager
 async def connected(server: ServerEntry, limit: int) -> AsyncIterator[End]:
     """A connection to a server, as long as the context lasts; raises EndError where there is none."""
@@ -38,12 +66,11 @@ async def connected(server: ServerEntry, limit: int) -> AsyncIterator[End]:
         return
 
     async def bounded(response: Any) -> None:
-        if int(response.headers.get("content-length") or 0) > limit:
-            raise httpx2.DecodingError(f"an answer has more than {limit:,} bytes")
+        response.stream = Bounded(response, limit)
 
     timeout = httpx2.Timeout(_CONNECT, read=_READ)
     hooks = {"response": [bounded]}
-    headers = filled(server.headers)
+    headers = {**filled(server.headers), "Accept-Encoding": "identity"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=timeout, event_hooks=hooks) as client,
         streamable_http_client(server.url, http_client=client, max_sse_event_size=limit) as (read, write),
