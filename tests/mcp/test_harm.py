@@ -100,7 +100,8 @@ async def seen(serve: Serve, kinds: dict[str, str]) -> None:
     acts = serve.on_record("decided")
     ended = serve.on_record("completed", "failed")
     harms = {event.span for event in acts if event.resource == "harm.harm"}
-    assert len(harms) == len(kinds) * (OPEN + 1)
+    # A call that comes after the connection has ended is answered without a decision.
+    assert 2 * len(kinds) <= len(harms) <= len(kinds) * (OPEN + 1)
     assert sorted(event.span for event in ended if event.span in harms) == sorted(harms)
 
 
