@@ -222,6 +222,7 @@ def together(session: nox.Session) -> None:
 @nox.session
 def console(session: nox.Session) -> None:
     """The console's and the Decision API: real servers, with governed agents in processes of their own beside them."""
+    require_programs(session, {"curl": "curl"})
     install(session, [*CORE, *PACKS, *CONSOLE], group="console")
     run_patiently(session, "-n", "2", "tests/console", "tests/decision_api")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
 import sys
-from contextlib import asynccontextmanager
+import threading
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +74,15 @@ class Wrap:
 
 ERAS = pytest.mark.parametrize("mode", ["legacy", "auto"])
 """With a handshake and a session, and since 2026-07-28 without."""
+
+
+def reached(port: int) -> None:
+    """Return where somebody listens at a port of this machine."""
+    for _ in range(1200):
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        threading.Event().wait(0.05)
+    pytest.fail(f"nobody listens at port {port}")
 
 
 async def everything(client: Client) -> dict[str, Any]:

@@ -6,13 +6,13 @@ import os
 import socket
 import subprocess
 import sys
-import time
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from mcp import Client
+from mcp_harness import reached
 from test_serve import Serve
 
 if TYPE_CHECKING:
@@ -31,10 +31,7 @@ def listening(script: Path, env: dict[str, str]) -> Iterator[str]:
     command = [sys.executable, str(script), str(port)]
     process = subprocess.Popen(command, env={**os.environ, **env}, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(1200):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
+        reached(port)
         yield f"http://127.0.0.1:{port}/mcp"
     finally:
         process.kill()

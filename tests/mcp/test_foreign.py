@@ -6,14 +6,13 @@ import json
 import os
 import socket
 import subprocess
-import time
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from foreign_servers import EVERYTHING, SERVERS, Foreign, filled, furnished, happened
 from mcp import Client, MCPError, StdioServerParameters
-from mcp_harness import Wrap
+from mcp_harness import Wrap, reached
 from mcp_types import CreateMessageResult, ElicitResult, ListRootsResult, TextContent
 from test_serve import Serve
 
@@ -179,10 +178,7 @@ def listening(server: Foreign, folder: Path) -> Iterator[str]:
     command = [*server.command(folder), "streamableHttp"]
     process = subprocess.Popen(command, env={**os.environ, "PORT": str(port)}, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(1200):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
+        reached(port)
         yield f"http://127.0.0.1:{port}/mcp"
     finally:
         process.kill()

@@ -9,8 +9,7 @@ import re
 import socket
 import subprocess
 import sys
-import time
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ import httpx2
 import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
-from mcp_harness import COMMAND, ERAS, SERVER, Wrap, everything
+from mcp_harness import COMMAND, ERAS, SERVER, Wrap, everything, reached
 from mcp_types import CreateMessageResult, ElicitResult, TextContent
 
 from jackline.errors import BundleError
@@ -279,10 +278,7 @@ def listening(serve: Serve) -> Iterator[str]:
     env = {**os.environ, "RAN": str(serve.log)}
     process = subprocess.Popen([sys.executable, str(SERVER), str(port)], env=env, stderr=subprocess.DEVNULL)
     try:
-        for _ in range(400):
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            time.sleep(0.05)
+        reached(port)
         yield f"http://127.0.0.1:{port}/mcp"
     finally:
         process.kill()

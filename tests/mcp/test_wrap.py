@@ -252,8 +252,8 @@ async def test_a_method_that_nobody_knows_cannot_be_judged(wrap: Wrap) -> None:
 
 
 async def test_a_server_that_does_not_want_to_end_is_ended_with_the_gateway(wrap: Wrap) -> None:
-    body = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid(), "
-    body += f"file=open({str(wrap.log)!r}, 'a'), flush=True); time.sleep(600)"
+    body = "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid(), "
+    body += f"file=open({str(wrap.log)!r}, 'a'), flush=True); signal.pause()"
     wrap.server = [sys.executable, "-c", body]
     pipe = subprocess.PIPE
     gateway = await asyncio.create_subprocess_exec(*wrap.command(), stdin=pipe, stdout=pipe, stderr=pipe)
