@@ -91,7 +91,7 @@ def take(console: Running, start, folder: Path) -> None:
         places = prepared(client)
         present = {name: path.format(**places) for name, path in PAGES.items() if name not in PAST}
         pictures(browser, console, state, folder, present)
-        pictures(browser, console, state, folder, {name: present[name] for name in HELD}, phone=True)
+        pictures(browser, console, state, folder, {name: present[name] for name in HELD if name in present}, phone=True)
         browser.close()
 
 
