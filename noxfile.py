@@ -368,7 +368,10 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What a decision, a governed call and an import cost on this machine, beside other projects where they install."""
+    """What a decision, a governed call and an import cost on this machine, beside other projects where they install.
+
+    The gateway's rows come last: its SDK has an environment of its own.
+    """
     install(session, BESIDE_FRAMEWORKS, *EVERY_FRAMEWORK)
     for peer in PEERS:
         try:
@@ -376,6 +379,12 @@ def bench(session: nox.Session) -> None:
         except CommandFailed:
             session.warn(f"{peer} cannot be installed beside the rest: its rows are left out")
     session.run("python", "benchmarks/run.py", *session.posargs)
+    beside = Path(session.create_tmp()).resolve() / "gateway"
+    session.run(sys.executable, "-m", "venv", "--clear", str(beside), external=True)
+    python = str(beside / "bin" / "python")
+    editable = [word for distribution in [*CORE, *PACKS, GATEWAY] for word in ("-e", f"./{distribution}")]
+    session.run(python, "-m", "pip", "install", "--quiet", *editable, external=True, silent=True)
+    session.run(python, "benchmarks/mcp_calls.py", external=True)
 
 
 @nox.session
