@@ -209,8 +209,10 @@ def test_no_process_is_left_where_it_is_interrupted(tmp_path, moment, number):
     if not Path("/proc/self/cmdline").exists():
         pytest.skip("what belongs to a telling is found in /proc")
     env = {**os.environ, "TMPDIR": str(tmp_path)}
+    # What a shell starts in the background begins with SIGINT ignored, and so does what that starts.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     told = subprocess.Popen(
-        [*COMMAND, "demo", "--scenario", "foreign-agent", "--json"],
+        [*COMMAND[:-1], heeding + COMMAND[-1], "demo", "--scenario", "foreign-agent", "--json"],
         env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
