@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -156,6 +157,24 @@ def test_a_process_that_ends_meanwhile_is_passed_over(tmp_path):
     (tmp_path / "self").mkdir()
     (tmp_path / "4711").mkdir()
     assert look(tmp_path, 1) == ([], 0, 0, True)
+
+
+@needs_proc
+def test_one_that_ends_while_it_is_looked_at_is_passed_over(environment, start, monkeypatch):
+    child = start(environment / "bin" / "python", "import crewai\n")
+
+    def ended(folder):
+        raise ProcessLookupError(3, "No such process")
+
+    monkeypatch.setattr(shadow_processes, "_holds_journal", ended)
+    assert row(look(), child) is None
+
+
+@needs_proc
+def test_a_pipe_as_a_program_is_not_waited_for(environment, start, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    child = start(environment / "bin" / "python", "")
+    assert shadow_processes._started(Path(f"/proc/{child.pid}"), ["python", "pipe"]) == ("pipe", set())
 
 
 def test_a_system_without_proc_says_so(tmp_path, monkeypatch, run, ask):

@@ -225,6 +225,14 @@ def test_one_process_exports_to_an_endpoint(home, receiver):
     exporter.close()
 
 
+def test_two_that_follow_send_a_line_once_between_them(home, receiver):
+    first, second = (Exporter(home, Endpoint(url=receiver.url)) for _ in range(2))
+    done = [first.run().events, second.run().events, first.run().events]
+    for exporter in (first, second):
+        exporter.close()
+    assert done == [len(lines(home)), 0, 0]
+
+
 def test_the_command_exports_and_says_what_it_did(home, receiver, monkeypatch):
     run = CliRunner().invoke
     words = ["--home", str(home.path), "otel", "export", "--endpoint", receiver.url, "--header", "X-Key=a=b", "--json"]
@@ -241,7 +249,7 @@ def test_the_command_exports_and_says_what_it_did(home, receiver, monkeypatch):
 @pytest.mark.parametrize("date", [False, True])
 def test_a_receiver_says_when_to_come_again(home, receiver, date):
     at = formatdate(time.time() + 90, usegmt=True) if date else "90"
-    receiver.answers = [(429, {"Retry-After": at}), (503, {"Retry-After": "9999"}), (503, {"Retry-After": "soon"})]
+    receiver.answers = [(429, {"Retry-After": at}), (503, {"Retry-After": "9999"}), (503, {"Retry-After": "\u00b2"})]
     done, waits = export(home, receiver)
     assert (len(waits), done.events) == (3, len(lines(home)))
     assert waits[0] == pytest.approx(90, abs=5)

@@ -30,16 +30,8 @@ class Cursor:
         """Read what was kept, apart for an export of some `signals` only. Raises ExportError where that fails."""
         name = " ".join((url, *signals))
         self._path = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:16]}.json"
-        self._kept = _Kept(endpoint=url)
-        try:
-            self._kept = msgspec.json.decode(self._path.read_bytes(), type=_Kept)
-        except FileNotFoundError:
-            pass
-        except (OSError, msgspec.DecodeError) as error:
-            raise ExportError(
-                f"{self._path} does not say how far {url} has come ({error}); delete it to export everything anew: "
-                "receivers know events by their ids"
-            ) from error
+        self._url = url
+        self._kept = self._read()
 
     def position(self, journal: str) -> Position:
         """How far a journal is exported."""
@@ -66,7 +58,19 @@ class Cursor:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise ExportError(f"Another process exports this home to {self._kept.endpoint}") from None
+                raise ExportError(f"Another process exports this home to {self._url}") from None
+            self._kept = self._read()  # whoever held it before may have come further
             yield
         finally:
             os.close(fd)
+
+    def _read(self) -> _Kept:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=_Kept)
+        except FileNotFoundError:
+            return _Kept(endpoint=self._url)
+        except (OSError, msgspec.DecodeError) as error:
+            raise ExportError(
+                f"{self._path} does not say how far {self._url} has come ({error}); delete it to export everything "
+                "anew: receivers know events by their ids"
+            ) from error

@@ -117,7 +117,7 @@ def _wait(told: str | None, number: int) -> float:
 
 def _asked(told: str) -> float | None:
     """The seconds of a `Retry-After`: a number, or a date; None where it is neither."""
-    if told.strip().isdigit():
+    if told.strip().isdecimal():
         return float(told)
     try:
         return parsedate_to_datetime(told).timestamp() - time.time()

@@ -82,6 +82,7 @@ def look(proc: Path = Path("/proc"), own: int | None = None) -> Looked:
             continue
         try:
             one = _seen(folder)
+            holds = one is not None and _holds_journal(folder)
         except PermissionError:
             hidden += 1
             continue
@@ -89,7 +90,7 @@ def look(proc: Path = Path("/proc"), own: int | None = None) -> Looked:
             continue
         if one is None:
             continue
-        if _holds_journal(folder):
+        if holds:
             governed += 1
         else:
             found.append(one)
@@ -142,6 +143,8 @@ def _started(folder: Path, words: list[str]) -> tuple[str, set[str]]:
         return "-c", _imports(rest[1])
     path = _inside(folder, (folder / "cwd").readlink() / rest[0])
     try:
+        if not path.is_file():  # a pipe or a terminal, which might be waited for
+            return rest[0], set()
         with path.open("rb") as file:
             text = file.read(_SOURCE_LIMIT).decode(errors="replace")
     except OSError:
