@@ -23,11 +23,7 @@ GOVERNS = "jackline.init() in its process, the gateway for its tools, or the Dec
 
 def is_reported(entry: Entry | None) -> bool:
     """Whether an agent was never seen but by what it reports, by its code's word: people's labels change nothing."""
-    return (
-        entry is not None
-        and bool(entry.versions)
-        and all(not one.managed and one.labels.get("source") == NAMESPACE for one in entry.versions.values())
-    )
+    return entry is not None and entry.reported
 
 
 def refuse(what: str, name: str) -> NoReturn:

@@ -185,11 +185,12 @@ class Registry:
             entry = self.entries.get(seen.name)
             if entry is not None and entry.versions.get(seen.version) == seen:
                 return
+            new = entry is None or entry.is_new(seen)
             event = AgentSeen(
                 at=self._clock(),
                 agent=seen,
                 models=tuple(models),
-                tools=tuple(tools or ()) if entry is None else (),
+                tools=tuple(tools or ()) if new else (),
                 revision=revision,
             )
             self._record(event)
@@ -197,7 +198,7 @@ class Registry:
         self.refresh()
         if seen.name not in self.entries or self.entries[seen.name].versions.get(seen.version) != seen:
             self.roster.apply(event)  # the projection could not be written
-        if entry is None:
+        if new:
             self.entries[seen.name].settling = tools is None
 
     def _declare(self, entry: Entry, tools: Sequence[Tool]) -> None:
@@ -242,6 +243,7 @@ class Registry:
     def _forget(self) -> None:
         """Drop what was answered before a change; agents that did not change stay the same object."""
         self._tools.clear()
+        self._models.clear()
         for key, agent in list(self._agents.items()):
             entry = self.entries.get(agent.name)
             now = entry.facts(agent.version) if entry is not None else None

@@ -8,6 +8,7 @@ import msgspec
 
 from jackline.events import AgentAmended, AgentSeen, Event, ModelSeen, ToolSeen
 from jackline.request import Agent, Tool, ToolStatus
+from jackline.session import REPORTED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +57,15 @@ class Entry(msgspec.Struct, kw_only=True):
     settling: bool = False
     """True in the process that saw the agent first, until its tools are declared: tools it calls are its first."""
 
+    @property
+    def reported(self) -> bool:
+        """Whether nothing but reports told of it, by its code's word: people's labels change nothing."""
+        return bool(self.versions) and all(_reports(one) for one in self.versions.values())
+
+    def is_new(self, seen: Agent) -> bool:
+        """Whether what is seen is governed and all before it was reported: nothing of that is permitted to it."""
+        return self.reported and not _reports(seen)
+
     def facts(self, version: str) -> Agent:
         """The agent as policies see it: what the code says, amended by what people say."""
         seen = self.versions.get(version)
@@ -99,7 +109,14 @@ class Roster:
         return entry
 
 
+def _reports(agent: Agent) -> bool:
+    return not agent.managed and agent.labels.get("source") == REPORTED
+
+
 def _seen(entry: Entry, event: AgentSeen) -> None:
+    if entry.is_new(event.agent):
+        entry.tools.clear()
+        entry.models.clear()
     entry.versions[event.agent.version] = event.agent
     entry.revisions[event.agent.version] = event.revision
     entry.models.update(event.models)

@@ -59,7 +59,7 @@ class Intake:
         self._held_in = home.path / "otlp" / "held"
         self.held = Held(self._held_in)
         self._swept = 0.0
-        self._agents: dict[tuple[str, str], Agent] = {}
+        self._agents = set[tuple[str, str]]()
         self.counts: Counter[str] = Counter()
         """By what came: see `models.otlp.Reports`."""
 
@@ -140,25 +140,29 @@ class Intake:
 
     def agent(self, name: str, step: Step) -> Agent:
         """The agent of a step, registered as one that only reports; the name of one that is judged stays that one's."""
-        version = step.version
-        found = self._agents.get((name, version))
-        if found is not None and not self.registry.refresh():
-            return found
-        if found is None and len(self._agents) >= _AGENTS:
+        # An @ would make it a key that can be another agent's, of another version.
+        name, version = name.replace("@", " at "), step.version.replace("@", " at ")
+        if (name, version) not in self._agents and len(self._agents) >= _AGENTS:
             name, version = OTHERS, ""
-        entry = self.registry.entries.get(name)
-        governed = entry is not None and bool(entry.versions) and not is_reported(entry)
+        self._agents.add((name, version))
+        self.registry.refresh()
+        while self._is_governed(name, version):
+            name = f"{name} (reported)"
         seen = Agent(
-            name=f"{name} (reported)" if governed else name,
+            name=name,
             version=version,
             framework=step.framework,
             environment=step.environment,
             labels={**LABELS, "service": step.service},
             managed=False,
         )
-        found = self.registry.agent(seen)
-        self._agents[name, version] = found
-        return found
+        return self.registry.agent(seen, tools=())  # what it reports first is not what it may use
+
+    def _is_governed(self, name: str, version: str) -> bool:
+        """Whether an agent that is judged has the name, or a key like that of this name and version."""
+        roster = self.registry.roster
+        entries = (roster.entries.get(one) for one in (name, roster.parts(f"{name}@{version}")[0]))
+        return any(entry is not None and entry.versions and not is_reported(entry) for entry in entries)
 
     def cost(self, step: Step) -> Cost | None:
         """What a model call cost by this home's prices; what a span says of money is somebody else's sum."""
