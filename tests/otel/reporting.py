@@ -15,7 +15,7 @@ from jackline.home import Home
 from jackline.ingest import ingest
 from jackline_console.access.users import Users
 from jackline_console.app import create_app
-from jackline_console.otlp.intake import trace_session
+from jackline_console.otlp.taking import trace_session
 from jackline_console.settings import Settings
 
 PROTOBUF = "application/x-protobuf"

@@ -37,6 +37,8 @@ class Trace(msgspec.Struct):
     """How it ended; empty before its root was told."""
     told: str | None = None
     """With which conversation its session is on record; None before it is."""
+    partial: bool = False
+    """Spans of it were forgotten: the index knows whether one is on record."""
 
 
 class Place(NamedTuple):
@@ -65,14 +67,26 @@ class Memory:
         self.covered: OrderedDict[Key, None] = OrderedDict()
         """Spans with a counted model call below them: a model call that encloses another one is the same call."""
 
+        self.begun: OrderedDict[tuple[Key, type], None] = OrderedDict()
+        """Events of steps that could not be written whole: the rest follows when they are sent again."""
+
     def knows(self, step: Step, session: str) -> bool:
         """Whether a span was taken in before."""
         return (step.trace, step.span) in self.places or (session, step.span) in self.recorded
 
     def trim(self) -> None:
-        """Forget what is too much."""
+        """Forget what is too much; of a trace that goes on it is noted."""
+        while len(self.places) > SPANS:
+            (name, _), _ = self.places.popitem(last=False)
+            if name in self.traces:
+                self.traces[name].partial = True
+        sessions = set[str]()
+        while len(self.recorded) > SPANS:  # it grows in `recall` alone
+            sessions.add(self.recorded.popitem(last=False)[0][0])
+        for trace in self.traces.values() if sessions else ():
+            trace.partial = trace.partial or trace.session in sessions
         kept: OrderedDict[Any, Any]
-        for kept in (self.places, self.recorded, self.awaited, self.covered):
+        for kept in (self.awaited, self.covered, self.begun):
             while len(kept) > SPANS:
                 kept.popitem(last=False)
         while len(self.traces) > TRACES:
