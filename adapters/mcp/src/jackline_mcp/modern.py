@@ -76,9 +76,16 @@ class Lent:
         self.key = key
         self.post = Post()
         self.task: asyncio.Task[None]
+        self.relay: Relay | None = None
         self.idle: asyncio.TimerHandle | None = None
         self.left = False
         """Whether a client left its request; then nobody else is lent it."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether somebody else may be lent it: nothing of an earlier request can still come."""
+        late = self.relay is not None and bool(self.relay.unanswered)
+        return not self.task.done() and self.post.told.empty() and not late
 
 
 class Posts:
@@ -189,7 +196,7 @@ class Posts:
         return lent
 
     def _take_back(self, lent: Lent) -> None:
-        if not lent.left and not lent.task.done() and lent.post.told.empty():
+        if not lent.left and lent.sound:
             lent.idle = asyncio.get_running_loop().call_later(_IDLE, lent.post.asked.put_nowait, None)
             self._free[lent.key].append(lent)
         elif not lent.left:
@@ -200,7 +207,7 @@ class Posts:
         why = "the connection has ended"
         try:
             async with connected(self.config.servers[server], self.config.frame) as back:
-                relay = Relay(
+                lent.relay = relay = Relay(
                     self.guard,
                     lent.post,
                     back,

@@ -17,6 +17,7 @@ from jackline_mcp.frames import EndError, FrameError, TooLargeError, is_answer
 from jackline_mcp.listing import listed
 from jackline_mcp.questions import Questions
 from jackline_mcp.translate import JUDGED, PASSED, client_of, token_of
+from jackline_mcp.unanswered import Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 _OPEN = 1000
 """Requests of one client that may be open at the same time."""
+_LONG = 256
+"""Characters that an id may have."""
 _TURN = 32
 """Messages of one end after which everybody else has a turn: what lies read in memory is given out without a wait."""
 _BROKEN = 100
@@ -76,6 +79,8 @@ class Relay:
         self._calls: dict[Any, asyncio.Task[None]] = {}
         self._passed: dict[Any, str] = {}
         self._awaited: dict[Any, asyncio.Future[Message]] = {}
+        self.unanswered = Unanswered()
+        """Requests that the server may still answer, though nobody waits for it."""
         self._tokens: dict[Any, Any] = {}
         self._heard: dict[Any, float] = {}
         own = f"jackline-{secrets.token_hex(8)}"
@@ -111,6 +116,8 @@ class Relay:
         finally:
             self._awaited.pop(request, None)
             self._heard.pop(request, None)
+            if not answer.done() or answer.cancelled():
+                self.unanswered.add(request)
 
     async def ask_own(self, method: str, params: dict[str, Any]) -> Message:
         """Ask the server something for ourselves."""
@@ -199,11 +206,8 @@ class Relay:
             await self._client_tells(message)
             return
         request, params = message["id"], message.get("params") or {}
-        if request in self._calls or request in self._passed or request in self._awaited:
-            await self.front.send(error_of(request, -32600, f"the id {request!r} is that of a request still open"))
-            return
-        if len(self._calls) + len(self._passed) >= _OPEN:
-            await self.front.send(error_of(request, INTERNAL, f"{_OPEN} requests are open, and no more may be"))
+        if refused := self._refused(request):
+            await self.front.send(refused)
             return
         token = token_of(params)
         if token is not None:
@@ -218,6 +222,18 @@ class Relay:
         else:
             text = f"'{method}' is not known to this gateway, so it cannot be judged"
             await self.front.send(error_of(request, NO_METHOD, text))
+
+    def _refused(self, request: Any) -> Message | None:
+        """The answer to a request whose id cannot be taken."""
+        if isinstance(request, str) and len(request) > _LONG:
+            return error_of(request, -32600, f"an id of more than {_LONG} characters is not taken")
+        if request in self._calls or request in self._passed or request in self._awaited:
+            return error_of(request, -32600, f"the id {request!r} is that of a request still open")
+        if request in self.unanswered:
+            return error_of(request, -32600, f"the id {request!r} was used before, and no answer came: take another")
+        if len(self._calls) + len(self._passed) + len(self.unanswered) >= _OPEN:
+            return error_of(request, INTERNAL, f"{_OPEN} requests are open, and no more may be")
+        return None
 
     async def _client_tells(self, message: Message) -> None:
         """What a client says that asks for nothing: an answer, or a notification."""
@@ -243,8 +259,9 @@ class Relay:
             self.guard.recorder.lose(error)
             answer = error_of(request, INTERNAL, f"the gateway failed: {type(error).__name__}")
         finally:
-            self._calls.pop(request, None)
-            self._forget_token(message)
+            if self._calls.get(request) is asyncio.current_task():
+                del self._calls[request]
+                self._forget_token(message)
         with contextlib.suppress(EndError):
             await self.front.send(answer)
 
@@ -262,7 +279,10 @@ class Relay:
         task = self._calls.pop(request, None)
         if task is not None:
             task.cancel()
-        if self._passed.pop(request, None) is not None or task is not None:
+        passed = self._passed.pop(request, None)
+        if passed is not None:
+            self.unanswered.add(request)
+        if passed is not None or task is not None:
             await self.front.unanswered(request)
 
     async def _from_server(self) -> None:
@@ -308,7 +328,7 @@ class Relay:
 
     async def _server_answers(self, message: Message) -> None:
         request = message.get("id")
-        if type(request) not in (int, str):
+        if type(request) not in (int, str) or self.unanswered.came(request):
             return
         if not is_answer(message):
             message = error_of(request, INTERNAL, "what the server has answered is neither a result nor an error")
