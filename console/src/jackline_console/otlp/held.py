@@ -52,6 +52,7 @@ class Held:
         self._folder = folder
         self._fd = -1
         self._path = folder / f"{secrets.token_hex(8)}.jsonl"
+        self._draft = self._path.with_suffix(".draft")
         self._lines = 0
         self.waiting: dict[Key, Waiting] = {}
 
@@ -62,11 +63,14 @@ class Held:
                 continue
             with contextlib.suppress(OSError), path.open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                    continue  # its process has written it anew since it was opened here
                 found = []
                 for line in file:
                     with contextlib.suppress(msgspec.MsgspecError):
                         found.append(_decode(line))
                 self._keep(found)
+                path.with_suffix(".draft").unlink(missing_ok=True)
                 path.unlink()
 
     def keep(self, steps: Iterable[Step], now: float) -> None:
@@ -108,20 +112,42 @@ class Held:
             return
         if self._fd < 0:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        data = b"".join(_encode(one) + b"\n" for one in found)
-        size = os.fstat(self._fd).st_size
-        if os.write(self._fd, data) != len(data):
-            os.ftruncate(self._fd, size)
-            raise OSError(0, "it was not written whole")
+            self._fd = _opened(self._draft)
+            self._draft.replace(self._path)
+        _put(self._fd, found)
         self._lines += len(found)
         self.waiting |= {(one.step.trace, one.step.span): one for one in found}
 
     def _rewrite(self) -> None:
-        """Shorten the file to what is held. A crash in between leaves lines of steps that are on record: known ones."""
+        """Write the file anew, with what is held and nothing else. Until it is whole, the one before stands.
+
+        That one has lines of steps that are on record besides: whoever takes it over knows them.
+        """
         rest = list(self.waiting.values())
         with contextlib.suppress(OSError):
-            os.ftruncate(self._fd, 0)
-            self._lines = 0
-            self._keep(rest)
+            descriptor = _opened(self._draft)
+            try:
+                os.ftruncate(descriptor, 0)
+                _put(descriptor, rest)
+                self._draft.replace(self._path)
+            except OSError:
+                os.close(descriptor)
+                raise
+            os.close(self._fd)
+            self._fd, self._lines = descriptor, len(rest)
+
+
+def _opened(path: Path) -> int:
+    """A file that nobody takes over while this process has it open."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def _put(descriptor: int, found: list[Waiting]) -> None:
+    """Append all lines or none. Raises OSError."""
+    data = b"".join(_encode(one) + b"\n" for one in found)
+    size = os.fstat(descriptor).st_size
+    if os.write(descriptor, data) != len(data):
+        os.ftruncate(descriptor, size)
+        raise OSError(0, "it was not written whole")
