@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jackline.plain import MAX_NODES
+
 if TYPE_CHECKING:
     from jackline_mcp.frames import Message
 
@@ -32,11 +34,17 @@ def _variant(found: dict[str, Any], known: frozenset[str]) -> str:
 
 def _twice(params: dict[str, Any]) -> str:
     waiting: list[Any] = [params]
+    room = MAX_NODES  # as much as policies are shown of it
     while waiting:
         one = waiting.pop()
+        if not isinstance(one, (list, dict)):
+            continue
+        room -= len(one)
+        if room < 0:
+            return f"its params have more than {MAX_NODES:,} values"
         if isinstance(one, list):
             waiting.extend(one)
-        elif isinstance(one, dict):
+        else:
             waiting.extend(one.values())
             seen: dict[str, str] = {}
             for key in one:

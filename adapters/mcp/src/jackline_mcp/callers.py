@@ -38,8 +38,8 @@ class Caller(NamedTuple):
     unknown: tuple[tuple[str, str], ...] = ()
     """Of somebody whom no entry names: what its certificate or token says, for people."""
 
-    def client(self, session: str) -> Client:
-        """Who that is in a session."""
+    def client(self, session: str | None) -> Client:
+        """Who that is in a session; None for one that nobody can come back to."""
         return Client(self.name, self.user, self.labels, session)
 
 
@@ -90,7 +90,7 @@ class Callers:
         by_token = self._by_token(shown)
         if by_certificate is None or by_certificate == by_token:
             return by_token
-        if by_certificate.unknown and not by_token.unknown:
+        if by_certificate.unknown:
             return by_token  # a certificate that says no more than that its CA knows the holder
         text = "the certificate is one caller's and the token another's"
         raise RefusedError(401, "two-callers", text, flaw="invalid_token", agent=by_token.name)

@@ -84,25 +84,37 @@ class Call:
         answer = await guard.aasked(request)
         if isinstance(answer, Decision):
             return answer
+        deciding = asyncio.create_task(guard.aanswered(request, answer))
+        try:
+            await self._wait(deciding, answer)
+            return deciding.result()
+        except BaseException:
+            deciding.add_done_callback(self._unwanted)
+            deciding.cancel()
+            await asyncio.gather(deciding, return_exceptions=True)
+            raise
+
+    async def _wait(self, deciding: asyncio.Task[Decision], answer: Waiting) -> None:
+        """Until it is decided; the client hears meanwhile that it still waits, where it asked for progress."""
         token = token_of(self.params)
         options = self.relay.options
         loop = asyncio.get_running_loop()
         until = loop.time() + (options.wait if token is None else options.wait_with_progress)
-        deciding = asyncio.create_task(guard.aanswered(request, answer))
         beats = 0
-        try:
-            while not deciding.done():
-                if token is not None:
-                    beats += 1
-                    await self._tell(token, beats * _STEP, waits_said(answer))
-                left = until - loop.time()
-                if left <= 0:
-                    raise _StillPendingError(answer)
-                await asyncio.wait({deciding}, timeout=min(options.beat, left))
-            return deciding.result()
-        finally:
-            deciding.cancel()
-            await asyncio.gather(deciding, return_exceptions=True)
+        while not deciding.done():
+            if token is not None:
+                beats += 1
+                await self._tell(token, beats * _STEP, waits_said(answer))
+            left = until - loop.time()
+            if left <= 0 and not deciding.done():
+                raise _StillPendingError(answer)
+            await asyncio.wait({deciding}, timeout=max(0.0, min(options.beat, left)))
+
+    def _unwanted(self, deciding: asyncio.Task[Decision]) -> None:
+        """Close what was permitted while nobody waited for it any more."""
+        if not deciding.cancelled() and deciding.exception() is None and deciding.result().permitted:
+            self.act.decision = deciding.result()
+            self.act.abandon("its caller left")
 
     async def _tell(self, token: Any, progress: float, text: str) -> None:
         params = {"progressToken": token, "progress": progress, "message": text}

@@ -46,8 +46,21 @@ class Catalogue:
         self._cares = cares
         self._lock = threading.Lock()
         self._tools: dict[str, tuple[dict[str, Any], Tool]] = {}
-        self.complete = False
+        self.changes = 0
+        """How often the list was said to have changed; to be read before a server is asked for it."""
+        self._seen_at = -1
+
+    @property
+    def complete(self) -> bool:
         """Whether every page of the list was seen since it changed last."""
+        return self._seen_at == self.changes
+
+    @complete.setter
+    def complete(self, seen: bool) -> None:
+        if seen:
+            self._seen_at = self.changes
+        else:
+            self.changes += 1
 
     def name(self, name: str) -> str:
         """The name of a tool for policies."""
@@ -62,34 +75,38 @@ class Catalogue:
         """Whether a tool is in the server's list, as far as anybody knows; then it need not be asked for again."""
         return self.complete and name in self._tools
 
-    def learn(self, descriptors: Sequence[Any], *, whole: bool) -> None:
-        """Take note of what a server lists. `whole`: this is all that it has."""
+    def learn(self, descriptors: Sequence[Any], *, whole: bool, since: int | None = None) -> None:
+        """Take note of what a server lists. `whole`: this is all that it has, or had when `changes` was `since`."""
+        since = self.changes if since is None else since
         with self._lock:
-            if whole:
-                self._tools.clear()
+            tools = {} if whole else dict(self._tools)
             fresh: list[Tool] = []
             for one in descriptors:
                 if not isinstance(one, dict) or not isinstance(one.get("name"), str):
                     continue
-                known = self._tools.get(one["name"])
+                known = tools.get(one["name"])
                 if known is not None and known[0] == one:
                     continue
-                if known is None and len(self._tools) >= _TOOLS:
+                if known is None and len(tools) >= _TOOLS:
                     continue
                 signs = findings(one) if self._cares.poisoned != "allow" else ()
                 tool = tool_of(self.name(one["name"]), one, self._server, signs)
-                self._tools[one["name"]] = one, tool
+                tools[one["name"]] = one, tool
                 fresh.append(tool)
             if fresh:
                 self._register(fresh)
-            self.complete = self.complete or whole
+            self._tools = tools
+            if whole:
+                self._seen_at = max(self._seen_at, since)
 
     def shown(self, descriptors: Sequence[Any], scope: Scope) -> list[Any]:
-        """The tools of a list that the caller may use at all, as the server described them."""
+        """The tools of a list that the caller may use at all, as the server described them; of those learned."""
         return [one for one in descriptors if self._may_use(one, scope)]
 
     def _may_use(self, descriptor: Any, scope: Scope) -> bool:
         if not isinstance(descriptor, dict) or not isinstance(descriptor.get("name"), str):
+            return False
+        if descriptor["name"] not in self._tools:
             return False
         name = self.name(descriptor["name"])
         tool = self.tool(descriptor["name"])

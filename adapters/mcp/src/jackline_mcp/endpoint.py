@@ -16,7 +16,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.requests import Request
 
 from jackline_mcp.admission import Admission
-from jackline_mcp.bodies import NO_SESSION, SESSION, again, body_of, require_first
+from jackline_mcp.bodies import NO_SESSION, SESSION, Room, again, body_of, require_first
 from jackline_mcp.callers import RefusedError
 from jackline_mcp.enforce import GONE, error_of
 from jackline_mcp.frames import EndError, FrameError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from jackline.guard import Guard
     from jackline_mcp.admission import Admitted
-    from jackline_mcp.callers import Callers
+    from jackline_mcp.callers import Callers, Shown
     from jackline_mcp.config import Gateway
     from jackline_mcp.oauth import AccessTokens
 
@@ -52,7 +52,8 @@ class Session:
         self.task: asyncio.Task[None]
         self.ready = asyncio.Event()
         self.quiet = asyncio.Event()
-        self.busy = 0
+        self.using: list[Shown] = []
+        """By what each request came that is being answered."""
         self.idle: asyncio.TimerHandle | None = None
 
 
@@ -99,6 +100,7 @@ class Endpoint:
         self.admission = Admission(guard, config, tokens)
         self.sessions: dict[str, Session] = {}
         self._posts = Posts(guard, config)
+        self._room = Room(config.limits.sessions_per_caller, config.frame)
         self._open: dict[asyncio.Task[Any], Admitted] = {}
         """Requests since 2026-07-28 that are being answered."""
         self._revoked: set[asyncio.Task[Any]] = set()
@@ -134,7 +136,7 @@ class Endpoint:
         """Bring other callers into force: what is open of somebody who may not any more ends now."""
         self.admission.callers = callers
         for session in self.sessions.values():
-            if not all(callers.still(shown, session.caller) for shown in session.shown):
+            if not all(callers.still(shown, session.caller) for shown in (*session.shown, *session.using)):
                 self.admission.tell("revoked", "its session was ended", session.caller.name)
                 session.task.cancel()
         for task, admitted in self._open.items():
@@ -152,9 +154,11 @@ class Endpoint:
 
     async def _answer(self, request: Request, send: Send) -> None:
         admitted = self.admission.admitted(request)
-        limits, name = self.config.limits, admitted.caller.name
+        name = admitted.caller.name
         post = request.method == "POST"
-        body = await body_of(request, name, self.config.frame, limits.body) if post else b""
+        body = await body_of(request, name, self._room, self.config.limits.body) if post else b""
+        if not self.admission.callers.still(admitted.shown, admitted.caller):  # while its body came
+            raise RefusedError(401, "revoked", "this caller was revoked", agent=name)
         whole = Request(request.scope, again(body, request.receive) if post else request.receive)
         version = request.headers.get(VERSION)
         if version is None or version in HANDSHAKE_PROTOCOL_VERSIONS:
@@ -190,8 +194,7 @@ class Endpoint:
         if session is None or session.caller != caller or session.server != admitted.server:
             raise RefusedError(404, "unknown-session", NO_SESSION, agent=caller.name)
         session.shown[1] = admitted.shown
-        await session.ready.wait()
-        session.busy += 1
+        session.using.append(admitted.shown)
         session.quiet.clear()
         if session.idle is not None:
             session.idle.cancel()
@@ -206,14 +209,15 @@ class Endpoint:
 
         told = self._watched(admitted, request, send)
         try:
+            await session.ready.wait()
             await session.transport.handle_request(_anew(request.scope), request.receive, watched)
         finally:
-            session.busy -= 1
-            if not session.busy:
+            session.using.remove(admitted.shown)
+            if not session.using:
                 session.quiet.set()
             if session.transport.is_terminated or (named is None and not 0 < status < 400):  # noqa: PLR2004
                 session.task.cancel()
-            elif not session.busy:
+            elif not session.using:
                 session.idle = asyncio.get_running_loop().call_later(self.config.limits.idle, session.task.cancel)
 
     def _watched(self, admitted: Admitted, request: Request, send: Send) -> Send:
@@ -256,7 +260,7 @@ class Endpoint:
                             prefix=f"{session.server}.",
                             options=self.config.options(),
                         )
-                        await relay.run(session.caller.client(name))
+                        await relay.run(session.caller.client(None))  # MCP's id of it is not known any more then
                 except EndError as error:
                     await _tell(front, f"the server '{session.server}': {error}")
                 finally:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jackline.act import Act
 from jackline.errors import describe
+from jackline.plain import words
 from jackline_mcp.translate import changed, is_modern
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ class McpAct(Act):
         """Params as the decision wants them; raises a denial where it wants what the method has no place for."""
         if self.request is None or self.decision is None or self.decision.args is None:
             return params
-        before, after = changed(method, params, self.request.args), changed(method, params, self.decision.args)
+        try:
+            before, after = changed(method, params, self.request.args), changed(method, params, self.decision.args)
+        except Exception as error:
+            raise self.refused(f"its arguments cannot be changed as policy asks: {words(error)}") from error
         found: dict[str, Any] = self.changed(params, before, after)
         return found
 

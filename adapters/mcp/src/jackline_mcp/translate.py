@@ -33,6 +33,11 @@ _NO_IDENTITY = frozenset({"_meta", "icons"})
 """What of a tool's descriptor says nothing of what it does."""
 
 
+_REFS = {"ref/prompt": "name", "ref/resource": "uri"}
+"""Which key of a `ref` says what is completed."""
+_ARGUMENT = ("name", "value")
+
+
 class Judged(NamedTuple):
     """How one request is judged."""
 
@@ -54,11 +59,26 @@ def judged(method: str, params: dict[str, Any]) -> Judged | None:
         args = {"query": name, "arguments": _map(params.get("arguments"), "arguments")}
         return Judged("retrieval", f"prompt:{name}", args)
     if method == "completion/complete":
-        about, argument = _map(params.get("ref"), "ref"), _map(params.get("argument"), "argument")
-        told = about.get("name") or about.get("uri")
-        args = {"query": argument.get("value", ""), "argument": argument, "context": _map(params.get("context"), "")}
-        return Judged("retrieval", f"completion:{told}", args)
+        return _completion(params)
     return None
+
+
+def _completion(params: dict[str, Any]) -> Judged:
+    ref, argument = _map(params.get("ref"), "ref"), _map(params.get("argument"), "argument")
+    kind = ref.get("type")
+    key = _REFS.get(kind) if isinstance(kind, str) else None
+    if key is None:
+        raise ValueError(f"`ref.type` is {str(kind)[:50]!r}, expected one of {', '.join(map(repr, _REFS))}")
+    for name, found, known, read in (
+        ("ref", ref, ("type", key), ("type", *_REFS.values())),
+        ("argument", argument, _ARGUMENT, _ARGUMENT),
+    ):
+        for other in found:
+            if other not in known and other.casefold() in read:
+                raise ValueError(f"`{name}` has the key {other[:50]!r}, expected {' and '.join(map(repr, known))}")
+    context = _map(params.get("context"), "context")
+    args = {"query": argument.get("value", ""), "argument": argument, "context": context, "ref": ref}
+    return Judged("retrieval", f"completion:{_text(ref, key)}", args)
 
 
 def changed(method: str, params: dict[str, Any], args: dict[str, Any]) -> dict[str, Any]:
@@ -66,12 +86,14 @@ def changed(method: str, params: dict[str, Any], args: dict[str, Any]) -> dict[s
     if method == "tools/call":
         return {**params, "arguments": args}
     if method in ("resources/read", "resources/subscribe"):
-        return {**params, "uri": args["query"]}
+        return {**params, "uri": _text(args, "query")}
     if method == "prompts/get":
-        return {**params, "name": args["query"], "arguments": args["arguments"]}
-    if args["argument"].get("value", "") != args["query"]:
-        args = {**args, "argument": {**args["argument"], "value": args["query"]}}
-    return {**params, "argument": args["argument"], **({"context": args["context"]} if "context" in params else {})}
+        return {**params, "name": _text(args, "query"), "arguments": _needed(args, "arguments")}
+    argument = _needed(args, "argument")
+    if argument.get("value", "") != _text(args, "query"):
+        argument = {**argument, "value": args["query"]}
+    context = {"context": _needed(args, "context")} if "context" in params else {}
+    return {**params, "ref": _needed(args, "ref"), "argument": argument, **context}
 
 
 def tool_of(name: str, descriptor: dict[str, Any] | None, server: str, signs: tuple[str, ...] = ()) -> Tool:
@@ -122,6 +144,12 @@ def _text(params: dict[str, Any], key: str) -> str:
     if not isinstance(found, str):
         raise ValueError(f"`{key}` is {type(found).__name__}, expected text")  # noqa: TRY004 - what a client sent
     return found
+
+
+def _needed(args: dict[str, Any], key: str) -> dict[str, Any]:
+    if key not in args:
+        raise ValueError(f"`{key}` is missing")
+    return _map(args[key], key)
 
 
 def _map(found: Any, key: str) -> dict[str, Any]:
