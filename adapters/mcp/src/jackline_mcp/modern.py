@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mcp.shared.inbound import InboundLadderRejection, classify_inbound_request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from jackline_mcp.enforce import GONE, error_of
+from jackline_mcp.enforce import GONE, NO_METHOD, error_of
 from jackline_mcp.frames import EndError, FrameError, decoded, encoded
 from jackline_mcp.relay import Client, Relay
 from jackline_mcp.upstream import connected
@@ -50,8 +50,11 @@ class Post:
         return await self.asked.get()
 
     async def send(self, message: Message, about: Any = None) -> None:
-        """Pass on what the server says."""
-        if not self.left:
+        """Pass on what the server says. What it asks has no way back since 2026-07-28: it is told so at once."""
+        if "method" in message and "id" in message:
+            text = f"'{message['method'][:100]}' cannot be answered by a client without a session"
+            self.asked.put_nowait(error_of(message["id"], NO_METHOD, text))
+        elif not self.left:
             await self.told.put(message)
 
     def leave(self) -> None:

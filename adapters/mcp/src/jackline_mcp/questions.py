@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from jackline.errors import Signal, describe
 from jackline.plain import plain
 from jackline.request import Tool
-from jackline_mcp.enforce import INTERNAL, REFUSED, McpAct, decided, error_of
+from jackline_mcp.enforce import INTERNAL, REFUSED, TIMED_OUT, McpAct, decided, error_of
 from jackline_mcp.frames import EndError
+from jackline_mcp.unanswered import LONG, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -32,52 +33,71 @@ _OPEN = 1000
 
 class _Question(NamedTuple):
     method: str
-    asking: asyncio.Task[None] | None = None
+    since: float
+    judging: asyncio.Task[None] | None = None
+    """What judges it, and later its answer."""
 
 
 class Questions:
-    """The questions of one server."""
+    """The questions of one server. One is open until its answer was judged."""
 
     def __init__(self, relay: Relay) -> None:
         self._relay = relay
         self._open: dict[Any, _Question] = {}
+        self._unanswered = Unanswered()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def open(self) -> bool:
         """Whether the server waits for its client."""
-        return bool(self._open)
+        return any(asked.method != "ping" for asked in self._open.values())
 
     async def ask(self, message: Message, about: Any) -> None:
         """Pass a question on where policy lets the client see it; otherwise tell the server no."""
         request, method = message["id"], message["method"]
         if len(self._open) >= _OPEN:
-            await self._relay.back.send(error_of(request, INTERNAL, f"{_OPEN} questions are open, and no more may be"))
+            await self.expire()
+        if refused := self._refused(request):
+            await self._relay.back.send(refused)
             return
-        self._open[request] = _Question(method)
+        now = asyncio.get_running_loop().time()
+        self._open[request] = _Question(method, now)
         made = question(self._relay, method, message.get("params"))
         if method == "ping" or not self._relay.guard.judges(made):
             await self._relay.front.send(message, about)
             return
-        self._open[request] = _Question(method, self._begin(self._asked(message, made, about)))
+        self._open[request] = _Question(method, now, self._begin(self._asked(message, made, about)))
 
     async def answer(self, message: Message) -> None:
         """Pass an answer on where policy lets the server have it. One that nobody waits for goes nowhere."""
         request = message.get("id")
-        asked = self._open.pop(request, None) if type(request) in (int, str) else None
-        if asked is None:
+        if type(request) not in (int, str) or self._unanswered.came(request):
+            return
+        asked = self._open.get(request)
+        if asked is None or asked.judging is not None:
             return
         if asked.method == "ping":
+            del self._open[request]
             await self._relay.back.send(message)
         else:
-            self._begin(self._answered(message, asked.method))
+            self._open[request] = asked._replace(judging=self._begin(self._answered(message, asked.method)))
 
     def cancelled(self, params: dict[str, Any]) -> None:
         """The server takes a question back."""
         request = params.get("requestId")
-        asked = self._open.pop(request, None) if type(request) in (int, str) else None
-        if asked is not None and asked.asking is not None:
-            asked.asking.cancel()
+        if type(request) in (int, str) and request in self._open:
+            self._give_up(request)
+
+    async def expire(self) -> None:
+        """Give up what the client has not answered for long, and tell the server."""
+        silence = self._relay.options.silence
+        until = asyncio.get_running_loop().time() - silence
+        for request, asked in [*self._open.items()]:
+            if asked.since <= until and asked.judging is None:
+                self._give_up(request)
+                text = f"the client has not answered it for {silence:.0f} s"
+                with contextlib.suppress(EndError):
+                    await self._relay.back.send(error_of(request, TIMED_OUT, text))
 
     async def close(self) -> None:
         """End what is being judged."""
@@ -85,6 +105,25 @@ class Questions:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _refused(self, request: Any) -> Message | None:
+        """The answer to a question whose id cannot be taken: under it, an answer would be judged as another's."""
+        if isinstance(request, str) and len(request) > LONG:
+            return error_of(request, -32600, f"an id of more than {LONG} characters is not taken")
+        if request in self._open:
+            return error_of(request, -32600, f"the id {request!r} is that of a question still open")
+        if request in self._unanswered:
+            return error_of(request, -32600, f"the id {request!r} was used before, and no answer came: take another")
+        if len(self._open) + len(self._unanswered) >= _OPEN:
+            return error_of(request, INTERNAL, f"{_OPEN} questions are open, and no more may be")
+        return None
+
+    def _give_up(self, request: Any) -> None:
+        asked = self._open.pop(request)
+        if asked.judging is not None:
+            asked.judging.cancel()
+        else:  # the client has it, and has not answered
+            self._unanswered.add(request)
 
     def _begin(self, work: Awaitable[None]) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
@@ -96,9 +135,11 @@ class Questions:
         try:
             params = await released(self._relay, made, message.get("params"))
         except Exception as error:  # noqa: BLE001 - what cannot be judged does not go on
-            self._open.pop(message["id"], None)
+            del self._open[message["id"]]
             await self._refuse(message["id"], error)
             return
+        now = asyncio.get_running_loop().time()
+        self._open[message["id"]] = _Question(message["method"], now)
         with contextlib.suppress(EndError):
             await self._relay.front.send({**message, "params": params} if "params" in message else message, about)
 
@@ -107,8 +148,10 @@ class Questions:
         try:
             found = await released(self._relay, handed_out(self._relay, method, message.get(key)), message.get(key))
         except Exception as error:  # noqa: BLE001 - what cannot be judged does not go on
+            del self._open[message["id"]]
             await self._refuse(message["id"], error)
             return
+        del self._open[message["id"]]
         with contextlib.suppress(EndError):
             await self._relay.back.send({**message, key: found})
 

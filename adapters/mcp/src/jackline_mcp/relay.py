@@ -17,7 +17,7 @@ from jackline_mcp.frames import EndError, FrameError, TooLargeError, is_answer
 from jackline_mcp.listing import listed
 from jackline_mcp.questions import Questions
 from jackline_mcp.translate import JUDGED, PASSED, client_of, token_of
-from jackline_mcp.unanswered import Unanswered
+from jackline_mcp.unanswered import LONG, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _OPEN = 1000
 """Requests of one client that may be open at the same time."""
-_LONG = 256
-"""Characters that an id may have."""
 _TURN = 32
 """Messages of one end after which everybody else has a turn: what lies read in memory is given out without a wait."""
 _BROKEN = 100
@@ -132,6 +130,7 @@ class Relay:
             done, _ = await asyncio.wait({answer}, timeout=max(0.0, left))
             if done:
                 return answer.result()
+            await self._questions.expire()
             if self._questions.open:
                 began = self._heard[request] = loop.time()  # it is the client that says nothing
             elif self._heard.get(request, began) + self.options.silence <= loop.time():
@@ -225,8 +224,8 @@ class Relay:
 
     def _refused(self, request: Any) -> Message | None:
         """The answer to a request whose id cannot be taken."""
-        if isinstance(request, str) and len(request) > _LONG:
-            return error_of(request, -32600, f"an id of more than {_LONG} characters is not taken")
+        if isinstance(request, str) and len(request) > LONG:
+            return error_of(request, -32600, f"an id of more than {LONG} characters is not taken")
         if request in self._calls or request in self._passed or request in self._awaited:
             return error_of(request, -32600, f"the id {request!r} is that of a request still open")
         if request in self.unanswered:

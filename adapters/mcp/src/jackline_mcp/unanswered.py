@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+LONG = 256
+"""Characters that an id may have."""
 KEPT = 1000
 """Ids of one end that are kept."""
 
