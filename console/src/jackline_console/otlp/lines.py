@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import threading
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
     from jackline.journal import Line
+    from jackline.journal.segment import Segment
 
 _RECENT = 10_000
 _JOURNAL = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,99}")
@@ -116,31 +118,26 @@ class Lines:
         event = line.event
         number = tail.number
         if isinstance(event, JournalOpened):
-            if event.journal != journal or not 1 <= event.segment < 10**9:
-                raise ValueError(f"journal {journal}: line {line.seq} opens another journal")
-            number = event.segment
+            number += 1
+            if event.journal != journal or event.segment != number:
+                raise ValueError(f"journal {journal}: line {line.seq} opens another journal, or not its next segment")
             self._open(journal, number)
         elif not number or tail.closed:
             raise ValueError(f"journal {journal}: line {line.seq} is in no segment that was opened")
-        path = segment_path(self._folder, journal, number)
-        size = path.stat().st_size
-        with path.open("ab") as file:
-            try:
-                file.write(raw)
-                file.flush()
-            except OSError:
-                os.truncate(path, size)
-                raise
+        _put(segment_path(self._folder, journal, number), raw)
         tail.took(chain, line, number)
 
     def _open(self, journal: str, number: int) -> None:
+        """Make a segment, and then the mark: a journal that this home began meanwhile gets none."""
+        path = segment_path(self._folder, journal, number)
+        try:
+            os.close(create(path))
+        except FileExistsError:
+            if path.stat().st_size or not (self._marks / journal).exists():
+                del self._tails[journal]  # another process wrote it since this one looked
+                raise ValueError(f"journal {journal}: its segment {number} is here already") from None
         self._marks.mkdir(mode=0o700, parents=True, exist_ok=True)
         (self._marks / journal).touch(mode=0o600)
-        try:
-            os.close(create(segment_path(self._folder, journal, number)))
-        except FileExistsError:
-            if segment_path(self._folder, journal, number).stat().st_size:
-                raise ValueError(f"journal {journal}: its segment {number} is here already") from None
 
     def _tail(self, journal: str) -> _Tail:
         """The end of a journal here; ValueError for one that this home writes itself: nobody else adds to it."""
@@ -149,10 +146,35 @@ class Lines:
             segments = find_segments(self._folder).get(journal, [])
             if segments and not (self._marks / journal).exists():
                 raise ValueError(f"journal {journal}: this home writes it itself")
-            found = self._tails[journal] = _Tail()
-            for segment in segments:
-                with segment.path.open("rb") as file:
-                    for offset, raw in raw_lines(file):
-                        if raw.endswith(b"\n"):
-                            found.took(found.chain, found.chain.follow(raw, offset=offset), segment.number)
+            found = _Tail()
+            try:
+                for segment in segments:
+                    _read(segment, found, is_last=segment is segments[-1])
+            except BrokenLineError as error:
+                raise ValueError(
+                    f"journal {journal}: what is here of it is broken: line {error.seq} {error}"
+                ) from error
+            self._tails[journal] = found
         return found
+
+
+def _read(segment: Segment, tail: _Tail, *, is_last: bool) -> None:
+    """Follow the lines of a segment; what a kill left of its last one is cut off, so that the next can follow."""
+    with segment.path.open("rb") as file:
+        for offset, raw in raw_lines(file):
+            if raw.endswith(b"\n") or not is_last or not tail.chain.continues(raw):
+                tail.took(tail.chain, tail.chain.follow(raw, offset=offset), segment.number)
+            else:
+                os.truncate(segment.path, offset)
+
+
+def _put(path: Path, raw: bytes) -> None:
+    """Append a whole line or nothing. Raises OSError."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        size = os.fstat(descriptor).st_size
+        if os.write(descriptor, raw) != len(raw):
+            os.ftruncate(descriptor, size)
+            raise OSError(errno.ENOSPC, "No space left on device")
+    finally:
+        os.close(descriptor)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 
+from jackline.errors import JournalError
 from jackline.events import Decided, JournalOpened, RunStarted
 from jackline.journal import read
 from jackline.journal.segment import find_segments
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from jackline.journal.segment import Segment
     from jackline_console.otlp.steps import Step
 
 SPANS = 200_000
@@ -155,16 +158,18 @@ class Memory:
     def recall(self, folder: Path, now: float) -> None:
         """Learn from journals what an earlier process took in lately: exports are sent again after a restart too."""
         for segments in find_segments(folder).values():
-            if segments[-1].path.stat().st_mtime < now - _RECALLED_S:
-                continue
-            first = next(iter(read(segments[0].path)), None)
-            opened = first.event if first is not None else None
-            if not isinstance(opened, JournalOpened) or opened.writer != WRITER:
-                continue
+            with contextlib.suppress(JournalError):  # a broken journal is told of by `jackline verify`
+                if segments[-1].path.stat().st_mtime >= now - _RECALLED_S:
+                    self._recall_journal(segments)
+        self.trim()
+
+    def _recall_journal(self, segments: list[Segment]) -> None:
+        first = next(iter(read(segments[0].path)), None)
+        opened = first.event if first is not None else None
+        if isinstance(opened, JournalOpened) and opened.writer == WRITER:
             for segment in segments:
                 for line in read(segment.path):
                     self._recall(line.event)
-        self.trim()
 
     def _recall(self, event: object) -> None:
         if isinstance(event, RunStarted | Decided):
