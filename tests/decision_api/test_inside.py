@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import types
 
 import httpx
@@ -12,12 +13,13 @@ from decision_harness import POLICIES, events, token
 
 import jackline
 from jackline.decision import Decision
-from jackline.errors import JournalError
+from jackline.errors import JournalError, LedgerError
 from jackline.home import Home
 from jackline.request import Agent, Request, Subject
-from jackline_console.decisions import jobs, open_acts
+from jackline_console.decisions import act_log, jobs, open_acts
 from jackline_console.decisions.act_log import ActLog
 from jackline_console.decisions.application import DecisionAPI
+from jackline_console.decisions.decider import Decider
 from jackline_console.problems import ProblemError
 from jackline_console.settings import Settings
 
@@ -186,9 +188,16 @@ async def test_every_action_can_be_asked(inside):
 
 
 async def test_the_path_and_query_of_a_request_are_no_record(inside):
-    told = {"action": "http.request", "resource": "example.com", "session": "j", "http": {"path": "/x?key=sk-secret"}}
+    told = {
+        "action": "http.request",
+        "resource": "example.com",
+        "session": "j",
+        "http": {"path": "/sk-secret/x?key=sk-secret"},
+    }
     assert (await inside.client.post("/v1/check", json=told)).status_code == 200
-    assert not any(b"sk-secret" in path.read_bytes() for path in (inside.home / "journals").iterdir())
+    files = [*(inside.home / "journals").iterdir(), *(inside.home / "open_acts").glob("*.jsonl")]
+    assert len(files) >= 2
+    assert not any(b"sk-secret" in path.read_bytes() for path in files)
 
 
 async def test_closed_twice_is_closed(inside):
@@ -250,3 +259,112 @@ async def test_a_changed_bundle_is_in_force(inside):
         if not told["permitted"]:
             break
     assert (told["effect"], told["policy"]) == ("deny", "no-deletes")
+
+
+async def test_what_is_of_a_model_call_is_refused_of_a_tool(inside):
+    """A tool call that says it came from a cache would have its budget given back."""
+    told = (await inside.check()).json()
+    done = {"decision": told["decision"], "outcome": "completed"}
+    for what, value in (("cached", True), ("usage", {"input": 1}), ("model", "m")):
+        answer = await inside.client.post("/v1/record", json={**done, what: value})
+        expected = f"`{what}` is of a model call, and the decision is about a tool.call"
+        assert (answer.status_code, answer.json()["detail"]) == (422, expected)
+    assert (await inside.client.post("/v1/record", json=done)).status_code == 200
+    (completed,) = events(inside.home, "completed")
+    assert list(completed.settled.values()) == [1]
+
+
+async def test_a_cached_embedding_is_taken(inside):
+    asked = {"action": "embedding", "resource": "m", "session": "j", "args": {"texts": ["tea"]}}
+    told = (await inside.client.post("/v1/check", json=asked)).json()
+    done = {"decision": told["decision"], "outcome": "completed", "cached": True, "usage": {"input": 1}, "model": "m"}
+    assert (await inside.client.post("/v1/record", json=done)).status_code == 200
+
+
+@pytest.mark.parametrize("how", ["its result", "an act within"])
+@pytest.mark.parametrize("again", [False, True])
+async def test_what_has_shown_that_it_started_is_not_given_back(inside, how, again):
+    """Nor at the next server of the home."""
+    told = (await inside.check()).json()
+    if how == "its result":
+        asked = {"action": "tool.return", "decision": told["decision"], "result": 1}
+    else:
+        asked = {"action": "tool.call", "resource": "find", "parent": told["decision"]}
+    assert (await inside.client.post("/v1/check", json=asked)).status_code == 200
+    if again:
+        inside.api.decider.close()
+        inside.api.decider = Decider(inside.guard, lambda: inside.now)
+    body = {"decision": told["decision"], "outcome": "not_started"}
+    answer = await inside.client.post("/v1/record", json=body)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:jackline:problem:started")
+    assert answer.json()["detail"] == (
+        "the act has started: its result was judged, or something was asked for within it"
+    )
+    assert (await inside.client.post("/v1/record", json={**body, "outcome": "failed"})).status_code == 200
+    assert [event.error for event in events(inside.home, "failed")] == ["failed"]
+
+
+async def test_an_adopted_act_whose_file_stays_is_settled_once(inside, monkeypatch):
+    """The disk is full: what the other server left cannot be written anew, and is read again and again."""
+    told = (await inside.check()).json()
+    inside.api.decider.close()
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(act_log, "_put", full)
+    inside.api.decider = decider = Decider(inside.guard, lambda: inside.now)
+    held = decider.acts.peek(told["decision"])
+    decider.acts.adopt()
+    assert decider.acts.peek(told["decision"]) is held
+    done = {"decision": told["decision"], "outcome": "completed"}
+    statuses = []
+    for _ in range(3):
+        statuses.append((await inside.client.post("/v1/record", json=done)).status_code)
+        decider.acts.adopt()
+    assert (statuses, len(decider.acts)) == ([200, 409, 409], 0)
+    monkeypatch.undo()
+    decider.acts.adopt()
+    inside.api.decider.close()
+    inside.api.decider = Decider(inside.guard, lambda: inside.now)
+    assert (await inside.client.post("/v1/record", json=done)).status_code == 409
+    assert len(events(inside.home, "completed")) == 1
+
+
+async def test_a_record_that_cannot_be_taken_leaves_the_act_open(inside, monkeypatch):
+    told = (await inside.check()).json()
+    done = {"decision": told["decision"], "outcome": "completed"}
+
+    def broken(*_, **__):
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(inside.guard, "complete", broken)
+    assert (await inside.client.post("/v1/record", json=done)).status_code == 500
+    monkeypatch.undo()
+    assert (await inside.client.post("/v1/record", json=done)).status_code == 200
+    assert len(events(inside.home, "completed")) == 1
+
+
+async def test_holds_that_cannot_be_booked_stop_nothing(inside, monkeypatch):
+    await inside.check()
+    inside.api.decider.close()
+    lost = []
+
+    def broken():
+        raise LedgerError("the ledger cannot be read")
+
+    monkeypatch.setattr(inside.guard, "book_what_crashed", broken)
+    monkeypatch.setattr(inside.guard.recorder, "lose", lost.append)
+    inside.api.decider = Decider(inside.guard, lambda: inside.now)
+    assert [str(error) for error in lost] == ["the ledger cannot be read"]
+    assert len(inside.api.decider.acts) == 1
+
+
+async def test_an_agent_that_starts_itself_gets_deeper(inside):
+    parent, depths = {"session": "job-1"}, []
+    for _ in range(3):
+        asked = {"action": "agent.spawn", "resource": "billing", "args": {"input": "x"}, **parent}
+        told = (await inside.client.post("/v1/check", json=asked)).json()
+        depths.append(events(inside.home, "run_started")[-1].depth)
+        parent = {"parent": told["decision"]}
+    assert depths == [0, 1, 2]

@@ -100,8 +100,14 @@ class Closing(Runs):
     def _hear_result(self, request: Request, value: Any) -> None:
         """Let the session remember where the words of a result come from, where a condition asks."""
         tracing = self._active.engine.tracing
-        if tracing is not None and value is not None:
-            tracing.outcome(request, value, self.sessions.get(request.subject).states)
+        if tracing is None or value is None:
+            return
+        try:
+            session = self.sessions.get(request.subject)
+        except (OSError, JacklineError) as error:  # the act is over all the same, and its outcome comes on record
+            self.recorder.lose(error)
+            return
+        tracing.outcome(request, value, session.states)
 
     def fail(
         self,

@@ -21,7 +21,7 @@ from jackline.plain import new_span_id
 from jackline.request import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 End = Literal["recorded", "expired"]
@@ -39,6 +39,8 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Unix seconds."""
     request: Request
     decision: Decision
+    started: bool = False
+    """It has shown that it started, and cannot be given back."""
 
 
 class _Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -58,16 +60,16 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Line).decode
 
 
-def kept(identity: str, expires: float, request: Request, decision: Decision) -> Kept:
+def kept(identity: str, expires: float, request: Request, decision: Decision, *, started: bool = False) -> Kept:
     """An act as it is kept. What its server held for it is booked when that ends, so it is not settled again."""
     model, reservation = request.model, decision.reservation
     if model is not None and reservation is not None and reservation.output is not None:
         model = msgspec.structs.replace(model, max_tokens=reservation.output)
     bare = msgspec.structs.replace(
-        request, args={}, original=None, origins=None, view=None, model=model, epoch=_STALE, at=request.at
+        request, args={}, original=None, origins=None, view=None, facts={}, model=model, epoch=_STALE, at=request.at
     )
     said = Decision(effect=decision.effect, session=decision.session, revision=decision.revision, mode=decision.mode)
-    return Kept(id=identity, expires=expires, request=bare, decision=said)
+    return Kept(id=identity, expires=expires, request=bare, decision=said, started=started)
 
 
 class ActLog:
@@ -94,8 +96,8 @@ class ActLog:
         except (ValueError, TypeError) as error:  # half a character, which no text of JSON has
             self._lost(error)
             return False
+        self._live += len(line) - len(self._lines.get(act.id, b""))
         self._lines[act.id] = line
-        self._live += len(line)
         return self._write(line)
 
     def end(self, identity: str, how: End) -> bool:
@@ -103,16 +105,20 @@ class ActLog:
         self._live -= len(self._lines.pop(identity, b""))
         return self._write(_encode(_Line(over=identity, how=how)) + b"\n")
 
-    def adopt(self) -> Left:
-        """Take over what servers that have ended left; what a server that runs has stays its own."""
+    def adopt(self, known: Mapping[str, End] | None = None) -> Left:
+        """Take over what servers that have ended left; what a server that runs has stays its own.
+
+        `known`: acts that are over here, whatever the files of others say.
+        """
         left = Left(acts={}, over={})
         with contextlib.ExitStack() as held:
             ended = [path for path in self._others() if self._held(path, held)]
             for path in ended:
                 self._read(path, left)
+            left.over.update({identity: known[identity] for identity in left.acts if known and identity in known})
             for identity in left.over:
                 left.acts.pop(identity, None)
-            done = [self.add(act) for act in left.acts.values()]
+            done = [self._take(act) for act in left.acts.values()]
             done += [self.end(identity, how) for identity, how in left.over.items()]
             for path in ended if all(done) else ():
                 _remove(path)
@@ -126,6 +132,11 @@ class ActLog:
             if not self._lines:
                 _remove(self._path)
         self._lock.close()
+
+    def _take(self, act: Kept) -> bool:
+        """Keep an act of another; one that was taken before, and could not be written then, as it is now."""
+        line = self._lines.get(act.id)
+        return self.add(act) if line is None else self._write(line)
 
     def _others(self) -> Iterator[Path]:
         if self._fd >= 0:

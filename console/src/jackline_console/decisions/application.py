@@ -171,7 +171,10 @@ class DecisionAPI:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
-            self.decider.sweep()
+            try:
+                self.decider.sweep()
+            except (OSError, JacklineError) as error:  # it goes on with the next one
+                self.decider.guard.recorder.lose(error)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         while True:

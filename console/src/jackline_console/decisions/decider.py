@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from jackline.asking import Waiting
+from jackline.errors import LedgerError
 from jackline.events import CallerRefused, Http, Usage
 from jackline.facts import host
 from jackline.journal.refusals import Refusals
@@ -42,6 +43,7 @@ _VALUE = re.compile(r"(?<=enum value) .*(?= - at )", re.DOTALL)
 _ADOPT_S = 5.0
 """Seconds between two looks for what servers left that have ended."""
 UNKNOWN = "outcome unknown"
+MODEL_ACTS = ("model.call", "embedding")
 
 
 class Decider:
@@ -51,7 +53,7 @@ class Decider:
         self.guard = guard
         self.clock = clock
         log = ActLog(guard.home.path / "open_acts", guard.recorder.lose)
-        self.acts = OpenActs(log, self._lapsed, guard.book_what_crashed)
+        self.acts = OpenActs(log, self._lapsed, self._book_what_crashed)
         self.acts.adopt()
         self._adopted = clock()
         self._jobs = Jobs(guard)
@@ -124,19 +126,18 @@ class Decider:
         self.acts.sweep(self.clock())
         act = self.acts.find(told.decision, agent.name)
         guard, request, decision = self.guard, act.request, act.decision
+        _require_fitting(told, act)
         usage = Usage(**msgspec.structs.asdict(told.usage)) if told.usage is not None else None
         http = Http(status=told.status) if request.action == "http.request" else None
-        try:
-            if told.outcome == "completed":
-                result = told.result if told.digest is None else {"sha256": told.digest}
-                guard.complete(request, decision, result, usage=usage, model=told.model, cached=told.cached, http=http)
-            elif told.outcome == "failed":
-                guard.fail(request, decision, told.error or "failed", usage=usage, http=http)
-            else:
-                guard.abandon(request, decision, told.error or "its agent says that it did not start")
-        finally:
-            self.acts.end(act)
-            self._end_children(act)
+        if told.outcome == "completed":
+            result = told.result if told.digest is None else {"sha256": told.digest}
+            guard.complete(request, decision, result, usage=usage, model=told.model, cached=told.cached, http=http)
+        elif told.outcome == "failed":
+            guard.fail(request, decision, told.error or "failed", usage=usage, http=http)
+        else:
+            guard.abandon(request, decision, told.error or "its agent says that it did not start")
+        self.acts.end(act)
+        self._end_children(act)
         return Recorded(decision=act.id)
 
     def sweep(self) -> None:
@@ -163,6 +164,7 @@ class Decider:
         if RETURNS.get(request.action) != asked.action:
             detail = f"the decision is about a {request.action}, which gives back no {asked.action}"
             raise ProblemError(422, "invalid", detail, what="action", value=asked.action)
+        self.acts.start(act)
         if not self.guard.judges_return(request):
             return Answer(effect="allow", permitted=True, session=request.subject.session, span=request.span)
         result = _whole(asked.result, "result")
@@ -187,6 +189,7 @@ class Decider:
             if act is None:
                 raise self.acts.gone(asked.parent)
             scope = self._jobs.within(act, agent)
+            self.acts.start(act)
         else:
             scope = self._jobs.scope(agent, asked)
         resource = host(asked.resource) if asked.action == "http.request" else asked.resource
@@ -196,7 +199,7 @@ class Decider:
             args,
             scope=scope,
             tool=_tool(asked) if asked.action == "tool.call" else None,
-            model=_model(asked, args) if asked.action in ("model.call", "embedding") else None,
+            model=_model(asked, args) if asked.action in MODEL_ACTS else None,
             call_id=asked.call_id,
             facts=_http(asked, resource, scope.action) if asked.action == "http.request" else None,
         )
@@ -212,6 +215,12 @@ class Decider:
             if request.action != "output":
                 self.guard.abandon(request, decision, "its arguments cannot be changed as policy asks")
             return words(error)
+
+    def _book_what_crashed(self) -> None:
+        try:
+            self.guard.book_what_crashed()
+        except LedgerError as error:  # the holds stay, and count as spent
+            self.guard.recorder.lose(error)
 
     def _lapsed(self, act: OpenAct) -> None:
         self.guard.fail(act.request, act.decision, UNKNOWN)
@@ -237,6 +246,19 @@ def incomplete(asked: Sequence[Check]) -> str:
         if bool(one.session) == (one.parent is not None):
             return f"{where}one of `session` and `parent` is needed, and not both"
     return ""
+
+
+def _require_fitting(told: Record, act: OpenAct) -> None:
+    """Raises ProblemError for an outcome that cannot be that of the act."""
+    action = act.request.action
+    if action not in MODEL_ACTS:
+        for what in ("usage", "model", "cached"):
+            if value := getattr(told, what):
+                detail = f"`{what}` is of a model call, and the decision is about a {action}"
+                raise ProblemError(422, "invalid", detail, what=what, value=str(value), expected="nothing")
+    if told.outcome == "not_started" and act.started:
+        detail = "the act has started: its result was judged, or something was asked for within it"
+        raise ProblemError(422, "started", detail, what="outcome", value="not_started", expected="completed or failed")
 
 
 def answer(

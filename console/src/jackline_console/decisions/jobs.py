@@ -60,9 +60,9 @@ class Jobs:
     def within(self, act: OpenAct, agent: Agent) -> Scope:
         """The scope inside of an open act: of its own agent, or of the one that it starts. Raises ProblemError."""
         inner = (act.scope or self._again(act)).within(act.request.span, act.request.action)
-        if act.request.agent.name == agent.name:
-            return inner
-        if act.request.action != "agent.spawn" or act.request.resource != agent.name:
+        if act.request.action != "agent.spawn" or act.request.resource != agent.name:  # an agent may start itself
+            if act.request.agent.name == agent.name:
+                return inner
             raise ProblemError(
                 404,
                 "unknown-decision",

@@ -29,7 +29,7 @@ _ENDED = 200_000
 class OpenAct:
     """One act, from its decision to its outcome."""
 
-    __slots__ = ("children", "decision", "expires", "id", "request", "scope", "size")
+    __slots__ = ("children", "decision", "expires", "id", "request", "scope", "size", "started")
 
     def __init__(
         self,
@@ -44,6 +44,8 @@ class OpenAct:
         self.id = identity or new_run_id()
         self.request, self.decision, self.scope = request, decision, scope
         self.size, self.expires = size, expires
+        self.started = False
+        """Its result was judged, or something was asked for within it: that it did not start is no longer believed."""
         self.children: dict[str, Scope] = {}
         """The runs of the agents that it started, by their keys."""
 
@@ -77,11 +79,23 @@ class OpenActs:
         self._remember(act)
         self._log.add(kept(act.id, act.expires, act.request, act.decision))
 
+    def start(self, act: OpenAct) -> None:
+        """The act has shown that it started."""
+        if not act.started:
+            act.started = True
+            self._log.add(kept(act.id, act.expires, act.request, act.decision, started=True))
+
     def adopt(self) -> None:
-        """Take over what servers that have ended left open, and what they knew to be over."""
-        left = self._log.adopt()
+        """Take over what servers that have ended left open, and what they knew to be over.
+
+        A file that could not be taken away is found again: what is known of its acts here holds.
+        """
+        left = self._log.adopt(self._ended)
         for one in left.acts.values():
-            self._remember(OpenAct(one.request, one.decision, None, 0, one.expires, one.id))
+            if one.id not in self._open:
+                act = OpenAct(one.request, one.decision, None, 0, one.expires, one.id)
+                act.started = one.started
+                self._remember(act)
         for identity, end in left.over.items():
             self._know_over(identity, end)
         if left.acts:
