@@ -223,6 +223,16 @@ def test_an_agent_with_very_many_tools_stops_being_written(first, monkeypatch):
     assert len(first.events) == before
 
 
+def test_an_agent_with_very_many_models_stops_being_written(first, monkeypatch):
+    monkeypatch.setattr("jackline.registry._MODELS", 2)
+    agent = first.registry.agent(Agent(name="support"), models=["a", "b"])
+    before = len(first.events)
+    for name in ("c", "a", "d"):
+        first.registry.model(agent, name)
+    assert first.registry.entries["support"].models == {"a", "b"}
+    assert len(first.events) == before
+
+
 def test_after_a_fork_the_lock_is_nobodys(first):
     first.registry._lock.acquire()
     first.registry.after_fork()

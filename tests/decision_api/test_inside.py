@@ -327,7 +327,8 @@ async def test_an_adopted_act_whose_file_stays_is_settled_once(inside, monkeypat
     decider.acts.adopt()
     inside.api.decider.close()
     inside.api.decider = Decider(inside.guard, lambda: inside.now)
-    assert (await inside.client.post("/v1/record", json=done)).status_code == 409
+    again = await inside.client.post("/v1/record", json=done)
+    assert again.status_code == 404, "nothing was left open, so that its end is forgotten"
     assert len(events(inside.home, "completed")) == 1
 
 
@@ -368,3 +369,33 @@ async def test_an_agent_that_starts_itself_gets_deeper(inside):
         depths.append(events(inside.home, "run_started")[-1].depth)
         parent = {"parent": told["decision"]}
     assert depths == [0, 1, 2]
+
+
+async def test_what_the_registry_remembers_is_bounded(inside):
+    """It is written, and known to every guard of the home, whatever is decided."""
+    for tool in ({"parameters": {"a": "x" * 65_536}}, {"description": "\u00e4" * 33_000}):
+        answer = await inside.check(tool=tool)
+        assert (answer.status_code, answer.json()["detail"]) == (
+            422,
+            "`parameters` and `description` of the tool are too large",
+        )
+    for action in ("tool.call", "model.call", "embedding"):
+        answer = await inside.check(action=action, resource="x" * 257)
+        assert (answer.status_code, answer.json()["detail"]) == (
+            422,
+            "the name of a tool or model has at most 256 characters",
+        )
+    assert (await inside.check(labels={str(number): "x" for number in range(17)})).status_code == 422
+    assert events(inside.home, "tool_seen", "model_seen", "decided") == []
+    whole = {"tool": {"parameters": {"a": "x" * 65_000}}, "labels": {str(number): "x" for number in range(16)}}
+    assert (await inside.check(resource="x" * 256, **whole)).status_code == 200
+
+
+async def test_runs_of_all_sessions_are_bounded(inside, monkeypatch):
+    monkeypatch.setattr(jobs, "_ALL_RUNS", 2)
+    runs = []
+    for name in ("job-1", "job-2", "job-3", "job-1"):
+        assert (await inside.check(name)).status_code == 200
+        runs.append(events(inside.home, "run_started")[-1].run)
+    assert [event.run for event in events(inside.home, "run_ended")] == runs[:2]
+    assert len(inside.api.decider._jobs._runs) == 2

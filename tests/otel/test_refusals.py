@@ -40,7 +40,7 @@ def refused(desk, kind=CallerRefused):
         (b"x", {"Content-Encoding": "br"}, "encoding", ""),
         (bytes(34 * MB), {}, "too-large", "the body is too large"),
         (gzip.compress(bytes(64 * MB)), GZIP, "too-large", ""),
-        (b"x", {"Host": "evil.example"}, "host", "this console is not called by that name"),
+        (b"x", {"Host": "evil.example"}, "host", "this server is not called by that name"),
     ],
 )
 def test_what_is_no_report_is_on_record(desk, route, body, headers, what, detail):

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from jackline_console.settings import Settings
 
 MOST_BYTES = 2 * 1024 * 1024
+"""Of a request's body."""
 _LONGER = {"/v1/logs": LINE_LIMIT + 1024 * 1024}
 """Where more is taken: a line of another home comes as one record, however long it is."""
-"""Of a request's body."""
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -143,7 +143,7 @@ def _unknown_host(host: str) -> ProblemError:
     return ProblemError(
         400,
         "host",
-        "this console is not called by that name",
+        "this server is not called by that name",
         what="Host",
         value=host,
         expected="the name or address that it was started with",
@@ -157,7 +157,7 @@ def _too_slow() -> ProblemError:
 
 
 def _internal() -> ProblemError:
-    return ProblemError(500, "internal", "this could not be answered", hint="the console's log says why")
+    return ProblemError(500, "internal", "this could not be answered", hint="the server's log says why")
 
 
 def _too_large(most: int) -> ProblemError:

@@ -30,6 +30,9 @@ _encode = msgspec.json.Encoder().encode
 _TOOLS = 10_000
 """Tools that are remembered of one agent; a further one is treated as new and not written."""
 
+_MODELS = 1_000
+"""Models that are remembered of one agent; a further one is not written."""
+
 _ANSWERED = 20_000
 """Answers about tools that are kept, of all agents; all are forgotten when there are more."""
 
@@ -229,12 +232,14 @@ class Registry:
         return known.status(tool.fingerprint)
 
     def _see_model(self, entry: Entry, model: str) -> None:
-        self._models.add((entry.name, model))
         if model not in entry.models:
+            if len(entry.models) >= _MODELS:  # whoever invents names must not fill disk and memory
+                return
             event = ModelSeen(at=self._clock(), agent=entry.name, model=model)
             self._record(event)
             self._write([event])
             entry.models.add(model)
+        self._models.add((entry.name, model))
 
     def _current(self, entry: Entry, version: str) -> Agent:
         found = entry.facts(version)

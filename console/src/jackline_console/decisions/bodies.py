@@ -19,6 +19,7 @@ Word = Annotated[str, Meta(max_length=256, pattern=_SAFE)]
 Id = Annotated[str, Meta(pattern="^[0-9a-f]{32}$", description="32 hex digits, as an answer gave them.")]
 Count = Annotated[int, Meta(ge=0, le=10**12)]
 Texts = Annotated[dict[Word, Annotated[str, Meta(max_length=1024)]], Meta(max_length=64)]
+Labels = Annotated[dict[Word, Annotated[str, Meta(max_length=1024)]], Meta(max_length=16)]
 
 
 class UsageFacts(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -82,7 +83,7 @@ class Check(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     result: Any = None
     """Of a return."""
     user: Word = ""
-    labels: Texts = {}
+    labels: Labels = {}
     call_id: Word = ""
     """The agent's own id of the call, the same when it asks again."""
     tool: ToolFacts | None = None

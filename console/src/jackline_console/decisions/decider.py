@@ -43,6 +43,10 @@ _VALUE = re.compile(r"(?<=enum value) .*(?= - at )", re.DOTALL)
 _ADOPT_S = 5.0
 """Seconds between two looks for what servers left that have ended."""
 UNKNOWN = "outcome unknown"
+MOST_TOOL_BYTES = 64 * 1024
+"""Of what describes a tool."""
+_MOST_NAME = 256
+"""Characters of a tool's or model's name: registries of all guards remember it."""
 MODEL_ACTS = ("model.call", "embedding")
 
 
@@ -241,6 +245,8 @@ def incomplete(asked: Sequence[Check]) -> str:
             continue
         if not one.resource:
             return f"{where}`{one.action}` needs a `resource`"
+        if (one.action == "tool.call" or one.action in MODEL_ACTS) and len(one.resource) > _MOST_NAME:
+            return f"{where}the name of a tool or model has at most {_MOST_NAME} characters"
         if one.decision is not None or one.result is not None:
             return f"{where}`decision` and `result` are of a return, and `{one.action}` is none"
         if bool(one.session) == (one.parent is not None):
@@ -338,6 +344,11 @@ def _tool(asked: Check) -> Tool:
     if told is None:
         return Tool(name=asked.resource)
     parameters = plain(told.parameters)
+    size = len(canonical(parameters)) + len(told.description.encode())
+    if size > MOST_TOOL_BYTES:  # it is written and remembered whatever is decided
+        detail = "`parameters` and `description` of the tool are too large"
+        expected = f"at most {MOST_TOOL_BYTES} bytes together"
+        raise ProblemError(422, "invalid", detail, what="tool", value=f"{size} bytes", expected=expected)
     return Tool(
         name=asked.resource,
         fingerprint=fingerprint({"parameters": parameters, "description": told.description}),

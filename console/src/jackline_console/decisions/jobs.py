@@ -20,6 +20,9 @@ _MOST = 10_000
 _RUNS = 1_000
 """Runs of one session; the first one ends when there are more."""
 
+_ALL_RUNS = 50_000
+"""Runs of all sessions together; the one that began first ends when there are more."""
+
 
 class _Job:
     __slots__ = ("runs", "session")
@@ -35,6 +38,8 @@ class Jobs:
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._jobs: OrderedDict[tuple[str, str], _Job] = OrderedDict()
+        self._runs: dict[str, tuple[_Job, str]] = {}
+        """Where each run is, by its id, the oldest one first."""
 
     def scope(self, agent: Agent, asked: Check) -> Scope:
         """The run that a check names, of the agent's own session. Raises ProblemError."""
@@ -106,10 +111,18 @@ class Jobs:
 
     def _run(self, job: _Job, agent: Agent, name: str) -> Scope:
         if len(job.runs) >= _RUNS:
-            self._guard.end_run(job.runs.pop(next(iter(job.runs))))
+            self._end_run(job, next(iter(job.runs)))
+        if len(self._runs) >= _ALL_RUNS:
+            self._end_run(*next(iter(self._runs.values())))
         outside = Scope(guard=self._guard, session=job.session, run="", span="", agent=agent)
         made = job.runs[name] = self._guard.begin_run(agent, outside, root=True)
+        self._runs[made.run] = job, name
         return made
+
+    def _end_run(self, job: _Job, name: str) -> None:
+        scope = job.runs.pop(name)
+        del self._runs[scope.run]
+        self._guard.end_run(scope)
 
     def _leave(self, job: _Job) -> None:
         self._end_runs(job)
@@ -117,5 +130,5 @@ class Jobs:
             self._guard.close_session(job.session)
 
     def _end_runs(self, job: _Job) -> None:
-        for scope in job.runs.values():
-            self._guard.end_run(scope)
+        for name in list(job.runs):
+            self._end_run(job, name)
