@@ -9,7 +9,12 @@ import zlib
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from reporting import PROTOBUF, SESSION, TRACE, Desk, attributes, request, span
 
 from jackline_console.otlp import bodies
@@ -184,3 +189,25 @@ def test_no_span_makes_it_fail(desk, spans, trace):
     assert answer.status_code == 200, answer.text
     assert desk.store.sessions() is not None
     assert not desk.app.state.console.tail.problem
+
+
+@pytest.mark.parametrize("form", [PROTOBUF, "application/json"])
+def test_no_request_has_more_than_so_many(desk, form, monkeypatch):
+    """An empty span, metric or record takes two bytes, and far more once something is made of them."""
+    monkeypatch.setattr(bodies, "MANY", 20)
+    for route, many, message in (
+        ("traces", "spans", ExportTraceServiceRequest()),
+        ("metrics", "metrics", ExportMetricsServiceRequest()),
+        ("logs", "log_records", ExportLogsServiceRequest()),
+    ):
+        signal = {"traces": "spans"}.get(route, route)
+        resource = getattr(message, f"resource_{signal}").add()
+        scopes = getattr(resource, f"scope_{signal}")
+        for count in (bodies.MANY, 1):
+            assert desk.send(bodies.encoded(message, form), route, **{"Content-Type": form}).status_code == 200
+            filled = getattr(scopes.add(), many)
+            for _ in range(count):
+                filled.add()
+        answer = desk.send(bodies.encoded(message, form), route, **{"Content-Type": form})
+        assert kind(answer) == (413, "too-large")
+        assert f"at most {bodies.MANY} in one request" in answer.text

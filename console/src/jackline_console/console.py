@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import secrets
@@ -79,6 +80,8 @@ class Console:
         self.live.alerts = self.alerts
         self.tail.silences = self.silences
         self.tail.alerts = self.alerts if settings.alerts else None
+        self.parsing = asyncio.Semaphore(2)
+        """Bodies of reports that are parsed at once: each may need many times its size."""
         self.otlp = Intake(self.home, self.store, self.tail.nudge, clock)
         self.tail.each_look = self.otlp.sweep
         self.lines = Lines(self.home.journals, self.home.path / "otlp")

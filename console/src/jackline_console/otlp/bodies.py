@@ -13,11 +13,13 @@ from google.protobuf.message import DecodeError, Message
 from jackline_console.problems import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
 MOST = 16 * 1024 * 1024
 """Bytes of a body once it is unpacked: it bounds what a small one can grow to."""
+MANY = 20_000
+"""Spans, metrics or log records of one request: what is made of them is many times larger than they are."""
 _IDS = {"traceId": 16, "spanId": 8, "parentSpanId": 8}
 _DEEP = 64
 M = TypeVar("M", bound=Message)
@@ -38,6 +40,20 @@ def decoded(kind: type[M], data: bytes, headers: Mapping[str, str], most: int = 
         told = f"the body is no {form} of OTLP: {type(error).__name__}"
         raise ProblemError(400, "malformed", told, what="body", expected=expected) from error
     return message
+
+
+def bound(counts: Iterable[int]) -> None:
+    """Raises ProblemError where one request has too many spans, metrics or log records."""
+    found = sum(counts)
+    if found > MANY:
+        raise ProblemError(
+            413,
+            "too-large",
+            "the request has too many spans, metrics or log records",
+            what="body",
+            value=found,
+            expected=f"at most {MANY} in one request",
+        )
 
 
 def encoded(message: Message, form: str) -> bytes:
