@@ -22,9 +22,10 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 Message = dict[str, Any]
+KEYS = ("jsonrpc", "id", "method", "params", "result", "error")
 MIB = 1024 * 1024
 FRAME = 16 * MIB
 """Bytes of a frame, unless it is said otherwise."""
@@ -90,6 +91,12 @@ def is_answer(message: Message) -> bool:
     if "error" not in message:
         return isinstance(message["result"], dict)
     return isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str)
+
+
+def misread(found: Message, known: Collection[str]) -> str:
+    """A key that is none of those known, but that a reader without regard to case would take for one; or empty."""
+    folded = {key.casefold() for key in known}
+    return next((key for key in found if key not in known and key.casefold() in folded), "")
 
 
 def _no_number(text: str) -> Any:

@@ -13,7 +13,7 @@ from jackline_mcp.ambiguity import ambiguity
 from jackline_mcp.calls import Call
 from jackline_mcp.catalogue import Cares, Catalogue
 from jackline_mcp.enforce import GONE, INTERNAL, NO_METHOD, TIMED_OUT, error_of
-from jackline_mcp.frames import EndError, FrameError, TooLargeError, is_answer
+from jackline_mcp.frames import KEYS, EndError, FrameError, TooLargeError, is_answer, misread
 from jackline_mcp.listing import listed
 from jackline_mcp.questions import Questions
 from jackline_mcp.translate import JUDGED, PASSED, client_of, token_of
@@ -103,14 +103,17 @@ class Relay:
             self.scope = self.guard.scope()
             await self._both(first)
 
-    async def ask(self, message: Message) -> Message:
-        """Send a request to the server and await its answer; raises EndError where none comes."""
+    async def ask(self, message: Message, *, endless: bool = False) -> Message:
+        """Send a request to the server and await its answer; raises EndError where none comes.
+
+        `endless`: it is answered when it ends, and may be silent until then.
+        """
         request = message["id"]
         answer = asyncio.get_running_loop().create_future()
         self._awaited[request] = answer
         try:
             await self.back.send(message)
-            return await self._patiently(request, answer)
+            return await (answer if endless else self._patiently(request, answer))
         finally:
             self._awaited.pop(request, None)
             self._heard.pop(request, None)
@@ -211,7 +214,9 @@ class Relay:
         token = token_of(params)
         if token is not None:
             self._tokens[token] = request
-        if method in PASSED:
+        if method == "subscriptions/listen":
+            self._begin(message, Call(self, message).listening)
+        elif method in PASSED:
             self._passed[request] = method
             await self.back.send(message)
         elif method == "tools/list":
@@ -306,6 +311,10 @@ class Relay:
         if method is None:
             await self._server_answers(message)
             return
+        if misread(message, KEYS) or "result" in message or "error" in message:
+            if "id" in message:  # a client could take it for an answer that nobody has judged
+                await self.back.send(error_of(message["id"], -32600, "what it is could be read in two ways"))
+            return
         params = message.get("params") or {}
         about = None
         if method == "notifications/progress":
@@ -329,7 +338,7 @@ class Relay:
         request = message.get("id")
         if type(request) not in (int, str) or self.unanswered.came(request):
             return
-        if not is_answer(message):
+        if not is_answer(message) or misread(message, KEYS):
             message = error_of(request, INTERNAL, "what the server has answered is neither a result nor an error")
         awaited = self._awaited.get(request)
         if awaited is not None:
