@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections import OrderedDict
 
 import pytest
+from msgspec import structs
 
 from jackline_console.otlp import held
 from jackline_console.otlp.held import Held
+from jackline_console.otlp.memory import Memory
 from jackline_console.otlp.steps import Step
 
 
@@ -96,3 +99,20 @@ def test_a_file_that_was_replaced_since_it_was_opened_is_not_taken_over(full, tm
     assert other.waiting == {}
     kill(full)
     assert adopted(tmp_path) == [0, 1, 2]
+
+
+def test_no_way_up_is_gone_twice():
+    """A chain of five hundred steps below one that nobody tells of: all wait, and each is looked at about once."""
+
+    class Counting(OrderedDict):
+        looks = 0
+
+        def get(self, key, default=None):
+            self.looks += 1
+            return super().get(key, default)
+
+    memory = Memory()
+    memory.places = Counting()
+    chain = [structs.replace(step(number), parent=f"{number + 1:016x}") for number in range(1, 501)]
+    assert len(memory.waiting(chain)) == 500
+    assert memory.places.looks <= 2 * len(chain)

@@ -122,20 +122,30 @@ class Memory:
         """
         steps = {(step.trace, step.span): step for step in pool}
         found: set[Key] = set()
+        told: dict[Key, bool] = {}
         for key, step in steps.items():
             above: list[Key] = []
-            if step.kind and not self._is_told(step, steps, above):
+            if not step.kind:
+                continue
+            is_told = self._is_told(step, steps, above, told)
+            told |= dict.fromkeys(above, is_told)
+            if not is_told:
                 found |= {key, *above}
         return found
 
-    def _is_told(self, step: Step, pool: Mapping[Key, Step], above: list[Key]) -> bool:
-        """Whether all that is above a step is known; what of it is in the pool is added to `above`."""
+    def _is_told(self, step: Step, pool: Mapping[Key, Step], above: list[Key], told: Mapping[Key, bool]) -> bool:
+        """Whether all that is above a step is known; what of it is in the pool is added to `above`.
+
+        `told` has the answers so far, of those that were above others: no way up is gone twice.
+        """
         span, seen = step.parent, 0
         while span and seen < 1000:  # noqa: PLR2004 - the same
             key = step.trace, span
             place = self.places.get(key)
             if place is not None and place.agent:
                 return True
+            if key in told:
+                return told[key]
             if key in pool:
                 above.append(key)
                 span = pool[key].parent
