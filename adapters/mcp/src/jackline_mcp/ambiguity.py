@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jackline_mcp.frames import Message
 
 _MESSAGE = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
-_PARAMS = frozenset({"_meta", "argument", "arguments", "context", "name", "ref", "uri"})
+_PARAMS = frozenset({"_meta", "argument", "arguments", "context", "name", "notifications", "ref", "uri"})
 """What of a request's params is judged."""
 
 

@@ -13,14 +13,13 @@ from jackline_mcp.enforce import INVALID, McpAct, error_of, pending, refusal, wa
 from jackline_mcp.frames import EndError
 from jackline_mcp.listing import learned
 from jackline_mcp.questions import INPUT, handed_out, released
-from jackline_mcp.translate import judged, token_of
+from jackline_mcp.translate import Judged, judged, listened, listening, token_of
 
 if TYPE_CHECKING:
     from jackline.asking import Waiting
     from jackline.request import Request
     from jackline_mcp.frames import Message
     from jackline_mcp.relay import Relay
-    from jackline_mcp.translate import Judged
 
 _STEP = 1e-6
 """How far each note of a wait moves the progress on: so little that the server's own, from 0 or 1 on, only rises."""
@@ -53,15 +52,49 @@ class Call:
             await learned(self.relay, self.params)
         try:
             await self._hand_out()
-            request = self.act.built(lambda: self._request(how))
-            self.act.judged(await self._decided(request))
-            sent = self.act.sent(self.method, self.params)
+            sent = await self._permitted(how)
         except Signal as signal:
             return refusal(self.message, signal.decision)
         except _StillPendingError as still:
             fields, text = pending(still.waiting)
             return refusal(self.message, Decision(**fields), text)
         return await self._done({**self.message, "params": sent} if sent is not params else self.message)
+
+    async def listening(self) -> Message:
+        """What a client is told that listens: each resource is judged as if it was subscribed to by itself."""
+        try:
+            wanted = listened(self.params)
+        except ValueError as error:
+            return error_of(self.message["id"], INVALID, str(error))
+        meta = {"_meta": self.params["_meta"]} if "_meta" in self.params else {}
+        acts: list[McpAct] = []
+        uris: list[str] = []
+        try:
+            for uri in wanted:
+                params = {"uri": uri, **meta}
+                one = Call(self.relay, {**self.message, "method": "resources/subscribe", "params": params})
+                acts.append(one.act)
+                permitted = await one._permitted(Judged("retrieval", uri, {"query": uri}))
+                uris.append(permitted["uri"])
+        except Signal as signal:
+            return refusal(self.message, signal.decision)
+        except _StillPendingError as still:
+            fields, text = pending(still.waiting)
+            return refusal(self.message, Decision(**fields), text)
+        else:
+            for act in acts:
+                act.complete(None)
+            sent = listening(self.params, uris) if uris else self.params
+            return await self.relay.ask({**self.message, "params": sent}, endless=True)
+        finally:
+            for act in acts:
+                act.abandon("the whole was not let through")
+
+    async def _permitted(self, how: Judged) -> dict[str, Any]:
+        """Params as the decision wants them; raises a Signal or that people are still waited for."""
+        request = self.act.built(lambda: self._request(how))
+        self.act.judged(await self._decided(request))
+        return self.act.sent(self.method, self.params)
 
     async def _hand_out(self) -> None:
         """What the client answers to what the first try was asked; raises a Signal where the server may not have it."""

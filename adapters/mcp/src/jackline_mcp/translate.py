@@ -20,7 +20,6 @@ PASSED = frozenset(
         "resources/templates/list",
         "resources/unsubscribe",
         "server/discover",
-        "subscriptions/listen",
     }
 )
 """What a client may ask without being judged: it names what there is, and does nothing. `tools/list` is filtered."""
@@ -36,6 +35,8 @@ _NO_IDENTITY = frozenset({"_meta", "icons"})
 _REFS = {"ref/prompt": "name", "ref/resource": "uri"}
 """Which key of a `ref` says what is completed."""
 _ARGUMENT = ("name", "value")
+_RESOURCES = "resourceSubscriptions"
+_LISTENED = 1000
 
 
 class Judged(NamedTuple):
@@ -79,6 +80,25 @@ def _completion(params: dict[str, Any]) -> Judged:
     context = _map(params.get("context"), "context")
     args = {"query": argument.get("value", ""), "argument": argument, "context": context, "ref": ref}
     return Judged("retrieval", f"completion:{_text(ref, key)}", args)
+
+
+def listened(params: dict[str, Any]) -> list[str]:
+    """The resources of which a `subscriptions/listen` wants to hear; raises ValueError where that is not plain."""
+    filtered = _map(params.get("notifications"), "notifications")
+    for key in filtered:
+        if key != _RESOURCES and key.replace("_", "").casefold() == _RESOURCES.casefold():
+            raise ValueError(f"the key {key[:50]!r} may be read as '{_RESOURCES}'")
+    found = filtered.get(_RESOURCES)
+    if found is None:
+        return []
+    if not isinstance(found, list) or len(found) > _LISTENED or not all(isinstance(uri, str) for uri in found):
+        raise ValueError(f"`{_RESOURCES}` is no list of at most {_LISTENED:,} texts")
+    return found
+
+
+def listening(params: dict[str, Any], uris: list[str]) -> dict[str, Any]:
+    """Params of a `subscriptions/listen` with other resources."""
+    return {**params, "notifications": {**params["notifications"], _RESOURCES: uris}}
 
 
 def changed(method: str, params: dict[str, Any], args: dict[str, Any]) -> dict[str, Any]:
