@@ -263,6 +263,8 @@ class Endpoint:
                         await relay.run(session.caller.client(None))  # MCP's id of it is not known any more then
                 except EndError as error:
                     await _tell(front, f"the server '{session.server}': {error}")
+                except ExceptionGroup:  # of the SDK's tasks: nobody listens at the address, or it broke off
+                    pass  # the relay has told the client
                 finally:
                     with contextlib.suppress(TimeoutError):  # what was answered last is still on its way
                         await asyncio.wait_for(session.quiet.wait(), _LAST)

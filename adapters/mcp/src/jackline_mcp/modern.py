@@ -42,6 +42,8 @@ class Post:
     def __init__(self) -> None:
         self.asked: asyncio.Queue[Message | None] = asyncio.Queue()
         self.told: asyncio.Queue[Message | None] = asyncio.Queue(_READY)
+        self.open: Any = None
+        """The id of the request, until it is answered."""
         self.left = False
         """Whether the client has left its request: nobody reads any more."""
 
@@ -56,6 +58,8 @@ class Post:
             self.asked.put_nowait(error_of(message["id"], NO_METHOD, text))
         elif not self.left:
             await self.told.put(message)
+            if _answers(message, self.open):
+                self.open = None
 
     def leave(self) -> None:
         """Give up what is ready; whoever waited to have it read goes on."""
@@ -66,6 +70,14 @@ class Post:
     async def unanswered(self, request: Any) -> None:
         """End the response."""
         await self.told.put(None)
+        self.open = None
+
+    def end(self, why: str) -> None:
+        """Answer the request that nobody can answer any more."""
+        if self.open is not None and not self.left:
+            if self.told.full():
+                self.told.get_nowait()
+            self.told.put_nowait(error_of(self.open, GONE, why))
 
     async def close(self) -> None:
         """Say that nothing more will be asked."""
@@ -130,6 +142,7 @@ class Posts:
         lent = self._lend(client, server)
         if lent is None:
             return JSONResponse(error_of(message["id"], -32600, "too many requests are open"), 503)
+        lent.post.open = message["id"]
         await lent.post.asked.put(message)
         return await self._started(lent, message["id"], asyncio.create_task(_left(request)))
 
@@ -228,12 +241,7 @@ class Posts:
             self._all.discard(lent)
             with contextlib.suppress(ValueError):
                 self._free.get(lent.key, []).remove(lent)
-            while not lent.post.asked.empty():  # what was asked and nobody read
-                message = lent.post.asked.get_nowait()
-                if message is not None and "id" in message:
-                    if lent.post.told.full():
-                        lent.post.told.get_nowait()
-                    lent.post.told.put_nowait(error_of(message["id"], GONE, why))
+            lent.post.end(why)
 
 
 async def _left(request: Request) -> None:

@@ -9,6 +9,8 @@ import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from anyio import CancelScope
+
 from jackline_mcp.ambiguity import ambiguity
 from jackline_mcp.calls import Call
 from jackline_mcp.catalogue import Cares, Catalogue
@@ -168,8 +170,13 @@ class Relay:
                 why = f"{why}: {ended.exception()}"
             if ended.get_name() == "back" or ended.exception() is not None:
                 self.ended = why
+        except asyncio.CancelledError:
+            why = "the connection has ended"
+            raise
         finally:
-            await self._leave(pumps, why)
+            # Where the SDK's connection to a server breaks, anyio cancels this task, and again at each wait.
+            with CancelScope(shield=True):
+                await self._leave(pumps, why)
 
     async def _leave(self, pumps: set[asyncio.Task[None]], why: str) -> None:
         """Answer what is open, and end what goes on."""
