@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.requests import Request
 
 from jackline.guard import Guard
+from jackline_mcp.admission import Admitted
 from jackline_mcp.bodies import Room, body_of
-from jackline_mcp.callers import Callers, RefusedError
+from jackline_mcp.callers import Caller, Callers, OAuthClient, RefusedError, Shown
+from jackline_mcp.certificates import Certificate
 from jackline_mcp.config import read
-from jackline_mcp.endpoint import Endpoint
+from jackline_mcp.endpoint import Endpoint, Session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -130,3 +134,49 @@ async def test_who_is_revoked_while_its_body_comes_is_not_answered(endpoint: End
     assert told[0]["status"] == 401
     assert json.loads(told[1]["body"])["error"]["message"] == "this caller was revoked"
     assert endpoint.sessions == {}
+
+
+async def test_a_stream_ends_with_the_token_that_opened_it_whatever_was_used_since(endpoint: Endpoint) -> None:
+    both = configured("first", "second")
+    endpoint.admission.callers = Callers(both)
+    caller = Caller("support")
+    streaming, ended = asyncio.Event(), asyncio.Event()
+
+    async def handle_request(scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if scope["method"] == "GET":
+            streaming.set()
+            await ended.wait()
+
+    transport: Any = SimpleNamespace(handle_request=handle_request, is_terminated=False)
+    session = Session(Admitted(caller, Shown(hashlib.sha256(b"first").hexdigest()), "files"), transport)
+    session.task = asyncio.create_task(asyncio.Event().wait())  # type: ignore[arg-type]
+    session.ready.set()
+    endpoint.sessions["s-one"] = session
+
+    async def ask(method: str, token: bytes) -> None:
+        headers = [*HEADERS[:2], (b"authorization", b"Bearer " + token), (b"mcp-session-id", b"s-one")]
+        request = whole(INITIALIZE)
+        await endpoint({**request.scope, "method": method, "headers": headers}, request.receive, sent)
+
+    async def sent(_message: Any) -> None:
+        return
+
+    stream = asyncio.create_task(ask("GET", b"second"))
+    await streaming.wait()
+    await ask("POST", b"first")
+    endpoint.replace(Callers(both))
+    assert not session.task.cancelling()
+    endpoint.replace(Callers(configured("first")))
+    assert session.task.cancelling()
+    ended.set()
+    await stream
+    await asyncio.gather(session.task, return_exceptions=True)
+
+
+def test_an_unknown_certificate_says_nothing_against_an_unknown_client() -> None:
+    callers = Callers(configured("of-support"))
+    client = OAuthClient("bot", "https://login.example", math.inf)
+    certificate = Certificate("c0", "CN=bot", "CN=ca", ("DNS:bot",), 0.0, math.inf)
+    assert callers.of(Shown("t", client, certificate)) == callers.of(Shown("t", client))
+    assert callers.of(Shown("t", client)).name == "oauth:login.example#bot"
