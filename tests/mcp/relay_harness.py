@@ -54,6 +54,10 @@ class Between(Relay):
         """Have the client ask."""
         self.front.say(id=number, method=method, params=params)
 
+    def kept(self) -> list[Any]:
+        """What is kept of tokens and of what was heard of requests."""
+        return [self._tokens, self._token_of, *self._heard]
+
     async def pinged(self, number: Any) -> None:
         """Return where all that the client has said before was heard."""
         self.asks(number, "ping")

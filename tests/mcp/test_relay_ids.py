@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from relay_harness import between
 
-from jackline_mcp.enforce import TIMED_OUT
+from jackline_mcp.enforce import NO_METHOD, TIMED_OUT
 from jackline_mcp.unanswered import KEPT, Unanswered
 
 if TYPE_CHECKING:
@@ -91,8 +91,52 @@ def test_whoever_counts_up_may_give_up_as_often_as_they_want() -> None:
 
     assert len(ids) == 0
     assert all(number in ids for number in range(3 * KEPT))
-    assert ids.came(3 * KEPT - 1)
+    ids.came(3 * KEPT - 1)
     assert 3 * KEPT - 1 not in ids
-    assert ids.came(1)
+    ids.came(1)
     assert 1 in ids
     assert ids
+
+
+async def test_what_is_open_for_long_is_answered_all_the_same(tmp_path: Path) -> None:
+    async with between(tmp_path) as relay:
+        relay.asks(1, "tools/call", name="read", arguments={})
+        relay.asks(2, "prompts/list")
+        for _ in range(2):
+            await relay.back.told()
+        for number in range(3, 2 * KEPT):
+            relay.unanswered.add(number)
+        for number in (1, 2):
+            relay.back.say(id=number, result=SECRET)
+            assert (await relay.front.told())["result"] == SECRET
+
+
+@pytest.mark.parametrize("end", ["answered", "cancelled"])
+@pytest.mark.parametrize("method", ["tools/call", "prompts/list"])
+async def test_nothing_is_kept_of_a_request_that_is_over(tmp_path: Path, method: str, end: str) -> None:
+    async with between(tmp_path) as relay:
+        relay.asks(7, method, name="read", arguments={}, _meta={"progressToken": "t"})
+        await relay.back.told()
+        relay.back.say(method="notifications/progress", params={"progressToken": "t", "progress": 1})
+        await relay.front.told()
+        assert relay.kept() == [{"t": 7}, {7: "t"}, 7]
+        if end == "answered":
+            relay.back.say(id=7, result=SECRET)
+            await relay.front.told()
+        else:
+            relay.front.say(method="notifications/cancelled", params={"requestId": 7})
+            await relay.back.told()
+        await relay.pinged(8)
+
+        assert relay.kept() == [{}, {}]
+
+
+@pytest.mark.parametrize(("method", "token"), [("no/such", "t"), ("tools/call", "t" * 257)])
+async def test_nor_of_one_that_is_none_and_no_long_token(tmp_path: Path, method: str, token: str) -> None:
+    async with between(tmp_path) as relay:
+        relay.asks(7, method, name="read", arguments={}, _meta={"progressToken": token})
+        if method == "no/such":
+            assert (await relay.front.told())["error"]["code"] == NO_METHOD
+        await relay.pinged(8)
+
+        assert relay.kept() == [{}, {}]

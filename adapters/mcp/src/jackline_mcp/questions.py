@@ -71,9 +71,11 @@ class Questions:
     async def answer(self, message: Message) -> None:
         """Pass an answer on where policy lets the server have it. One that nobody waits for goes nowhere."""
         request = message.get("id")
-        if type(request) not in (int, str) or self._unanswered.came(request):
+        if type(request) not in (int, str):
             return
         asked = self._open.get(request)
+        if asked is None:
+            self._unanswered.came(request)
         if asked is None or asked.judging is not None:
             return
         if asked.method == "ping":

@@ -82,6 +82,7 @@ class Relay:
         self.unanswered = Unanswered()
         """Requests that the server may still answer, though nobody waits for it."""
         self._tokens: dict[Any, Any] = {}
+        self._token_of: dict[Any, Any] = {}
         self._heard: dict[Any, float] = {}
         own = f"jackline-{secrets.token_hex(8)}"
         self._own = (f"{own}-{number}" for number in itertools.count(1))
@@ -214,17 +215,15 @@ class Relay:
         if method is None or "id" not in message:
             await self._client_tells(message)
             return
-        request, params = message["id"], message.get("params") or {}
+        request = message["id"]
         if refused := self._refused(request):
             await self.front.send(refused)
             return
-        token = token_of(params)
-        if token is not None:
-            self._tokens[token] = request
         if method == "subscriptions/listen":
             self._begin(message, Call(self, message).listening)
         elif method in PASSED:
             self._passed[request] = method
+            self._keep_token(message)
             await self.back.send(message)
         elif method == "tools/list":
             self._begin(message, partial(listed, self, message))
@@ -256,6 +255,7 @@ class Relay:
             await self.back.send(message)
 
     def _begin(self, message: Message, answered: Callable[[], Awaitable[Message]]) -> None:
+        self._keep_token(message)
         self._calls[message["id"]] = asyncio.create_task(self._answering(message, answered))
 
     async def _answering(self, message: Message, answered: Callable[[], Awaitable[Message]]) -> None:
@@ -272,13 +272,21 @@ class Relay:
         finally:
             if self._calls.get(request) is asyncio.current_task():
                 del self._calls[request]
-                self._forget_token(message)
+                self._forget(request)
         with contextlib.suppress(EndError):
             await self.front.send(answer)
 
-    def _forget_token(self, message: Message) -> None:
+    def _keep_token(self, message: Message) -> None:
         token = token_of(message.get("params") or {})
-        if self._tokens.get(token) == message["id"]:
+        if token is not None and not (isinstance(token, str) and len(token) > LONG):
+            self._tokens[token] = message["id"]
+            self._token_of[message["id"]] = token
+
+    def _forget(self, request: Any) -> None:
+        """Keep nothing of a request that is not open any more."""
+        self._heard.pop(request, None)
+        token = self._token_of.pop(request, None)
+        if self._tokens.get(token) == request:
             del self._tokens[token]
 
     async def _cancelled(self, message: Message) -> None:
@@ -294,6 +302,7 @@ class Relay:
         if passed is not None:
             self.unanswered.add(request)
         if passed is not None or task is not None:
+            self._forget(request)
             await self.front.unanswered(request)
 
     async def _from_server(self) -> None:
@@ -343,7 +352,7 @@ class Relay:
 
     async def _server_answers(self, message: Message) -> None:
         request = message.get("id")
-        if type(request) not in (int, str) or self.unanswered.came(request):
+        if type(request) not in (int, str):
             return
         if not is_answer(message) or misread(message, KEYS):
             message = error_of(request, INTERNAL, "what the server has answered is neither a result nor an error")
@@ -352,4 +361,7 @@ class Relay:
             if not awaited.done():
                 awaited.set_result(message)
         elif self._passed.pop(request, None) is not None:
+            self._forget(request)
             await self.front.send(message)
+        else:
+            self.unanswered.came(request)

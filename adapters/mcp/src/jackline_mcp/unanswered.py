@@ -44,9 +44,6 @@ class Unanswered:
             self._given_up = min(self._numbers)
             self._numbers.remove(self._given_up)
 
-    def came(self, request: Any) -> bool:
-        """Whether an answer is that to one of them; then its id is free again."""
-        if request not in self:
-            return False
+    def came(self, request: Any) -> None:
+        """An answer came that nobody waits for: its id is free again."""
         (self._texts if isinstance(request, str) else self._numbers).discard(request)
-        return True
