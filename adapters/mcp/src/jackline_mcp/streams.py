@@ -62,7 +62,8 @@ class Streams:
 
     async def send(self, message: Message, about: Any = None) -> None:
         """Send a message; raises EndError."""
-        self._unanswered.pop(message.get("id"), None)
+        if "method" not in message:  # a request of the server's may have the same id
+            self._unanswered.pop(message.get("id"), None)
         try:
             made = jsonrpc_message_adapter.validate_python(message, by_name=False)
             await self._write.send(SessionMessage(made, self._metadata(message, about)))

@@ -10,7 +10,7 @@ import httpx2
 from mcp.client.streamable_http import streamable_http_client
 
 from jackline_mcp.config import filled
-from jackline_mcp.frames import Child, EndError
+from jackline_mcp.frames import Child
 from jackline_mcp.streams import Upstream
 
 if TYPE_CHECKING:
@@ -76,6 +76,3 @@ async def connected(server: ServerEntry, limit: int) -> AsyncIterator[End]:
         streamable_http_client(server.url, http_client=client, max_sse_event_size=limit) as (read, write),
     ):
         yield Upstream(read, write)
-
-
-__all__ = ["EndError", "connected"]
