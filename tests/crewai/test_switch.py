@@ -29,9 +29,9 @@ def hooks() -> list[Any]:
 
 
 def differences(before: dict[str, int], after: dict[str, int]) -> dict[str, Any]:
-    """What is other than before in the classes that were there."""
-    classes = {key.rpartition(".")[0] for key in before}
-    keys = before.keys() | {key for key in after if key.rpartition(".")[0] in classes}
+    """What is other than before in the classes that were there and still are: one of an earlier test may be freed."""
+    classes = {key.rpartition(".")[0] for key in before} & {key.rpartition(".")[0] for key in after}
+    keys = {key for key in (*before, *after) if key.rpartition(".")[0] in classes}
     return {key: (before.get(key), after.get(key)) for key in keys if before.get(key) != after.get(key)}
 
 
