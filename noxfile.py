@@ -81,17 +81,22 @@ def require_programs(session: nox.Session, programs: dict[str, str]) -> None:
 
 
 def run_patiently(
-    session: nox.Session, *words: str, under: tuple[str, ...] = ("python",), env: dict[str, str] | None = None
+    session: nox.Session,
+    *words: str,
+    under: tuple[str, ...] = ("python",),
+    once: tuple[str, ...] = (),
+    env: dict[str, str] | None = None,
 ) -> None:
     """Run tests of threads, processes and browsers; what fails, on a machine that others load, is told and run again.
 
     A test that fails twice fails; one that fails once is listed above by pytest, and is a defect to be looked for.
+    `once`: words for the first run alone.
     """
     kept = f"cache_dir={Path(session.virtualenv.location).resolve() / 'failed'}"  # the settings of all keep no cache
     settings = ["-o", "addopts=", "-o", kept, "--strict-markers", "--strict-config", "-ra", "--import-mode=importlib"]
     command = [*under, "-m", "pytest", *settings, *words, *session.posargs]
     try:
-        session.run(*command, env=env)
+        session.run(*command, *once, env=env)
     except CommandFailed:
         session.warn("what failed above is run once more; it counts if it fails again")
         session.run(*command, "--last-failed", "--last-failed-no-failures", "none", env=env)
@@ -124,13 +129,16 @@ def pinned(pins: str) -> dict[str, str]:
 
 
 def prove(session: nox.Session, name: str, versions: str, *suites: str) -> None:
-    """Run an adapter's tests, or those that the arguments name, and keep what its conformance suite proves."""
+    """Run an adapter's tests, or those that the arguments name, and keep what its conformance suite proves.
+
+    A guarantee that fails has failed: its cell in the matrix is of the first run.
+    """
     if session.posargs:
         session.run("python", "-m", "pytest", "-n", "2", *session.posargs)
         return
     RESULTS.mkdir(parents=True, exist_ok=True)
     results = str(RESULTS / f"{name}-{versions}.json")
-    session.run("python", "-m", "pytest", "-n", "2", f"tests/{name}", *suites, "--jackline-matrix", results)
+    run_patiently(session, "-n", "2", f"tests/{name}", *suites, once=("--jackline-matrix", results))
     session.run("python", "-m", "jackline.testing.matrix", results)
 
 
