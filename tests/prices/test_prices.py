@@ -202,6 +202,27 @@ assert prices.ready()
     run(script)
 
 
+def test_a_child_that_was_forked_in_the_middle_of_the_import_has_no_prices_and_says_so():
+    """It could only wait for a lock that nobody holds."""
+    script = """
+import os, threading
+import jackline.prices as module
+module._IMPORT_S = 0
+thread = threading.Thread(target=threading.Event().wait, daemon=True)
+thread.start()
+module.Prices._warming.add(thread)
+pid = os.fork()
+if pid == 0:
+    prices = module.Prices.load()
+    known = prices.price("gpt-5", "openai", 1.0)
+    os._exit(0 if known is None and "was forked while it was being imported" in prices.problem else 3)
+assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+module.Prices._warming.clear()
+assert module.Prices.load().price("gpt-5", "openai", 1.0) is not None
+"""
+    run(script)
+
+
 def test_forks_hook_waits_for_threads_that_warm(monkeypatch):
     release = threading.Event()
     thread = threading.Thread(target=release.wait)

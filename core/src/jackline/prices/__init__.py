@@ -25,6 +25,8 @@ CACHE_HIT: Final = Cost(micro_usd=0, source="cache hit")
 
 _REMEMBERED = 4096
 _FORMAT = 1
+_IMPORT_S = 10.0
+"""For how long a fork waits for an import that goes on in a thread; it takes some 150 ms of processor time."""
 
 
 class _Cached(msgspec.Struct, frozen=True):
@@ -46,6 +48,8 @@ class Prices:
     """
 
     _warming: ClassVar[set[threading.Thread]] = set()
+    _cut_off: ClassVar[bool] = False
+    """Whether this process was forked in the middle of the import, which nobody can finish in it."""
 
     def __init__(self, override: Override, cache: Path | None, version: str) -> None:
         self.problem = ""
@@ -139,6 +143,9 @@ class Prices:
             return ()
 
     def _load(self) -> None:
+        if self._cut_off:
+            self.problem = "genai-prices cannot be used: this process was forked while it was being imported"
+            return
         try:
             from jackline.prices.table import Table  # noqa: PLC0415 - the slow import
 
@@ -172,7 +179,13 @@ class Prices:
 def _finish_warming() -> None:
     """Let imports in threads end before a fork: a child would wait for ever on a half imported module."""
     for thread in list(Prices._warming):  # noqa: SLF001 - the class's own module
-        thread.join(2.0)
+        thread.join(_IMPORT_S)
 
 
-os.register_at_fork(before=_finish_warming)
+def _without_threads() -> None:
+    """In the child of a fork: an import that did not end in time has no thread here, and its lock no owner."""
+    Prices._cut_off = Prices._cut_off or bool(Prices._warming)  # noqa: SLF001 - the same
+    Prices._warming.clear()  # noqa: SLF001 - the same
+
+
+os.register_at_fork(before=_finish_warming, after_in_child=_without_threads)
