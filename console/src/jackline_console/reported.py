@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from jackline.opening import open_registry
-from jackline.session import REPORTED
+from jackline.request import REPORTED
 from jackline_console.problems import ProblemError
 
 if TYPE_CHECKING:

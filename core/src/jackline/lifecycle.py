@@ -35,7 +35,8 @@ from jackline.ledger import Ledger
 from jackline.opening import history, load_prices
 from jackline.recorder import Recorder
 from jackline.registry import Registry
-from jackline.session import CARRIER, REPORTED, Halt, Scope, Session, subject_of
+from jackline.request import REPORTED
+from jackline.session import CARRIER, Halt, Scope, Session, subject_of
 from jackline.sessions import Sessions
 from jackline.workers import Workers
 

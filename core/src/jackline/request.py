@@ -25,6 +25,9 @@ ACTIONS: tuple[Action, ...] = get_args(Action)
 RETURNS: Mapping[Action, Action] = {"tool.call": "tool.return", "model.call": "model.return"}
 """The action that judges what an act gave back; every other act gives back nothing that is judged."""
 
+REPORTED = "otlp"
+"""The namespace of sessions that others only reported, and the label `source` of agents that are: no guard has it."""
+
 AgentStatus = Literal["seen", "active", "suspended", "retired"]
 ToolStatus = Literal["known", "new", "changed", "suspended"]
 

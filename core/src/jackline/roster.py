@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jackline.events import AgentAmended, AgentSeen, Event, ModelSeen, ToolSeen
-from jackline.request import Agent, Tool, ToolStatus
-from jackline.session import REPORTED
+from jackline.request import REPORTED, Agent, Tool, ToolStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

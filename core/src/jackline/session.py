@@ -33,10 +33,6 @@ class Halt(msgspec.Struct, frozen=True, omit_defaults=True):
     rule: str = ""
 
 
-REPORTED = "otlp"
-"""The namespace of sessions that others only reported. No guard has it: what is judged can be held."""
-
-
 def session_id(namespace: str, application: str, external_id: str) -> str:
     """32 hex digits; the same external id of another application or namespace is another session."""
     return hashlib.sha256(canonical([namespace, application, external_id])).hexdigest()[:32]

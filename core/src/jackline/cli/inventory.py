@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jackline.cli import state
 from jackline.errors import JacklineError
+from jackline.request import REPORTED
 from jackline.wording import nearest
 
 if TYPE_CHECKING:
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from jackline.request import Agent
     from jackline.roster import Entry, ToolEntry
     from jackline.stores import AgentRow, Store, ToolRow, UsageRow
-
-
-_REPORTED = "otlp"
-"""The label `source` of agents of which is only told, after their acts."""
 
 
 class ToolView(NamedTuple):
@@ -90,15 +87,13 @@ def managed_text(agent: Agent) -> str:
     """Whether an agent is managed, for people."""
     if agent.managed:
         return "yes"
-    return (
-        "no: it only reports" if agent.labels.get("source") == _REPORTED else "no: nobody vouches that it always asks"
-    )
+    return "no: it only reports" if agent.labels.get("source") == REPORTED else "no: nobody vouches that it always asks"
 
 
 def require_asking(entry: Entry | None) -> None:
     """Raises JacklineError where an agent only reports: no word of a person's makes it ask."""
     versions = entry.versions.values() if entry is not None else ()
-    if entry and versions and all(not one.managed and one.labels.get("source") == _REPORTED for one in versions):
+    if entry and versions and all(not one.managed and one.labels.get("source") == REPORTED for one in versions):
         raise JacklineError(
             f"agent '{entry.name}' only reports, over OTLP: nothing of Jackline's stands before its acts, so it is "
             "not managed; jackline.init() in its process, the gateway for its tools or the Decision API would "
