@@ -364,7 +364,7 @@ def docs(session: nox.Session) -> None:
     """The generated tables are up to date and every example of README and docs runs."""
     install(session, BESIDE_FRAMEWORKS, *EVERY_FRAMEWORK)
     session.run("python", "docs/tables.py", "--check")
-    session.run("python", "-m", "pytest", "tests/docs", *session.posargs)
+    session.run("python", "-m", "pytest", "-n", "2", "tests/docs", *session.posargs)
 
 
 @nox.session
