@@ -13,7 +13,8 @@ from jackline.plain import MAX_NODES
 if TYPE_CHECKING:
     from jackline_mcp.frames import Message
 
-_MESSAGE = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+KEYS = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+"""What a message consists of."""
 _PARAMS = frozenset({"_meta", "argument", "arguments", "context", "name", "notifications", "ref", "uri"})
 """What of a request's params is judged."""
 
@@ -21,15 +22,30 @@ _PARAMS = frozenset({"_meta", "argument", "arguments", "context", "name", "notif
 def ambiguity(message: Message) -> str:
     """What of a client's message is ambiguous, in words; empty where nothing is."""
     params = message.get("params") or {}
-    return _variant(message, _MESSAGE) or _variant(params, _PARAMS) or _twice(params) or _shape(message)
+    return _variant(message, KEYS) or _variant(params, _PARAMS) or _twice(params) or _shape(message)
+
+
+def is_answer(message: Message) -> bool:
+    """Whether an answer has what one needs, and not two things of which only one would be judged."""
+    if ("result" in message) == ("error" in message):
+        return False
+    error = message.get("error")
+    if "error" not in message:
+        return isinstance(message["result"], dict)
+    return isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str)
+
+
+def misread(found: dict[str, Any], known: frozenset[str]) -> str:
+    """A key that is none of those known, but that a reader without regard to case would take for one; or empty."""
+    if found.keys() <= known:
+        return ""
+    folded = {key.casefold() for key in known}
+    return next((key for key in found if key not in known and key.casefold() in folded), "")
 
 
 def _variant(found: dict[str, Any], known: frozenset[str]) -> str:
-    """A key that is not one of those known, but that a reader without regard to case would take for it."""
-    for key in found:
-        if key not in known and key.casefold() in known:
-            return f"the key {key[:50]!r} may be read as '{key.casefold()}'"
-    return ""
+    key = misread(found, known)
+    return f"the key {key[:50]!r} may be read as '{key.casefold()}'" if key else ""
 
 
 def _twice(params: dict[str, Any]) -> str:

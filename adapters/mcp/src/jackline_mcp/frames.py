@@ -22,10 +22,9 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 Message = dict[str, Any]
-KEYS = ("jsonrpc", "id", "method", "params", "result", "error")
 MIB = 1024 * 1024
 FRAME = 16 * MIB
 """Bytes of a frame, unless it is said otherwise."""
@@ -81,22 +80,6 @@ def decoded(frame: bytes | str) -> Message:
     if "method" in found and "id" in found and type(found["id"]) not in (int, str):
         raise FrameError("a request's id is neither a text nor a whole number")
     return found
-
-
-def is_answer(message: Message) -> bool:
-    """Whether an answer has what one needs, and not two things of which only one would be judged."""
-    if ("result" in message) == ("error" in message):
-        return False
-    error = message.get("error")
-    if "error" not in message:
-        return isinstance(message["result"], dict)
-    return isinstance(error, dict) and type(error.get("code")) is int and isinstance(error.get("message"), str)
-
-
-def misread(found: Message, known: Collection[str]) -> str:
-    """A key that is none of those known, but that a reader without regard to case would take for one; or empty."""
-    folded = {key.casefold() for key in known}
-    return next((key for key in found if key not in known and key.casefold() in folded), "")
 
 
 def _no_number(text: str) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from jackline_mcp.ambiguity import misread
 from jackline_mcp.enforce import INTERNAL, error_of
-from jackline_mcp.frames import misread
 
 if TYPE_CHECKING:
     from jackline_mcp.frames import Message
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _PAGES = 100
 """Pages of a list that are asked for."""
-_KEYS = ("tools", "nextCursor")
+_KEYS = frozenset({"tools", "nextCursor"})
 
 
 async def listed(relay: Relay, message: Message) -> Message:

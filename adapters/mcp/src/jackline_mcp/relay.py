@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from anyio import CancelScope
 
-from jackline_mcp.ambiguity import ambiguity
+from jackline_mcp.ambiguity import KEYS, ambiguity, is_answer, misread
 from jackline_mcp.calls import Call
 from jackline_mcp.catalogue import Cares, Catalogue
 from jackline_mcp.enforce import GONE, INTERNAL, NO_METHOD, TIMED_OUT, error_of
-from jackline_mcp.frames import KEYS, EndError, FrameError, TooLargeError, is_answer, misread
+from jackline_mcp.frames import EndError, FrameError, TooLargeError
 from jackline_mcp.listing import listed
 from jackline_mcp.questions import Questions
 from jackline_mcp.translate import JUDGED, PASSED, client_of, token_of
