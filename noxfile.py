@@ -1,4 +1,7 @@
-"""Every check of this repository, each in an environment of its own: `python -m nox -l` lists them."""
+"""Every check of this repository, each in an environment of its own: `python -m nox -l` lists them.
+
+It is long because nox reads one file: a session is a docstring, what it installs and what it runs.
+"""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from jackline.journal.reader import raw_lines
 from jackline.journal.segment import find_segments
 from jackline.opening import load_prices
 from jackline.plugins import installed_plugins
+from jackline.request import REPORTED
 from jackline.stores import Position
 from jackline_otel._version import __version__
 from jackline_otel.cursor import Cursor
@@ -56,8 +57,6 @@ LINES = 500
 """Lines in one request."""
 BYTES = 1024 * 1024
 """Bytes of lines in one request, about."""
-REPORTED = "otlp"
-"""The writer of journals that hold what others reported: their spans are exported by those who made them."""
 _Answer = TypeVar("_Answer", ExportLogsServiceResponse, ExportTraceServiceResponse, ExportMetricsServiceResponse)
 _ENDS_OF_APPROVALS = (events.ApprovalConsumed, events.ApprovalDenied, events.ApprovalExpired)
 
@@ -128,7 +127,7 @@ class Exporter:
         return done
 
     def _journal(self, journal: str, segments: Sequence[Segment], last: int, done: Exported) -> None:
-        reported = _writer(segments[0].path) == REPORTED
+        reported = _writer(segments[0].path) == REPORTED  # spans of such a journal are exported by those who made them
         lines: list[Line] = []
         size = 0
         for line, position in self._lines(journal, segments, last):
