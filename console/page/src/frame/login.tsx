@@ -1,5 +1,6 @@
 /** Who are you? By link on loopback; by password or an identity provider elsewhere. */
 
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { get, me, post } from "../api/client";
 import type { Problem } from "../api/client";
@@ -12,15 +13,23 @@ import { Mark } from "./frame";
 export function Login() {
   const access = useLoad<Access>("access", (signal) => get("/access", {}, signal));
   return (
+    <Card>
+      {access.problem ? <Trouble problem={access.problem} again={access.again} /> : null}
+      {access.data ? <Ways access={access.data} /> : access.problem ? null : <Loading rows={2} />}
+      {access.data ? <p class="muted small-text">version {access.data.version}</p> : null}
+    </Card>
+  );
+}
+
+function Card({ children }: { children: ComponentChildren }) {
+  return (
     <main class="login">
       <div class="login-card">
         <p class="brand">
           <Mark />
           <span>Jackline</span>
         </p>
-        {access.problem ? <Trouble problem={access.problem} again={access.again} /> : null}
-        {access.data ? <Ways access={access.data} /> : access.problem ? null : <Loading rows={2} />}
-        {access.data ? <p class="muted small-text">version {access.data.version}</p> : null}
+        {children}
       </div>
     </main>
   );
@@ -92,20 +101,14 @@ function Password() {
 /** Who may send telemetry sees nothing of what others sent. */
 export function OnlySends({ name }: { name: string }) {
   return (
-    <main class="login">
-      <div class="login-card">
-        <p class="brand">
-          <Mark />
-          <span>Jackline</span>
+    <Card>
+      <div class="advice">
+        <h1>There is nothing to see for a reporter</h1>
+        <p>
+          {name} has the role <code>reporter</code>: it sends telemetry to this console, over OTLP, and sees nothing. An admin can give another role.
         </p>
-        <div class="advice">
-          <h1>There is nothing to see for a reporter</h1>
-          <p>
-            {name} has the role <code>reporter</code>: it sends telemetry to this console, over OTLP, and sees nothing. An admin can give another role.
-          </p>
-        </div>
-        <Button onClick={() => void post("/logout").finally(() => me.set(null))}>Log out</Button>
       </div>
-    </main>
+      <Button onClick={() => void post("/logout").finally(() => me.set(null))}>Log out</Button>
+    </Card>
   );
 }
